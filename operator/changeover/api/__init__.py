@@ -1,0 +1,1 @@
+"""The contract with users: the resources, their fields, and the words used in status."""

@@ -1,0 +1,81 @@
+"""Which condition types and reasons can a user meet, and what does each mean?
+
+A reason is spelled here once; its docstring-comment is what docs and ``kubectl describe`` readers get.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ConditionType(StrEnum):
+    """Condition types; all that a kind has are present from its first status, Unknown until judged."""
+
+    READY = "Ready"  # the ranking is published, or all traffic is where the spec wants it
+    RECONCILING = "Reconciling"  # work is going on (kstatus: InProgress)
+    STALLED = "Stalled"  # it cannot go on without a person (kstatus: Failed)
+    SUCCEEDED = "Succeeded"  # True: published or promoted; False: it ended otherwise
+    FINISHED = "Finished"  # it ended, either way: `kubectl wait --for=condition=Finished` returns
+    WORKLOADS_AVAILABLE = "WorkloadsAvailable"  # the pods that the work needs are ready
+    METRICS_AVAILABLE = "MetricsAvailable"  # the metric source answers with the series that are needed
+    RESULTS_VALID = "ResultsValid"  # benchmark: the results were measured fairly
+    TRAFFIC_SETTLED = "TrafficSettled"  # migration: the gateway has taken the weight that was asked for
+    OBJECTIVES_MET = "ObjectivesMet"  # migration: the canary's evidence against its objectives
+
+
+BENCHMARK_CONDITIONS = (
+    ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED, ConditionType.SUCCEEDED,
+    ConditionType.FINISHED, ConditionType.WORKLOADS_AVAILABLE, ConditionType.METRICS_AVAILABLE,
+    ConditionType.RESULTS_VALID,
+)  # fmt: skip
+MIGRATION_CONDITIONS = (
+    ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED, ConditionType.SUCCEEDED,
+    ConditionType.FINISHED, ConditionType.TRAFFIC_SETTLED, ConditionType.OBJECTIVES_MET,
+    ConditionType.METRICS_AVAILABLE, ConditionType.WORKLOADS_AVAILABLE,
+)  # fmt: skip
+
+
+class Reason(StrEnum):
+    """Reasons of conditions and events."""
+
+    # Both kinds
+    INVALID_SPEC = "InvalidSpec"  # the spec contradicts itself or the cluster; the message names the field
+    SUSPENDED = "Suspended"  # spec.suspend is true: nothing moves
+    DELETING = "Deleting"  # the object is being deleted
+    UNREADABLE = "Unreadable"  # something that must be known could not be read; nothing is changed meanwhile
+    WAITING_FOR_WORKLOADS = "WaitingForWorkloads"  # pods are not ready yet
+    WORKLOADS_READY = "WorkloadsReady"  # pods are ready
+    METRICS_READY = "MetricsReady"  # the series that are needed are there
+    METRICS_MISSING = "MetricsMissing"  # the metric source has no fresh series, or does not answer
+    PENDING = "Pending"  # not judged yet
+    # FrameworkBenchmark
+    MEASURING = "Measuring"  # a candidate is under load
+    PUBLISHED = "Published"  # the ranking is in status
+    NO_VALID_RESULT = "NoValidResult"  # no candidate was measured fairly; nothing is ranked
+    DEADLINE_EXCEEDED = "DeadlineExceeded"  # spec.schedule.deadline passed before the minimum of rounds
+    RESULTS_FAIR = "ResultsFair"  # every result is valid
+    RESULTS_PARTLY_INVALID = "ResultsPartlyInvalid"  # some results are invalid; they are named
+    # CanaryMigration
+    PREPARING = "Preparing"  # route and workloads are made ready; all traffic is on stable
+    WAITING_EVIDENCE = "WaitingEvidence"  # the canary has weight; the evidence is not enough yet
+    RECENTLY_BAD = "RecentlyBad"  # the evidence would do, but the latest blocks were bad
+    SHARED_INCIDENT = "SharedIncident"  # stable and canary are bad at once: the canary is not blamed
+    BLIND = "Blind"  # no fresh evidence; the weight stays, and goes to 0 after spec.decision.maxBlind
+    STEPPED = "Stepped"  # the weight was raised one step
+    PROMOTED = "Promoted"  # the last step held its objectives
+    ROLLING_BACK = "RollingBack"  # the weight is 0 and stays 0; the gateway is being watched until it agrees
+    ROLLED_BACK = "RolledBack"  # ended on stable
+    WAITING_FOR_DURATION = "WaitingForDuration"  # the evidence is enough; the step's minDuration is not over
+    WAITING_FOR_REQUESTS = "WaitingForRequests"  # the evidence is enough; the step's minRequests are not reached
+    UNDECIDED = "Undecided"  # maxDuration passed without a decision; held for a person
+    OBJECTIVES_HELD = "ObjectivesHeld"  # every objective passes with the required confidence
+    LATENCY_MISSED = "LatencyObjectiveMissed"  # too many requests were slower than the bound
+    ERRORS_MISSED = "ErrorsObjectiveMissed"  # too many requests failed
+    CPU_MISSED = "CPUObjectiveMissed"  # the canary uses more CPU than allowed
+    CANARY_NOT_READY = "CanaryNotReady"  # the canary lost its ready pods while it had weight
+    ROUTE_NOT_OURS = "RouteNotOurs"  # a route of that name exists and was not made by this migration
+    ROUTE_NOT_ACCEPTED = "RouteNotAccepted"  # the gateway has not accepted the route
+    WEIGHT_APPLIED = "WeightApplied"  # the route carries the weight and the gateway accepted it
+    BENCHMARK_NOT_READY = "BenchmarkNotReady"  # the benchmark that chooses the canary has not published
+    BENCHMARK_REFUSED = "BenchmarkRefused"  # the benchmark's winner is tied, invalid, or missed its objectives
+    ALREADY_PROMOTED = "AlreadyPromoted"  # the spec was changed after promotion; make a new migration

@@ -1,0 +1,205 @@
+"""FrameworkBenchmark: which of these backends carries this load best on this hardware, and how sure are we?"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from changeover.api.v1alpha1.base import (
+    CandidateName, Duration, Model, Name, Percent, Rule, described, duration_seconds, refuse_doubles, unique_by,
+)  # fmt: skip
+from changeover.api.v1alpha1.candidate import Candidate, Placement
+
+
+class Header(Model):
+    """One request header."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9-]+$")] = described(
+        "Header name. Example: Accept."
+    )
+    value: Annotated[str, Field(max_length=1024, pattern=r"^[ -~]*$")] = described("Value. Example: text/plain.")
+
+
+class Request(Model):
+    """The one request that is sent over and over, and the answer that is expected."""
+
+    method: Literal["GET", "HEAD", "POST", "PUT", "DELETE"] = described("HTTP method. Default: GET.", default="GET")
+    path: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=1024)] = described(
+        "Path and query. Default: /. Example: /items?limit=10.", default="/"
+    )
+    headers: Annotated[list[Header], Field(max_length=16)] = described(
+        "Headers sent with each request. Default: none. Example: [{name: Accept, value: text/plain}].", default=[]
+    )
+    expect_status: Annotated[int, Field(ge=200, le=599)] = described(
+        "HTTP status of a right answer. Default: 200.", default=200
+    )
+    expect_body_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$", max_length=64)] = described(
+        "SHA-256 of the body of a right answer, in hex; checked once before each run. Default: empty (not checked).",
+        default="",
+        alias="expectBodySHA256",
+    )
+
+
+class ClosedLoad(Model):
+    """Closed loop: each connection sends its next request when the last one is answered."""
+
+    connections: Annotated[int, Field(ge=1, le=10000)] = described("Concurrent connections. Default: 360.", default=360)
+    keep_alive: bool = described(
+        "Whether a connection is used again; when false, the client closes it after each answer. Default: true.",
+        default=True,
+    )
+
+
+class Scenario(Model):
+    """One way of loading a candidate."""
+
+    cel: ClassVar[tuple[Rule, ...]] = ()
+    union: ClassVar[tuple[str, ...]] = ("closed",)
+    name: CandidateName = described("Name of the scenario, unique here. Example: keep-alive.")
+    type: Literal["Closed"] = described("Kind of load: Closed (a fixed number of connections).")
+    closed: ClosedLoad | None = described(
+        "For type Closed. Example: {connections: 360, keepAlive: true}.", default=None
+    )
+
+
+class Rounds(Model):
+    """How often every candidate is measured."""
+
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(rule="self.min <= self.max", message="rounds.min must not exceed rounds.max; raise max or lower min"),
+    )
+    min: Annotated[int, Field(ge=3, le=50)] = described(
+        "Rounds measured at the least; an interval needs 3. Default: 5.", default=5
+    )
+    max: Annotated[int, Field(ge=3, le=50)] = described(
+        "Rounds measured at the most, when the order is not decided earlier. Default: 15.", default=15
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(self.cel[0].message)
+        return self
+
+
+class Schedule(Model):
+    """The design of the experiment in time."""
+
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="duration(self.measure) >= duration('5s') && duration(self.measure) <= duration('10m')",
+            message="measure must lie between 5s and 10m; shorter holds too few samples of CPU",
+        ),
+        Rule(rule="duration(self.warmUp) <= duration('10m')", message="warmUp must be at most 10m"),
+        Rule(rule="duration(self.coolDown) <= duration('10m')", message="coolDown must be at most 10m"),
+    )
+    rounds: Rounds = described("Rounds; a round measures every candidate once. Default: {min: 5, max: 15}.", default=Rounds())
+    warm_up: Duration = described("Load before the measured window, thrown away. Default: 5s.", default="5s")
+    measure: Duration = described("Length of the measured window. Default: 15s.", default="15s")
+    cool_down: Duration = described("Pause after each candidate. Default: 2s.", default="2s")
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = described(
+        "Seed of the order within rounds; the same seed gives the same orders. Default: 1.", default=1
+    )
+    deadline: Duration = described("The whole benchmark ends by then. Default: 4h.", default="4h")
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        ten_minutes = 600
+        if not 5 <= duration_seconds(self.measure) <= ten_minutes:
+            raise ValueError(self.cel[0].message)
+        if duration_seconds(self.warm_up) > ten_minutes:
+            raise ValueError(self.cel[1].message)
+        if duration_seconds(self.cool_down) > ten_minutes:
+            raise ValueError(self.cel[2].message)
+        return self
+
+
+class MaxLatency(Model):
+    """A bound on one percentile of latency."""
+
+    percentile: Literal["50", "90", "99", "99.9"] = described("Percentile. Default: 99.", default="99")
+    max: Duration = described("Bound. Example: 50ms.")
+
+
+class BenchmarkObjectives(Model):
+    """What a candidate must keep to be a winner; a candidate that misses one is ranked, but cannot win."""
+
+    max_latency: MaxLatency | None = described(
+        "Latency in the ranking's scenario. Default: none. Example: {percentile: '99', max: 50ms}.", default=None
+    )
+    max_error_percent: Percent | None = described(
+        "Failed requests, percent. Default: none. Example: 0.1.", default=None
+    )
+    max_cpu_percent: Annotated[int, Field(ge=1, le=100)] | None = described(
+        "CPU used, percent of the limit (of the request where no limit is set). Default: none. Example: 40.",
+        default=None,
+        alias="maxCPUPercent",
+    )
+
+
+class RankingChoice(Model):
+    """What the ranking is made by."""
+
+    by: Literal["Throughput", "Latency", "CPUPerRequest"] = described(
+        "Throughput (requests per second, more is better), Latency (p99, less is better) or CPUPerRequest "
+        "(core-seconds per request, less is better). Default: Throughput.",
+        default="Throughput",
+    )
+    scenario: Annotated[str, Field(max_length=30)] = described(
+        "Scenario whose results are ranked. Default: empty (the first). Example: keep-alive.", default=""
+    )
+    confidence_percent: Annotated[int, Field(ge=80, le=99)] = described(
+        "Confidence of intervals and of the order, percent. Default: 95.", default=95
+    )
+
+
+class MetricsChoice(Model):
+    """Where CPU and memory are read."""
+
+    source: Name = described(
+        "Name of a metric source in the operator's configuration; an address is never taken from a resource. "
+        "Default: default.",
+        default="default",
+    )
+
+
+class BenchmarkSpec(Model):
+    """What to measure, on what, how, and what counts."""
+
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="self.ranking.scenario == '' || self.scenarios.exists(s, s.name == self.ranking.scenario)",
+            message="ranking.scenario must name one of the scenarios",
+        ),
+    )
+    suspend: bool = described("Pause: the run in progress ends, none is begun. Default: false.", default=False)
+    candidates: Annotated[list[Candidate], Field(min_length=2, max_length=32)] = described(
+        "The backends, 2 to 32, each measured alone. Example: [{name: gin, image: localhost/changeover-gin:1}].",
+        json_schema_extra=unique_by("name"),
+    )
+    placement: Placement = described("Where candidates and load run. Default: any nodes.", default=Placement())
+    request: Request = described("The request and the right answer. Default: GET / answered 200.", default=Request())
+    scenarios: Annotated[list[Scenario], Field(min_length=1, max_length=16)] = described(
+        "Ways of loading, 1 to 16. Example: [{name: keep-alive, type: Closed, closed: {connections: 360}}].",
+        json_schema_extra=unique_by("name"),
+    )
+    schedule: Schedule = described("Rounds and times. Default: 5 to 15 rounds of 15s.", default=Schedule())
+    objectives: BenchmarkObjectives = described(
+        "What a winner must keep. Default: none. Example: {maxErrorPercent: '0.1'}.", default=BenchmarkObjectives()
+    )
+    ranking: RankingChoice = described("What to rank by. Default: Throughput in the first scenario.", default=RankingChoice())
+    metrics: MetricsChoice = described("Where CPU and memory are read. Default: source default.", default=MetricsChoice())
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        refuse_doubles(self.candidates, lambda c: c.name, "candidate")
+        refuse_doubles(self.scenarios, lambda s: s.name, "scenario")
+        if self.ranking.scenario and self.ranking.scenario not in {s.name for s in self.scenarios}:
+            raise ValueError(self.cel[0].message)
+        return self
+
+    @property
+    def ranked_scenario(self) -> str:
+        """Name of the scenario whose results are ranked."""
+        return self.ranking.scenario or self.scenarios[0].name

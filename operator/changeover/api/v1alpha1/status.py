@@ -1,0 +1,225 @@
+"""What the operator reports: the status of both kinds. Numbers are integers or decimal strings with a stated unit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, WithJsonSchema
+
+from changeover.api.v1alpha1.base import Model, Number, ShortText, Text, described, unique_by
+
+Instant = Annotated[
+    str,
+    Field(max_length=32),
+    WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 32}),
+]
+Message = Annotated[str, Field(max_length=32768)]
+
+
+class Condition(Model):
+    """metav1.Condition."""
+
+    type: Annotated[str, Field(max_length=316)] = described("Type of the condition. Example: Ready.")
+    status: Literal["True", "False", "Unknown"] = described("True, False or Unknown.")
+    observed_generation: int = described("Generation of the spec that was judged.", ge=0)
+    last_transition_time: Instant = described("When the status changed last.")
+    reason: Annotated[str, Field(max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")] = described(
+        "Reason in CamelCase. Example: Measuring."
+    )
+    message: Message = described("The reason in words, with numbers.")
+
+
+Conditions = Annotated[list[Condition], Field(max_length=16)]
+
+
+def conditions_field() -> Any:
+    """The conditions of a status, told apart by type."""
+    return described("Conditions.", default=[], json_schema_extra=unique_by("type"))
+
+
+class Estimate(Model):
+    """A mean with its confidence interval."""
+
+    mean: Number = described("Mean.")
+    low: Number = described("Lower end of the interval.")
+    high: Number = described("Upper end of the interval.")
+
+
+class LatencySummary(Model):
+    """Latency in milliseconds: the median over rounds of each round's figure; max is the largest of all."""
+
+    mean: Number = described("Mean, ms.")
+    p50: Number = described("Median, ms.")
+    p90: Number = described("90th percentile, ms.")
+    p99: Number = described("99th percentile, ms.")
+    p999: Number = described("99.9th percentile, ms.")
+    max: Number = described("Maximum, ms.")
+
+
+class CandidateResult(Model):
+    """One candidate in one scenario."""
+
+    candidate: ShortText = described("Candidate.")
+    scenario: ShortText = described("Scenario.")
+    rounds: int = described("Valid rounds.")
+    requests_per_second: Estimate | None = described("Right answers per second.", default=None)
+    latency: LatencySummary | None = described("Latency, ms.", default=None)
+    errors: int = described("Failed requests over all rounds.")
+    error_percent: Number = described("Failed requests, percent.")
+    cpu_cores: Estimate | None = described("CPU used, cores.", default=None)
+    cpu_percent: Number = described("CPU used, percent of the limit. Empty when unknown.", default="")
+    cpu_per_request: Number = described("CPU per request, microseconds. Empty when unknown.", default="")
+    memory_peak: Number = described("Peak working set, bytes. Empty when unknown.", default="")
+    valid: bool = described("Whether it was measured fairly and may win.")
+    invalid_reasons: Annotated[list[ShortText], Field(max_length=16)] = described(
+        "Why it is not valid. Example: [LoadGeneratorSaturated].", default=[]
+    )
+    notes: Annotated[list[Text], Field(max_length=16)] = described("Remarks of the audit.", default=[])
+
+
+class Rank(Model):
+    """One row of the ranking."""
+
+    rank: int = described("Rank; tied candidates share one.")
+    candidate: ShortText = described("Candidate.")
+    score: Number = described("Mean score.")
+    low: Number = described("Lower end of its interval.")
+    high: Number = described("Upper end of its interval.")
+    unit: ShortText = described("Unit of the score. Example: requests/s.")
+    tied_with: Annotated[list[ShortText], Field(max_length=32)] = described(
+        "Candidates whose order against this one is not decided.", default=[]
+    )
+    meets_objectives: bool = described("Whether it kept every objective.")
+    relative_to_first: Number = described("Score over the first one's score. Example: 0.72.")
+
+
+class Current(Model):
+    """What is being measured now."""
+
+    candidate: ShortText = described("Candidate.")
+    scenario: ShortText = described("Scenario.")
+    round: int = described("Round, from 1.")
+
+
+class Progress(Model):
+    """How far the benchmark is."""
+
+    done: int = described("Runs measured.")
+    planned: int = described("Runs planned at the least.")
+    text: ShortText = described("Done of planned. Example: 14/42.")
+    current: Current | None = described("The run in progress.", default=None)
+    estimated_end: Instant | None = described("When it will end at the earliest.", default=None)
+
+
+class Winner(Model):
+    """The first of the ranking that may be acted on."""
+
+    candidate: ShortText = described("Candidate.")
+    image: Annotated[str, Field(max_length=512)] = described("Image that was measured.")
+    image_digest: Annotated[str, Field(max_length=512)] = described(
+        "Image as the container runtime identified it.", default=""
+    )
+    tied_with: Annotated[list[ShortText], Field(max_length=32)] = described("Candidates tied with it.", default=[])
+    message: Text = described("In words.")
+
+
+class Environment(Model):
+    """Where it was measured."""
+
+    node: Text = described("Node of the candidates.", default="")
+    kernel: Text = described("Kernel of that node.", default="")
+    cpu_model: Text = described("CPU model, when the load generator saw it.", default="")
+    cores: Number = described("Cores of that node.", default="")
+    kubelet: Text = described("Kubelet version.", default="")
+    container_runtime: Text = described("Container runtime version.", default="")
+    load_driver: Text = described("Load generators and their versions.", default="")
+
+
+class ReportRef(Model):
+    """Where every single run is kept."""
+
+    config_map: ShortText = described("Name of the ConfigMap.")
+
+
+class BenchmarkStatus(Model):
+    """Status of a FrameworkBenchmark."""
+
+    observed_generation: int = described("Generation of the spec that this status speaks of.", default=0)
+    conditions: Conditions = conditions_field()
+    progress: Progress | None = described("How far it is.", default=None)
+    winner: Winner | None = described("The winner, once published.", default=None)
+    ranking: Annotated[list[Rank], Field(max_length=32)] = described("The ranking, once published.", default=[])
+    results: Annotated[list[CandidateResult], Field(max_length=512)] = described(
+        "One a candidate and scenario.", default=[]
+    )
+    environment: Environment | None = described("Where it was measured.", default=None)
+    report: ReportRef | None = described("Where every single run is kept.", default=None)
+
+
+class StepStatus(Model):
+    """The step that the migration stands on."""
+
+    index: int = described("Step, from 1; 0 before the first and after a rollback.")
+    text: ShortText = described("Step of steps. Example: 2/3.")
+    weight_percent: int = described("Weight of the step, percent.")
+    since: Instant | None = described("When the weight was set.", default=None)
+    evidence_until: Instant | None = described("End of the last block that was judged.", default=None)
+    evidence: Annotated[str, Field(max_length=4096)] = described(
+        "Sufficient statistics of the step, so that a restart neither loses nor counts twice; JSON, for the operator.",
+        default="",
+    )
+
+
+class TrafficStatus(Model):
+    """Where the traffic goes, percent to the canary."""
+
+    desired_percent: int = described("Asked for.")
+    applied_percent: int | None = described("In the route as read back.", default=None)
+    measured_percent: Number = described("Measured at the gateway over the last block. Empty when unknown.", default="")
+
+
+class ObjectiveStatus(Model):
+    """One objective against its target."""
+
+    name: ShortText = described("Objective.")
+    stable: Number = described("Stable's figure in this step. Empty when unknown.", default="")
+    canary: Number = described("The canary's figure in this step. Empty when unknown.", default="")
+    target: Number = described("Target.")
+    unit: ShortText = described("Unit of these figures.")
+    requests: int = described("Canary requests judged in this step.", default=0)
+    verdict: Literal["Passing", "Failing", "Undecided", "NoData"] = described("Verdict.")
+    why: Text = described("Why, with the numbers.", default="")
+
+
+class Decision(Model):
+    """One decision, for the record."""
+
+    at: Instant = described("When.")
+    from_percent: int = described("Weight before, percent.", alias="from")
+    to_percent: int = described("Weight after, percent.", alias="to")
+    reason: ShortText = described("Reason.")
+    message: Text = described("The numbers.")
+
+
+class Outcome(Model):
+    """How the migration ended."""
+
+    result: Literal["Promoted", "RolledBack"] = described("Promoted or RolledBack.")
+    at: Instant = described("When.")
+    generation: int = described("Generation of the spec that ended.")
+    reason: ShortText = described("Reason.")
+    message: Text = described("In words, with the numbers.")
+
+
+class MigrationStatus(Model):
+    """Status of a CanaryMigration."""
+
+    observed_generation: int = described("Generation of the spec that this status speaks of.", default=0)
+    conditions: Conditions = conditions_field()
+    step: StepStatus | None = described("The step in progress.", default=None)
+    traffic: TrafficStatus | None = described("Where the traffic goes.", default=None)
+    objectives: Annotated[list[ObjectiveStatus], Field(max_length=8)] = described(
+        "Objectives in this step.", default=[]
+    )
+    history: Annotated[list[Decision], Field(max_length=20)] = described("The last 20 decisions.", default=[])
+    outcome: Outcome | None = described("How it ended.", default=None)

@@ -1,0 +1,1 @@
+"""How good are the decisions?  A simulator that prints the tables of docs/decision-quality.md."""

@@ -1,0 +1,126 @@
+"""One step of a migration, simulated: what the rule decides, and after how many blocks."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, field
+from random import Random
+
+from changeover.core.sequential import (
+    Baseline,
+    Block,
+    Design,
+    Target,
+    TargetState,
+    Verdict,
+    judge,
+    make_baseline,
+    update,
+)
+
+from .noise import Model, poisson
+
+BASELINE_HOURS = 24
+BLOCKS_PER_HOUR = 60
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is simulated.
+
+    requests     canary requests per block
+    weight       share of the traffic on the canary
+    ratio        canary's long-run rate over the limit q
+    stable       stable's long-run rate over q
+    horizon      blocks after which a run that is still on hold ends
+    """
+
+    model: Model
+    ratio: float
+    requests: float = 1000
+    weight: float = 0.1
+    q: float = 0.01
+    stable: float = 0.5
+    horizon: int = 480
+    with_baseline: bool = True
+    design: Design = field(default_factory=Design)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one run ended, and after which block."""
+
+    verdict: Verdict
+    blocks: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Shares of the runs (in per cent) and blocks until the decision."""
+
+    runs: int
+    advanced: float
+    rolled_back: float
+    advance_blocks: float | None
+    rollback_blocks: float | None
+    rollback_p90: float | None
+
+
+def run(scene: Scene, rng: Random) -> Outcome:
+    """One run until a decision or the horizon."""
+    target = Target(scene.q, baseline(scene, rng) if scene.with_baseline else None)
+    state = TargetState.start()
+    for blocks, (traffic, canary, stable) in enumerate(scene.model(rng), 1):
+        block = _block(scene, rng, traffic, canary, stable)
+        state = update(state, block, target, scene.design)
+        verdict = judge({"t": state}, {"t": target}, scene.design).verdict
+        if verdict is not Verdict.HOLD or blocks == scene.horizon:
+            return Outcome(verdict, blocks)
+    raise AssertionError("paths are endless")
+
+
+def measure(scene: Scene, runs: int, seed: int | str) -> Cell:
+    """Many runs; every run has a generator of its own, so that a run can be repeated alone."""
+    outcomes = [run(scene, Random(f"{seed}/{index}")) for index in range(runs)]
+    advanced = [one.blocks for one in outcomes if one.verdict is Verdict.ADVANCE]
+    rolled = [one.blocks for one in outcomes if one.verdict is Verdict.ROLLBACK]
+    return Cell(
+        runs=runs,
+        advanced=100 * len(advanced) / runs,
+        rolled_back=100 * len(rolled) / runs,
+        advance_blocks=_quantile(advanced, runs, 0.5),
+        rollback_blocks=_quantile(rolled, runs, 0.5),
+        rollback_p90=_quantile(rolled, runs, 0.9),
+    )
+
+
+def baseline(scene: Scene, rng: Random) -> Baseline | None:
+    """Stable alone for a day before the migration, in hourly sums."""
+    total = scene.requests / scene.weight
+    sums = []
+    path = scene.model(rng)
+    for _ in range(BASELINE_HOURS):
+        hour = [next(path) for _ in range(BLOCKS_PER_HOUR)]
+        requests = total * sum(traffic for traffic, _, _ in hour)
+        bad = total * scene.stable * scene.q * sum(traffic * factor for traffic, _, factor in hour)
+        count = round(requests)
+        sums.append((count, min(count, poisson(rng, bad))))
+    return make_baseline(sums)
+
+
+def _block(scene: Scene, rng: Random, traffic: float, canary: float, stable: float) -> Block:
+    requests = round(scene.requests * traffic)
+    others = round(scene.requests * (1 / scene.weight - 1) * traffic)
+    bad = poisson(rng, requests * scene.q * scene.ratio * canary)
+    others_bad = poisson(rng, others * scene.q * scene.stable * stable)
+    return Block(requests, min(bad, requests), others, min(others_bad, others))
+
+
+def _quantile(values: list[int], runs: int, share: float) -> float | None:
+    """Quantile over all runs; None when fewer than that share ended so."""
+    if len(values) < share * runs or not values:
+        return None
+    padded = sorted(values) + [10**9] * (runs - len(values))
+    if share == 0.5:
+        return statistics.median_low(padded)
+    return padded[min(runs - 1, int(share * runs))]

@@ -1,0 +1,305 @@
+"""Does a backend speak HTTP/1.1 well enough to be compared? Raw sockets, standard library only.
+
+    python3 conformance.py HOST:PORT                 check a server that is running
+    python3 conformance.py --start COMMAND [ARG ...]  start it (PORT in its environment), check it, end it with SIGTERM
+
+Speed is compared only between candidates that do the same work, so each must give the same answer and keep to the
+protocol where load generators, gateways and probes rely on it. Every check prints Pass or Fail with what was seen; the
+exit code is the number of failed checks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+BODY = b"Hello, World!"
+READ_TIMEOUT_SECONDS = 5.0
+START_TIMEOUT_SECONDS = 15.0
+DRAIN_SECONDS = 2
+"""How long a server under test serves on after SIGTERM."""
+EXIT_GRACE_SECONDS = 5.0
+"""How long after the drain a server may take to finish and exit."""
+
+Address = tuple[str, int]
+
+
+class Nonconforming(Exception):
+    """The server's answer is not the one that was due; the text says what was seen."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Client:
+    """One connection that reads answers one at a time and keeps what came beyond them."""
+
+    def __init__(self, address: Address) -> None:
+        self.socket = socket.create_connection(address, timeout=READ_TIMEOUT_SECONDS)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.host = f"{address[0]}:{address[1]}"
+        self.pending = b""
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def request(self, method: str = "GET", path: str = "/", headers: str = "") -> bytes:
+        return f"{method} {path} HTTP/1.1\r\nHost: {self.host}\r\n{headers}\r\n".encode()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def answer(self, has_body: bool = True) -> Answer:
+        while b"\r\n\r\n" not in self.pending:
+            self._receive()
+        head, self.pending = self.pending.split(b"\r\n\r\n", 1)
+        lines = head.decode("latin-1").split("\r\n")
+        fields = [line.partition(":") for line in lines[1:]]
+        headers = {name.strip().lower(): value.strip() for name, _, value in fields}
+        length = int(headers.get("content-length", "0")) if has_body else 0
+        while len(self.pending) < length:
+            self._receive()
+        body, self.pending = self.pending[:length], self.pending[length:]
+        return Answer(int(lines[0].split(" ")[1]), headers, body)
+
+    def _receive(self) -> None:
+        data = self.socket.recv(65536)
+        if not data:
+            raise Nonconforming("the server closed the connection before the answer was whole")
+        self.pending += data
+
+    def is_closed_by_server(self, within: float = READ_TIMEOUT_SECONDS) -> bool:
+        self.socket.settimeout(within)
+        try:
+            return self.socket.recv(1) == b""
+        except TimeoutError:
+            return False
+
+    def is_silent(self, during: float = 0.3) -> bool:
+        """Neither more bytes nor the end of the connection arrive."""
+        self.socket.settimeout(during)
+        try:
+            self.socket.recv(1)
+        except TimeoutError:
+            return not self.pending
+        return False
+
+
+def require(holds: bool, seen: str) -> None:
+    if not holds:
+        raise Nonconforming(seen)
+
+
+def require_hello(answer: Answer) -> None:
+    require(answer.status == 200, f"status {answer.status}")
+    require(answer.headers.get("content-type") == "text/plain", f"type {answer.headers.get('content-type')!r}")
+    require(answer.headers.get("content-length") == str(len(BODY)), f"length {answer.headers.get('content-length')!r}")
+    require(answer.body == BODY, f"body {answer.body!r}")
+
+
+def check_answer(address: Address) -> None:
+    with Client(address) as client:
+        client.send(client.request())
+        require_hello(client.answer())
+
+
+def check_keep_alive(address: Address) -> None:
+    with Client(address) as client:
+        for _ in range(3):
+            client.send(client.request())
+            require_hello(client.answer())
+        require(client.is_silent(), "the connection did not stay open and silent after three answers")
+
+
+def check_not_found(address: Address) -> None:
+    with Client(address) as client:
+        client.send(client.request(path="/elsewhere"))
+        answer = client.answer()
+        require(answer.status == 404, f"status {answer.status}")
+        client.send(client.request())  # a 404 whose body overruns its length would spoil this one
+        require_hello(client.answer())
+
+
+def check_head(address: Address) -> None:
+    with Client(address) as client:
+        client.send(client.request("HEAD"))
+        answer = client.answer(has_body=False)
+        require(answer.status == 200, f"status {answer.status}")
+        length = answer.headers.get("content-length")
+        require(length in (None, str(len(BODY))), f"length {length!r}")
+        require(client.is_silent(), "bytes followed the header block of the answer to HEAD")
+        client.send(client.request())
+        require_hello(client.answer())
+
+
+def check_connection_close(address: Address) -> None:
+    with Client(address) as client:
+        client.send(client.request(headers="Connection: close\r\n"))
+        answer = client.answer()
+        require_hello(answer)
+        said = answer.headers.get("connection", "")
+        require(said.lower() == "close", f"the answer says Connection: {said!r}")
+        require(client.is_closed_by_server(), "the server left the connection open")
+
+
+def check_split(address: Address) -> None:
+    """Two packets, cut within the request line, within a header and within the blank line that ends the head."""
+    for cut in (7, 20, -1):
+        with Client(address) as client:
+            request = client.request()
+            client.send(request[:cut])
+            time.sleep(0.1)
+            client.send(request[cut:])
+            require_hello(client.answer())
+
+
+def check_pipelined(address: Address) -> None:
+    with Client(address) as client:
+        client.send(client.request() + client.request(path="/elsewhere") + client.request())
+        require_hello(client.answer())
+        second = client.answer()
+        require(second.status == 404, f"the second answer has status {second.status}: out of order?")
+        require_hello(client.answer())
+        require(client.is_silent(), "more than three answers came")
+
+
+def check_http_1_0(address: Address) -> None:
+    with Client(address) as client:
+        client.send(f"GET / HTTP/1.0\r\nHost: {client.host}\r\n\r\n".encode())
+        require_hello(client.answer())
+        require(client.is_closed_by_server(), "the server left an HTTP/1.0 connection open")
+
+
+def check_malformed(address: Address) -> None:
+    with Client(address) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: x\r\nno colon in this line\r\n\r\n")
+        answer = client.answer()
+        require(answer.status == 400, f"status {answer.status}")
+    check_answer(address)
+
+
+CHECKS: dict[str, Callable[[Address], None]] = {
+    "status, type and body": check_answer,
+    "keep-alive": check_keep_alive,
+    "404 elsewhere": check_not_found,
+    "HEAD": check_head,
+    "Connection: close": check_connection_close,
+    "request split over two packets": check_split,
+    "pipelined requests": check_pipelined,
+    "HTTP/1.0": check_http_1_0,
+    "400 for a malformed request": check_malformed,
+}
+
+
+def run_checks(address: Address) -> int:
+    failed = 0
+    for name, check in CHECKS.items():
+        try:
+            check(address)
+        except (Nonconforming, OSError, ValueError, IndexError) as error:
+            failed += 1
+            report(name, f"{type(error).__name__}: {error}")
+        else:
+            report(name)
+    return failed
+
+
+def report(name: str, problem: str = "") -> None:
+    print(f"Fail  {name}: {problem}" if problem else f"Pass  {name}", flush=True)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_open(address: Address, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        require(process.poll() is None, f"exited with {process.returncode} before it listened")
+        try:
+            socket.create_connection(address, timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise Nonconforming(f"did not listen within {START_TIMEOUT_SECONDS:.0f} s")
+
+
+def check_termination(address: Address, process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM: serves on and says close, then exits 0; no request meets a reset before the drain is over."""
+    with Client(address) as idle:
+        idle.send(idle.request())
+        require_hello(idle.answer())
+        process.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        served = 0
+        while time.monotonic() < started + DRAIN_SECONDS - 0.3:
+            with Client(address) as client:
+                client.send(client.request())
+                answer = client.answer()
+            require_hello(answer)
+            served += 1
+            if time.monotonic() > started + 0.5:
+                said = answer.headers.get("connection", "")
+                require(said.lower() == "close", f"an answer during the drain says Connection: {said!r}")
+            time.sleep(0.05)
+        require(served > 1, "nothing was served during the drain")
+        code = process.wait(DRAIN_SECONDS + EXIT_GRACE_SECONDS)
+        took = time.monotonic() - started
+        require(code == 0, f"exit code {code}")
+        require(took >= DRAIN_SECONDS - 0.1, f"exited {took:.1f} s after SIGTERM, before the drain was over")
+
+
+def start_and_check(command: list[str]) -> int:
+    address = ("127.0.0.1", free_port())
+    environment = os.environ | {"PORT": str(address[1]), "DRAIN_SECONDS": str(DRAIN_SECONDS)}
+    process = subprocess.Popen(command, env=environment)
+    # A server that hangs in its shutdown must not hang the check.
+    watchdog = threading.Timer(120, process.kill)
+    watchdog.start()
+    try:
+        wait_until_open(address, process)
+        failed = run_checks(address)
+        check_termination(address, process)
+        report("SIGTERM: drain and clean exit")
+        return failed
+    except (Nonconforming, OSError, subprocess.TimeoutExpired) as error:
+        report("SIGTERM: drain and clean exit", str(error))
+        return 1
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.wait()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("address", nargs="?", metavar="HOST:PORT")
+    parser.add_argument("--start", nargs=argparse.REMAINDER, metavar="COMMAND")
+    arguments = parser.parse_args()
+    if arguments.start:
+        return start_and_check(arguments.start)
+    if not arguments.address:
+        parser.error("give HOST:PORT or --start COMMAND")
+    host, _, port = arguments.address.rpartition(":")
+    return run_checks((host, int(port)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
