@@ -26,7 +26,6 @@ class Machine:
 
     core: int
     memory_bytes: int  # kept back from pods, so that two nodes do not promise the same memory twice
-    cores_in_all: int
 
 
 def holder_script(node_dir: Path, image_store: Path, core: int) -> str:

@@ -1,8 +1,8 @@
-"""What a decision is made from: its design (error rates, assumed noise), targets, blocks and the long-run baseline.
+"""What a decision is made from: its design (error rates, assumed noise), targets, blocks, long-run baseline.
 
-The rule itself is specified in docs/decision-quality.md; section numbers (§) below are those of the decision rule's
-specification.  A *bad* request is one beyond an exact histogram bucket or a failed one: always a count, never an
-interpolated quantile.  Rates are bad requests per request, without unit.
+Section numbers (§) are those of the decision rule's specification, docs/decision-quality.md.  A *bad* request
+is a failed one, or one beyond an exact histogram bucket: always a count, never an interpolated quantile.
+Rates are bad requests per request, without unit.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 REFERENCE_BLOCK_SECONDS = 60.0
 """Length of block for which the assumed correlation `Design.phi` is stated."""
 
 MAX_SCALED_PHI = 0.9
-"""Highest correlation per block that `Design.for_block` assumes: beyond it a minute of data cannot decide anything."""
+"""Highest correlation per block that `Design.for_block` assumes of a demonstration."""
 
 MIN_BASELINE_SUMS = 8
 """Fewer sums than this say nothing about how the rate wanders."""
@@ -26,13 +27,13 @@ BASELINE_STANDARD_ERRORS = 2.6
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """Parameters of the sequential rule; the defaults are those that were measured (§2, docs/decision-quality.md).
+    """Parameters of the sequential rule; the defaults are those that were measured (§2).
 
     alpha        accepted probability of advancing a canary that is beyond its limit, per step
     beta         accepted probability of rolling back a good canary, per migration
     min_blocks   least blocks with data before a step may advance
     max_blind    consecutive blocks without data after which the step is rolled back
-    cv, phi      assumed noise of the rate: coefficient of variation, and correlation from one block to the next
+    cv, phi      assumed noise of the rate: coefficient of variation, correlation from block to block
     targets      number of targets of the migration; with `steps` it divides beta
     steps        number of steps of the migration
     floor_blocks blocks during which the assumed noise is a lower bound whatever calm has been seen
@@ -97,7 +98,7 @@ class Design:
 class Block:
     """Counts of one block of time, lying wholly after the weight was observed and after warm-up.
 
-    Raises ValueError for impossible counts; a caller that reads such a block must pass None (no data) instead.
+    Raises ValueError for impossible counts; a caller that reads such a block passes None (no data) instead.
     """
 
     canary_requests: int
@@ -106,7 +107,8 @@ class Block:
     stable_bad: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.canary_bad <= self.canary_requests or not 0 <= self.stable_bad <= self.stable_requests:
+        canary = 0 <= self.canary_bad <= self.canary_requests
+        if not (canary and 0 <= self.stable_bad <= self.stable_requests):
             raise ValueError("counts must satisfy 0 <= bad <= requests")
 
 
@@ -146,9 +148,10 @@ class Target:
 def make_baseline(sums: Sequence[tuple[int, int]]) -> Baseline | None:
     """Baseline from consecutive (usually 24 hourly) sums (requests, bad) of stable at full weight (§2.1).
 
-    The spread comes from successive differences, so that a daily cycle does not count as noise.  Sums without requests
-    are left out.  None when there are fewer than 8 sums, or so few bad requests that the interval is wider than half
-    the rate: then there is no protection against shared load.  The caller sees to it that the sums span 24 hours.
+    The spread comes from successive differences, so that a daily cycle does not count as noise.  Sums without
+    requests are left out.  None when there are fewer than 8 sums, or so few bad requests that the interval is
+    wider than half the rate: then nothing protects against shared load.  The caller sees to it that the sums
+    span 24 hours.
     """
     counted = [(requests, bad) for requests, bad in sums if requests > 0]
     if len(counted) < MIN_BASELINE_SUMS:
@@ -156,7 +159,7 @@ def make_baseline(sums: Sequence[tuple[int, int]]) -> Baseline | None:
     total, bad_total = sum(n for n, _ in counted), sum(k for _, k in counted)
     p = bad_total / total
     residuals = [k - p * n for n, k in counted]
-    steps = sum((b - a) ** 2 for a, b in zip(residuals, residuals[1:], strict=False))
+    steps = sum((b - a) ** 2 for a, b in pairwise(residuals))
     variance = len(counted) * steps / (2 * (len(counted) - 1))
     half = BASELINE_STANDARD_ERRORS * max(math.sqrt(variance), math.sqrt(bad_total + 1)) / total
     if half > p / 2:
@@ -165,6 +168,8 @@ def make_baseline(sums: Sequence[tuple[int, int]]) -> Baseline | None:
 
 
 def significant(value: float, digits: int = 6) -> float:
-    """`value` rounded to so many significant digits: states are kept rounded, so that a round trip through JSON
-    changes no decision."""
+    """`value` rounded to `digits` significant digits.
+
+    States are kept rounded, so that a round trip through JSON changes no decision.
+    """
     return float(f"{value:.{digits}g}")

@@ -1,14 +1,15 @@
-"""How much the rate of bad requests wanders from block to block, beyond chance: batch means that double in length (§2.4).
+"""How much the rate of bad requests wanders beyond chance: batch means that double in length (§2.4).
 
-The dispersion is expressed as L, the long-run squared coefficient of variation of the rate per block: the variance of
-a sum of K bad requests over many blocks is about K (1 + K L / blocks).  Positive correlation between neighbouring
-blocks up to the design's phi is assumed until long batches show otherwise.
+The dispersion is expressed as L, the long-run squared coefficient of variation of the rate per block: the
+variance of a sum of K bad requests over many blocks is about K (1 + K L / blocks).  Positive correlation of
+neighbouring blocks up to the design's phi is assumed until long batches show otherwise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from changeover.core.design import Design, significant
@@ -38,8 +39,12 @@ class Batches:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form; nothing is lost, because `add` keeps the numbers rounded."""
-        full = [[expected, bad] for expected, bad in self.full]
-        return {"size": self.size, "full": full, "open": [self.blocks, self.expected, self.bad], "floor": self.floor}
+        return {
+            "size": self.size,
+            "full": [[expected, bad] for expected, bad in self.full],
+            "open": [self.blocks, self.expected, self.bad],
+            "floor": self.floor,
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Batches:
@@ -57,7 +62,7 @@ class Batches:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """L estimated from batches in two ways, and the number of blocks behind it (0 when there are too few batches)."""
+    """L estimated from batches in two ways, and the blocks behind it (0: too few batches)."""
 
     batch_means: float
     von_neumann: float
@@ -90,20 +95,20 @@ def spread(batches: Batches, design: Design) -> Spread:
 
 
 def advance_dispersion(seen: Spread, blocks: int, design: Design) -> float:
-    """L for advancing: widened, shrunk towards the design's noise, and not below it during the first blocks (§2.4)."""
+    """L for advancing: widened, shrunk towards the design's noise, at first not below it (§2.4)."""
     prior = design.long_run_cv2
     shrunk = (3 * prior + seen.blocks * 1.6 * seen.batch_means) / (3 + seen.blocks)
     return max(shrunk, prior * (1 - blocks / design.floor_blocks))
 
 
 def rollback_dispersion(seen: Spread, design: Design) -> float:
-    """L for rolling back: the smaller estimate, so that a step in the rate does not hide itself as noise (§2.4)."""
+    """L for rolling back: the smaller estimate, so that a step in the rate does not hide as noise (§2.4)."""
     smaller = min(seen.batch_means, seen.von_neumann)
     return (1.5 * design.long_run_cv2 + seen.blocks * 1.25 * smaller) / (1.5 + seen.blocks)
 
 
 def batch_means_factor(size: int, design: Design) -> float:
-    """kappa(B): long-run variance over B times the variance of a mean of B blocks of an AR(1) series (§2.4)."""
+    """kappa(B): long-run variance over B times the variance of a mean of B AR(1) blocks (§2.4)."""
     phi, tau = design.phi, design.tau
     return tau / (tau - 2 * phi * (1 - phi**size) / (size * (1 - phi) ** 2))
 
@@ -132,7 +137,7 @@ def _estimates(full: Sequence[tuple[float, int]], size: int, design: Design) -> 
     mean, theta = events / count, events / expected
     residuals = [k - theta * g for g, k in full]
     squares = sum(r * r for r in residuals) / (count - 1)
-    differences = sum((b - a) ** 2 for a, b in zip(residuals, residuals[1:], strict=False)) / (2 * (count - 1))
+    differences = sum((b - a) ** 2 for a, b in pairwise(residuals)) / (2 * (count - 1))
     by_means = max(0.0, squares / mean - 1) / mean * size * batch_means_factor(size, design)
     by_differences = max(0.0, differences / mean - 1) / mean * size * von_neumann_factor(size, design)
     return by_means, by_differences

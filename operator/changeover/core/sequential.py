@@ -4,8 +4,8 @@
     state = update(state, block, target, design)          # once per block; None for a block without data
     decision = judge({"latency": state}, {"latency": target}, design)
 
-A decision to advance needs every target; one target is enough to roll back; anything else is a hold, and no lapse of
-time turns a hold into an advance.
+An advance needs every target; one target is enough to roll back; anything else is a hold, and no lapse of time
+turns a hold into an advance.
 """
 
 from __future__ import annotations
@@ -99,9 +99,10 @@ RULE_REASONS = {
 class TargetDecision:
     """One target's verdict with the numbers behind it.
 
-    evidence, needed  natural logarithms: evidence that the rate is below the limit, and how much an advance needs
-    bad, requests     counts of the canary over `blocks` blocks of this step; `rate` = bad/requests, None without requests
-    low, high         95 % interval of the rate for display (Wilson, counts divided by the assumed dispersion)
+    evidence, needed  nats of evidence that the rate is below the limit, and how many an advance needs
+    bad, requests     counts of the canary over `blocks` blocks of this step
+    rate              bad / requests; None without requests
+    low, high         95 % interval of the rate for display (Wilson, counts divided by the dispersion)
     limit             q, the accepted share of bad requests
     recent_rate       exponentially weighted rate of the last blocks, None without requests
     load              how many times its long-run rate stable is at now
@@ -129,7 +130,7 @@ class TargetDecision:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do with the step, the target that decides it (the name is empty for an advance), and every target."""
+    """What to do with the step, the target that decides it (empty for an advance), and every target."""
 
     verdict: Verdict
     reason: Reason
@@ -148,8 +149,8 @@ def judge(
 ) -> Decision:
     """Decide the step from every target's state (§2.7): any rollback, else advance if all pass, else hold.
 
-    `gates_pass` stands for whatever else must agree before an advance (the CPU gate of §6).  The order of the targets
-    does not matter: the answer lists them by name.  Raises KeyError when a target has no state.
+    `gates_pass` stands for whatever else must agree before an advance (the CPU gate of §6).  The order of the
+    targets does not matter: the answer lists them by name.  Raises KeyError when a target has no state.
     """
     judged = tuple(judge_target(name, states[name], targets[name], design) for name in sorted(targets))
     failing = [one for one in judged if one.verdict is TargetVerdict.FAILING or one.rule is Rule.BLIND]
@@ -161,7 +162,7 @@ def judge(
     if not judged:
         return Decision(Verdict.HOLD, Reason.NO_TARGETS, "", None, "no target gives evidence", judged)
     if not gates_pass:
-        return Decision(Verdict.HOLD, Reason.WAITING_GATE, "", None, "targets pass; another gate does not", judged)
+        return Decision(Verdict.HOLD, Reason.WAITING_GATE, "", None, "another gate does not pass", judged)
     message = "; ".join(f"{one.name}: {one.message}" for one in judged)
     return Decision(Verdict.ADVANCE, Reason.EVIDENCE_SUFFICES, "", None, message, judged)
 

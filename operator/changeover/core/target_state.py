@@ -1,14 +1,14 @@
 """Evidence about one target during one step, one block at a time (§2.2-§2.6 of the decision rule).
 
-`TargetState` is immutable and starts afresh at each step.  Its numbers are kept rounded, so that `to_dict` loses
-nothing and a restart after any block changes no decision.
+`TargetState` is immutable and starts afresh at each step.  Its numbers are kept rounded, so that `to_dict`
+loses nothing and a restart after any block changes no decision.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -60,8 +60,8 @@ class TargetState:
     blocks           blocks with data; `bad` of `requests` canary requests in them
     expected         canary requests weighted with the shared-load factor, for advancing
     stable_*         the same counts of stable
-    recent_*         exponentially weighted (0.8 per block) bad requests, requests, and requests allowed for load
-    load             shared-load factor of the latest block, for rolling back (1 = stable is at its long-run rate)
+    recent_*         exponentially weighted bad requests, requests, and requests allowed for load
+    load             shared-load factor of the latest block, for rolling back (1: stable as usual)
     slow, fast       state of the two rollback statistics
     blind            consecutive blocks without data, up to now
     fired            rollback rule that fired at some block of this step; it stays
@@ -81,7 +81,7 @@ class TargetState:
     fast: float = FAST_START
     blind: int = 0
     fired: Rule | None = None
-    batches: Batches = Batches()
+    batches: Batches = field(default_factory=Batches)
 
     @classmethod
     def start(cls) -> TargetState:
@@ -151,11 +151,11 @@ def update(state: TargetState, block: Block | None, target: Target, design: Desi
 
 
 def is_hard_trip(bad: int, requests: int, q: float, load_factor: float = 1.0) -> bool:
-    """Whether one scrape or block is beyond doubt: at least 10 bad requests, and over 30 times the limit (§2.6c).
+    """Whether one scrape or block is beyond doubt: 10 bad requests or more, over 30 times the limit (§2.6c).
 
-    `load_factor` is `TargetState.load`; below 1 it counts as 1.  For limits above 1.7 % thirty times the limit nears or
-    passes 100 % of the requests; there the bar is half-way between limit and 100 %, and in every case the counts must be
-    e^20 times likelier at the rate seen than at the limit (Kullback-Leibler), which few requests cannot be.
+    `load_factor` is `TargetState.load`; below 1 it counts as 1.  For limits above 1.7 % thirty times the limit
+    nears or passes all requests: there the bar is half-way between the limit and 1, and in every case the counts
+    must be e^20 times likelier at the rate seen than at the limit (Kullback-Leibler), which a few cannot be.
     """
     allowed = min(0.999, q * max(1.0, load_factor))
     if bad < HARD_LEAST_BAD or requests <= 0 or bad > requests:
@@ -171,8 +171,8 @@ def is_hard_trip(bad: int, requests: int, q: float, load_factor: float = 1.0) ->
 def log_evidence(state: TargetState, target: Target, design: Design) -> float:
     """Natural logarithm of the evidence that the long-run rate is below the limit; 0 before any block (§2.5).
 
-    For independent Poisson or binomial counts and dispersion 1 its exponential is a nonnegative supermartingale at any
-    rate >= q; with the dispersion estimated it is a calibrated quasi-likelihood (see docs/decision-quality.md).
+    For independent Poisson or binomial counts and dispersion 1 its exponential is a nonnegative supermartingale
+    at any rate >= q; with the dispersion estimated it is a calibrated quasi-likelihood.
     """
     if state.blocks == 0:
         return 0.0
@@ -192,7 +192,7 @@ def mixture_log_evidence(bad: float, expected_bad: float, dispersion: float) -> 
 
 
 def advance_variance_factor(state: TargetState, target: Target, design: Design) -> float:
-    """D: variance of the bad count over its Poisson variance, as assumed for advancing; 1 before any block (§2.5)."""
+    """D: assumed variance of the bad count over its Poisson variance; 1 before any block (§2.5)."""
     if state.blocks == 0:
         return 1.0
     expected_bad = target.q * min(state.expected, state.requests)
@@ -201,7 +201,7 @@ def advance_variance_factor(state: TargetState, target: Target, design: Design) 
 
 
 def _load_factor(state: TargetState, block: Block, target: Target, *, for_advance: bool) -> float:
-    """How many times its long-run rate stable is at now, shrunk towards its level earlier in the step (§2.2)."""
+    """How many times its long-run rate stable is at, shrunk to its level earlier in the step (§2.2)."""
     baseline = target.baseline
     if baseline is None or block.stable_requests == 0:
         return 1.0
@@ -235,7 +235,7 @@ def _count(state: TargetState, block: Block, load_advance: float, load: float, d
 
 
 def _slow(state: TargetState, block: Block, target: Target, design: Design) -> tuple[float, ...]:
-    """e-detector for moderate violations: each block may be the first bad one (§2.6a); `state` includes `block`."""
+    """e-detector of moderate violations: any block may be the first bad one (§2.6a); `state` has `block`."""
     level = _stable_level(state, target.baseline.p_lo) if target.baseline else 1.0
     allowed = block.canary_requests * target.q
     dispersion = 1 + allowed * level * rollback_dispersion(spread(state.batches, design), design)

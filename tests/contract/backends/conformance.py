@@ -107,8 +107,13 @@ def require(holds: bool, seen: str) -> None:
 
 def require_hello(answer: Answer) -> None:
     require(answer.status == 200, f"status {answer.status}")
-    require(answer.headers.get("content-type") == "text/plain", f"type {answer.headers.get('content-type')!r}")
-    require(answer.headers.get("content-length") == str(len(BODY)), f"length {answer.headers.get('content-length')!r}")
+    require(
+        answer.headers.get("content-type") == "text/plain", f"type {answer.headers.get('content-type')!r}"
+    )
+    require(
+        answer.headers.get("content-length") == str(len(BODY)),
+        f"length {answer.headers.get('content-length')!r}",
+    )
     require(answer.body == BODY, f"body {answer.body!r}")
 
 
@@ -289,7 +294,9 @@ def start_and_check(command: list[str]) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("address", nargs="?", metavar="HOST:PORT")
     parser.add_argument("--start", nargs=argparse.REMAINDER, metavar="COMMAND")
     arguments = parser.parse_args()

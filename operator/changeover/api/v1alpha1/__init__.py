@@ -8,4 +8,12 @@ GROUP = "changeover.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
-__all__ = ["API_VERSION", "GROUP", "VERSION", "BenchmarkSpec", "BenchmarkStatus", "MigrationSpec", "MigrationStatus"]
+__all__ = [
+    "API_VERSION",
+    "GROUP",
+    "VERSION",
+    "BenchmarkSpec",
+    "BenchmarkStatus",
+    "MigrationSpec",
+    "MigrationStatus",
+]

@@ -1,7 +1,8 @@
 """What do all resources of changeover.dev/v1alpha1 share? The base model, the scalar types, and unions.
 
-Every rule here has two faces that must agree: pydantic refuses a value in Python, and the CRD generated from the same
-declaration (see ``changeover.api.crds``) makes the API server refuse it. ``tests/apiserver`` holds them together.
+Every rule here has two faces that must agree: pydantic refuses a value in Python, and the CRD generated from
+the same declaration (see ``changeover.api.crds``) makes the API server refuse it. ``tests/apiserver`` holds
+them together.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ QUANTITY = r"^[0-9]+(\.[0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
 PERCENT = r"^(100|[0-9]{1,2}(\.[0-9]{1,4})?)$"
 LABEL_KEY = r"^[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?$"
 
-_UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_UNIT_MILLIS = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _QUANTITY_SCALE = {
     "": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
     "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40,
@@ -28,14 +29,14 @@ _QUANTITY_SCALE = {
 
 
 class Rule(BaseModel):
-    """One CEL rule of the CRD: the expression that must hold, and in plain words what is wrong and how to mend it."""
+    """One CEL rule of the CRD: what must hold, and in plain words what is wrong and how to mend it."""
 
     rule: str
     message: str
 
 
 class Model(BaseModel):
-    """Frozen, strict, camelCase on the wire, unknown fields refused; ``null`` means 'left out', as the API server has it."""
+    """Frozen, strict, camelCase on the wire, unknown fields refused; ``null`` means 'left out'."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, alias_generator=to_camel, validate_by_name=False
@@ -50,16 +51,15 @@ class Model(BaseModel):
 
     @model_validator(mode="after")
     def _one_member(self) -> Model:
+        values = {type(self).model_fields[name].alias: value for name, value in self}
         for member in self.union:
-            wanted = member_of(getattr(self, "type")) == member
-            field = next(n for n, f in type(self).model_fields.items() if f.alias == member)
-            if (getattr(self, field) is not None) != wanted:
+            if (values[member] is not None) != (member_of(values["type"]) == member):
                 raise ValueError(union_rule(type(self), member).message)
         return self
 
 
 def member_of(type_name: str) -> str:
-    """The member that a union's type names: ``Latency`` -> ``latency``, ``GatewayAPI`` -> ``gatewayAPI``, ``CPU`` -> ``cpu``."""
+    """The member that a type names: ``Latency`` -> ``latency``, ``GatewayAPI`` -> ``gatewayAPI``."""
     head = re.match(r"[A-Z]+(?![a-z])|[A-Z]", type_name)
     assert head is not None, f"union type {type_name!r} is not CamelCase"
     return type_name[: head.end()].lower() + type_name[head.end() :]
@@ -86,8 +86,8 @@ def described(text: str, **extra: Any) -> Any:
 
 
 def duration_seconds(text: str) -> float:
-    """Seconds of a GEP-2257 duration: ``1m30s`` -> 90.0."""
-    return sum(int(n) * _UNIT_SECONDS[u] for n, u in re.findall(r"([0-9]+)(ms|h|m|s)", text))
+    """Seconds of a GEP-2257 duration: ``1m30s`` -> 90.0; equal durations give equal numbers."""
+    return sum(int(n) * _UNIT_MILLIS[u] for n, u in re.findall(r"([0-9]+)(ms|h|m|s)", text)) / 1000
 
 
 def quantity_value(text: str) -> float:
@@ -123,7 +123,7 @@ Quantity = Annotated[
 
 
 def unique_by(*keys: str) -> dict[str, Any]:
-    """Schema extras of a list whose items are told apart by the named fields (the API server refuses doubles)."""
+    """Schema extras of a list whose items the named fields tell apart (the API server refuses doubles)."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
 

@@ -1,4 +1,4 @@
-"""FrameworkBenchmark: which of these backends carries this load best on this hardware, and how sure are we?"""
+"""FrameworkBenchmark: which of these backends carries this load best here, and how sure are we?"""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from changeover.api.v1alpha1.base import (
-    CandidateName, Duration, Model, Name, Percent, Rule, described, duration_seconds, refuse_doubles, unique_by,
+    CandidateName,
+    Duration,
+    Model,
+    Name,
+    Percent,
+    Rule,
+    described,
+    duration_seconds,
+    refuse_doubles,
+    unique_by,
 )  # fmt: skip
 from changeover.api.v1alpha1.candidate import Candidate, Placement
 
@@ -18,24 +27,30 @@ class Header(Model):
     name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9-]+$")] = described(
         "Header name. Example: Accept."
     )
-    value: Annotated[str, Field(max_length=1024, pattern=r"^[ -~]*$")] = described("Value. Example: text/plain.")
+    value: Annotated[str, Field(max_length=1024, pattern=r"^[ -~]*$")] = described(
+        "Value. Example: text/plain."
+    )
 
 
 class Request(Model):
     """The one request that is sent over and over, and the answer that is expected."""
 
-    method: Literal["GET", "HEAD", "POST", "PUT", "DELETE"] = described("HTTP method. Default: GET.", default="GET")
+    method: Literal["GET", "HEAD", "POST", "PUT", "DELETE"] = described(
+        "HTTP method. Default: GET.", default="GET"
+    )
     path: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=1024)] = described(
         "Path and query. Default: /. Example: /items?limit=10.", default="/"
     )
     headers: Annotated[list[Header], Field(max_length=16)] = described(
-        "Headers sent with each request. Default: none. Example: [{name: Accept, value: text/plain}].", default=[]
+        "Headers sent with each request. Default: none. Example: [{name: Accept, value: text/plain}].",
+        default=[],
     )
     expect_status: Annotated[int, Field(ge=200, le=599)] = described(
         "HTTP status of a right answer. Default: 200.", default=200
     )
     expect_body_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$", max_length=64)] = described(
-        "SHA-256 of the body of a right answer, in hex; checked once before each run. Default: empty (not checked).",
+        "SHA-256 of the body of a right answer, in hex; checked once before each run. "
+        "Default: empty (not checked).",
         default="",
         alias="expectBodySHA256",
     )
@@ -44,9 +59,12 @@ class Request(Model):
 class ClosedLoad(Model):
     """Closed loop: each connection sends its next request when the last one is answered."""
 
-    connections: Annotated[int, Field(ge=1, le=10000)] = described("Concurrent connections. Default: 360.", default=360)
+    connections: Annotated[int, Field(ge=1, le=10000)] = described(
+        "Concurrent connections. Default: 360.", default=360
+    )
     keep_alive: bool = described(
-        "Whether a connection is used again; when false, the client closes it after each answer. Default: true.",
+        "Whether a connection is used again; when false, the client closes it after each answer. "
+        "Default: true.",
         default=True,
     )
 
@@ -67,7 +85,10 @@ class Rounds(Model):
     """How often every candidate is measured."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
-        Rule(rule="self.min <= self.max", message="rounds.min must not exceed rounds.max; raise max or lower min"),
+        Rule(
+            rule="self.min <= self.max",
+            message="rounds.min must not exceed rounds.max; raise max or lower min",
+        ),
     )
     min: Annotated[int, Field(ge=3, le=50)] = described(
         "Rounds measured at the least; an interval needs 3. Default: 5.", default=5
@@ -94,7 +115,9 @@ class Schedule(Model):
         Rule(rule="duration(self.warmUp) <= duration('10m')", message="warmUp must be at most 10m"),
         Rule(rule="duration(self.coolDown) <= duration('10m')", message="coolDown must be at most 10m"),
     )
-    rounds: Rounds = described("Rounds; a round measures every candidate once. Default: {min: 5, max: 15}.", default=Rounds())
+    rounds: Rounds = described(
+        "Rounds; a round measures every candidate once. Default: {min: 5, max: 15}.", default=Rounds()
+    )
     warm_up: Duration = described("Load before the measured window, thrown away. Default: 5s.", default="5s")
     measure: Duration = described("Length of the measured window. Default: 15s.", default="15s")
     cool_down: Duration = described("Pause after each candidate. Default: 2s.", default="2s")
@@ -126,7 +149,8 @@ class BenchmarkObjectives(Model):
     """What a candidate must keep to be a winner; a candidate that misses one is ranked, but cannot win."""
 
     max_latency: MaxLatency | None = described(
-        "Latency in the ranking's scenario. Default: none. Example: {percentile: '99', max: 50ms}.", default=None
+        "Latency in the ranking's scenario. Default: none. Example: {percentile: '99', max: 50ms}.",
+        default=None,
     )
     max_error_percent: Percent | None = described(
         "Failed requests, percent. Default: none. Example: 0.1.", default=None
@@ -173,23 +197,35 @@ class BenchmarkSpec(Model):
             message="ranking.scenario must name one of the scenarios",
         ),
     )
-    suspend: bool = described("Pause: the run in progress ends, none is begun. Default: false.", default=False)
+    suspend: bool = described(
+        "Pause: the run in progress ends, none is begun. Default: false.", default=False
+    )
     candidates: Annotated[list[Candidate], Field(min_length=2, max_length=32)] = described(
-        "The backends, 2 to 32, each measured alone. Example: [{name: gin, image: localhost/changeover-gin:1}].",
+        "The backends, 2 to 32, each measured alone. "
+        "Example: [{name: gin, image: localhost/changeover-gin:1}].",
         json_schema_extra=unique_by("name"),
     )
-    placement: Placement = described("Where candidates and load run. Default: any nodes.", default=Placement())
-    request: Request = described("The request and the right answer. Default: GET / answered 200.", default=Request())
+    placement: Placement = described(
+        "Where candidates and load run. Default: any nodes.", default=Placement()
+    )
+    request: Request = described(
+        "The request and the right answer. Default: GET / answered 200.", default=Request()
+    )
     scenarios: Annotated[list[Scenario], Field(min_length=1, max_length=16)] = described(
         "Ways of loading, 1 to 16. Example: [{name: keep-alive, type: Closed, closed: {connections: 360}}].",
         json_schema_extra=unique_by("name"),
     )
     schedule: Schedule = described("Rounds and times. Default: 5 to 15 rounds of 15s.", default=Schedule())
     objectives: BenchmarkObjectives = described(
-        "What a winner must keep. Default: none. Example: {maxErrorPercent: '0.1'}.", default=BenchmarkObjectives()
+        "What a winner must keep. Default: none. Example: {maxErrorPercent: '0.1'}.",
+        default=BenchmarkObjectives(),
     )
-    ranking: RankingChoice = described("What to rank by. Default: Throughput in the first scenario.", default=RankingChoice())
-    metrics: MetricsChoice = described("Where CPU and memory are read. Default: source default.", default=MetricsChoice())
+    ranking: RankingChoice = described(
+        "What to rank by. Default: Throughput in the first scenario.", default=RankingChoice()
+    )
+    metrics: MetricsChoice = described(
+        "Where CPU and memory are read. Default: source default.", default=MetricsChoice()
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

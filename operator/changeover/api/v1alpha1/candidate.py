@@ -1,4 +1,4 @@
-"""A candidate backend and where it may run: the parts that a benchmark and a migration to its winner share."""
+"""A candidate backend and where it may run: what a benchmark and a migration to its winner share."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from changeover.api.v1alpha1.base import (
-    CandidateName, LabelKey, Labels, Model, Port, Quantity, ShortText, Text, described, refuse_doubles, unique_by,
+    CandidateName,
+    LabelKey,
+    Labels,
+    Model,
+    Port,
+    Quantity,
+    ShortText,
+    Text,
+    described,
+    refuse_doubles,
+    unique_by,
 )  # fmt: skip
 
 
 class EnvVar(Model):
     """One environment variable of a candidate."""
 
-    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = described(
-        "Name of the variable. Example: WORKERS."
+    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = (
+        described("Name of the variable. Example: WORKERS.")
     )
     value: Text = described("Value. Default: empty. Example: 1.", default="")
 
@@ -23,7 +33,9 @@ class EnvVar(Model):
 class ResourceAmounts(Model):
     """CPU and memory."""
 
-    cpu: Quantity | None = described("CPU in cores, a Kubernetes quantity. Default: none. Example: 400m.", default=None)
+    cpu: Quantity | None = described(
+        "CPU in cores, a Kubernetes quantity. Default: none. Example: 400m.", default=None
+    )
     memory: Quantity | None = described(
         "Memory in bytes, a Kubernetes quantity. Default: none. Example: 256Mi.", default=None
     )
@@ -33,7 +45,8 @@ class Resources(Model):
     """Requests and limits of one candidate container."""
 
     requests: ResourceAmounts = described(
-        "What the scheduler reserves. Default: none. Example: {cpu: 400m, memory: 256Mi}.", default=ResourceAmounts()
+        "What the scheduler reserves. Default: none. Example: {cpu: 400m, memory: 256Mi}.",
+        default=ResourceAmounts(),
     )
     limits: ResourceAmounts = described(
         "What the candidate may use at most; with it, the limit is the identical hardware. Default: none. "
@@ -67,7 +80,9 @@ class Candidate(Model):
     resources: Resources = described(
         "CPU and memory of the container. Default: none. Example: {limits: {cpu: 400m}}.", default=Resources()
     )
-    language: ShortText = described("Programming language, for tables. Default: empty. Example: Rust.", default="")
+    language: ShortText = described(
+        "Programming language, for tables. Default: empty. Example: Rust.", default=""
+    )
     framework: ShortText = described("Framework, for tables. Default: empty. Example: hyperlane.", default="")
 
     @model_validator(mode="after")
@@ -80,7 +95,9 @@ class Toleration(Model):
     """A taint that the pods accept."""
 
     key: LabelKey = described("Key of the taint. Default: empty (any, with operator Exists).", default="")
-    operator: Literal["Exists", "Equal"] = described("How key and value are matched. Default: Exists.", default="Exists")
+    operator: Literal["Exists", "Equal"] = described(
+        "How key and value are matched. Default: Exists.", default="Exists"
+    )
     value: Annotated[str, Field(max_length=63)] = described("Value, for Equal. Default: empty.", default="")
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] = described(
         "Effect of the taint. Default: NoSchedule.", default="NoSchedule"
@@ -91,7 +108,8 @@ class NodeChoice(Model):
     """Which nodes pods may run on."""
 
     node_selector: Labels = described(
-        "Labels that the node must have. Default: none. Example: {changeover.dev/role: candidate}.", default={}
+        "Labels that the node must have. Default: none. Example: {changeover.dev/role: candidate}.",
+        default={},
     )
     tolerations: Annotated[list[Toleration], Field(max_length=16)] = described(
         "Taints that the pods accept. Default: none. Example: [{key: changeover.dev/role}].", default=[]

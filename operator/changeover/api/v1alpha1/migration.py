@@ -1,4 +1,4 @@
-"""CanaryMigration: move a route's traffic from the stable backend to the canary, as fast as the evidence allows."""
+"""CanaryMigration: move a route's traffic from stable to canary, as fast as the evidence allows."""
 
 from __future__ import annotations
 
@@ -7,9 +7,20 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from changeover.api.v1alpha1.base import (
-    DNS_NAME, Duration, Model, Name, ObjectName, Percent, Port, Rule, described, duration_seconds, refuse_doubles,
+    DNS_NAME,
+    Duration,
+    Model,
+    Name,
+    ObjectName,
+    Percent,
+    Port,
+    Rule,
+    described,
+    duration_seconds,
+    refuse_doubles,
     unique_by,
 )  # fmt: skip
+from changeover.api.v1alpha1.candidate import NodeChoice
 
 
 class ServicePort(Model):
@@ -22,7 +33,9 @@ class ServicePort(Model):
 class WorkloadRef(Model):
     """The workload whose pods stand behind a Service."""
 
-    kind: Literal["Deployment"] = described("Kind of the workload. Default: Deployment.", default="Deployment")
+    kind: Literal["Deployment"] = described(
+        "Kind of the workload. Default: Deployment.", default="Deployment"
+    )
     name: ObjectName = described("Name of the workload. Example: shop-express.")
 
 
@@ -44,9 +57,15 @@ class BenchmarkCanary(Model):
 
     ref: BenchmarkRef = described("The benchmark. Example: {name: web-frameworks}.")
     candidate: Annotated[str, Field(max_length=30)] = described(
-        "Candidate of the benchmark. Default: empty (its winner; refused while tied). Example: hyperlane.", default=""
+        "Candidate of the benchmark. Default: empty (its winner; refused while tied). Example: hyperlane.",
+        default="",
     )
     replicas: Annotated[int, Field(ge=1, le=100)] = described("Pods to run. Default: 2.", default=2)
+    placement: NodeChoice = described(
+        "Nodes for these pods; not the benchmark's, since those are for measuring. Default: any node. "
+        "Example: {nodeSelector: {pool: web}}.",
+        default=NodeChoice(),
+    )
 
 
 class Canary(Model):
@@ -57,7 +76,8 @@ class Canary(Model):
         "Workload (it exists already) or Benchmark (deploy what a benchmark chose)."
     )
     workload: Backend | None = described(
-        "For type Workload. Example: {service: {name: shop-rust, port: 80}, workload: {name: shop-rust}}.", default=None
+        "For type Workload. Example: {service: {name: shop-rust, port: 80}, workload: {name: shop-rust}}.",
+        default=None,
     )
     benchmark: BenchmarkCanary | None = described(
         "For type Benchmark. Example: {ref: {name: web-frameworks}, replicas: 2}.", default=None
@@ -74,8 +94,8 @@ class ParentRef(Model):
     """A Gateway that the route attaches to."""
 
     name: ObjectName = described("Name of the Gateway. Example: public.")
-    namespace: Annotated[str, Field(max_length=63, pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")] = described(
-        "Namespace of the Gateway. Default: empty (the migration's). Example: gateway.", default=""
+    namespace: Annotated[str, Field(max_length=63, pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")] = (
+        described("Namespace of the Gateway. Default: empty (the migration's). Example: gateway.", default="")
     )
 
 
@@ -120,10 +140,12 @@ class Step(Model):
     )
     min_duration: Duration = described("Stay at least so long. Default: 10m. Example: 1h.", default="10m")
     max_duration: Duration = described(
-        "After so long without a decision do what onUndecided says; never advance. Default: 24h.", default="24h"
+        "After so long without a decision do what onUndecided says; never advance. Default: 24h.",
+        default="24h",
     )
     on_undecided: Literal["Hold", "Rollback"] = described(
-        "At maxDuration: Hold (wait for a person; the weight stays) or Rollback. Default: Hold.", default="Hold"
+        "At maxDuration: Hold (wait for a person; the weight stays) or Rollback. Default: Hold.",
+        default="Hold",
     )
     min_requests: Annotated[int, Field(ge=0, le=10**9)] = described(
         "Canary requests that the step must see at the least. Default: 0. Example: 1000.", default=0
@@ -147,7 +169,9 @@ class ErrorsObjective(Model):
     """The share of the canary's requests answered 5xx must stay at or under a bound."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
-        Rule(rule="self.maxPercent.matches('[1-9]')", message="maxPercent must be above 0; the least is 0.0001"),
+        Rule(
+            rule="self.maxPercent.matches('[1-9]')", message="maxPercent must be above 0; the least is 0.0001"
+        ),
     )
     max_percent: Percent = described("Bound, percent. Example: 0.1.")
 
@@ -159,7 +183,7 @@ class ErrorsObjective(Model):
 
 
 class CPUObjective(Model):
-    """The CPU used by the canary's pods must stay under a share of their limit (their request where none is set)."""
+    """The CPU of the canary's pods must stay under a share of their limit (without one, of their request)."""
 
     max_percent: Annotated[int, Field(ge=1, le=100)] = described("Bound, percent of the limit. Example: 40.")
 
@@ -197,7 +221,9 @@ class DecisionDesign(Model):
         "Accepted chance to roll a good canary back, percent a migration. Default: 1.", default=1
     )
     block: Duration = described("Length of one block of evidence. Default: 1m.", default="1m")
-    max_blind: Duration = described("Roll back after so long without fresh evidence. Default: 5m.", default="5m")
+    max_blind: Duration = described(
+        "Roll back after so long without fresh evidence. Default: 5m.", default="5m"
+    )
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -226,8 +252,10 @@ class MigrationSpec(Model):
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            rule="!has(self.canary.workload) || self.canary.workload.service.name != self.stable.service.name",
-            message="canary.workload.service must differ from stable.service; give the canary a Service of its own",
+            rule="!has(self.canary.workload) "
+            "|| self.canary.workload.service.name != self.stable.service.name",
+            message="canary.workload.service must differ from stable.service; "
+            "give the canary a Service of its own",
         ),
         Rule(
             rule="self.steps.map(s, s.weightPercent).isSorted()",
@@ -243,11 +271,16 @@ class MigrationSpec(Model):
         json_schema_extra=unique_by("weightPercent"),
     )
     objectives: Annotated[list[Objective], Field(min_length=1, max_length=8)] = described(
-        "Targets that the canary must keep, 1 to 8. Example: [{name: errors, type: Errors, errors: {maxPercent: '0.1'}}].",
+        "Targets that the canary must keep, 1 to 8. "
+        "Example: [{name: errors, type: Errors, errors: {maxPercent: '0.1'}}].",
         json_schema_extra=unique_by("name"),
     )
-    decision: DecisionDesign = described("Error rates and blocks. Default: 1 % and 1m.", default=DecisionDesign())
-    metrics: MigrationMetrics = described("Where the evidence is read. Default: source default.", default=MigrationMetrics())
+    decision: DecisionDesign = described(
+        "Error rates and blocks. Default: 1 % and 1m.", default=DecisionDesign()
+    )
+    metrics: MigrationMetrics = described(
+        "Where the evidence is read. Default: source default.", default=MigrationMetrics()
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,0 +1,160 @@
+"""What do raw samples of counters say about a span of time? Pure functions; no rate(), nothing extrapolated.
+
+A *series* is what Prometheus returns for a range selector: ``{"metric": labels, "values": [[seconds, "value"], …]}``.
+The value at an edge is the last sample at or before it, so that the difference is exact for what was scraped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from changeover.core.observed import Counts, NoData, Usage
+from changeover.ports import Bound
+
+Series = Mapping[str, Any]
+STALE_SCRAPES = 2.5  # a last sample older than this many scrape intervals is no longer the present
+
+
+@dataclass(frozen=True)
+class Span:
+    """A span of absolute time in seconds, and how often it is scraped."""
+
+    start: float
+    end: float
+    scrape: float
+
+    @property
+    def lookback(self) -> float:
+        """Seconds that a range selector must reach back from the end to hold the sample before the start."""
+        return math.ceil(self.end - self.start + 3 * self.scrape)
+
+
+def counts(series: Sequence[Series], span: Span, bounds: Mapping[str, Bound]) -> Counts | NoData:
+    """Requests, errors and slow requests from a gateway's latency histogram (series by ``le`` and ``code``)."""
+    increases = _increases(series, span)
+    if isinstance(increases, NoData):
+        return increases
+    if any(not math.isfinite(value) for _, value in increases):
+        return NoData("a counter is NaN or infinite")
+    buckets: dict[float, float] = {}
+    errors = 0.0
+    for labels, value in increases:
+        bound = _bound_of(labels)
+        buckets[bound] = buckets.get(bound, 0.0) + value
+        if bound == math.inf and str(labels.get("code", "")).startswith("5"):
+            errors += value
+    if math.inf not in buckets:
+        return NoData("the histogram has no +Inf bucket")
+    slow = {name: _slow(buckets, bound) for name, bound in bounds.items()}
+    lacking = next((name for name, value in slow.items() if value is None), None)
+    if lacking is not None:
+        return NoData(f"no histogram bucket at or under {bounds[lacking].seconds:g} s; add one to the gateway")
+    shown = {name: quantile(buckets, bound.percentile / 100) for name, bound in bounds.items()}
+    return Counts(
+        requests=round(buckets[math.inf]),
+        errors=round(errors),
+        slow={name: round(value) for name, value in slow.items() if value is not None},
+        shown={name: value for name, value in shown.items() if value is not None},
+    )
+
+
+def usage(series: Sequence[Series], span: Span, pods: Iterable[str]) -> Usage | NoData:
+    """CPU and memory of pods from the samples inside the span; a pod without two samples makes it NoData."""
+    cores, memory, shortest = 0.0, 0.0, math.inf
+    for pod in pods:
+        cpu = _of_pod(series, "container_cpu_usage_seconds_total", pod, span)
+        if not cpu or any(len(samples) < 2 for samples in cpu):
+            return NoData(f"fewer than two CPU samples of pod {pod} inside the window")
+        for samples in cpu:
+            (first, low), (last, high) = samples[0], samples[-1]
+            if high < low or not math.isfinite(high - low):
+                return NoData(f"the CPU counter of pod {pod} was reset inside the window")
+            cores += (high - low) / (last - first)
+            shortest = min(shortest, last - first)
+        memory += _peak(_of_pod(series, "container_memory_working_set_bytes", pod, span))
+    return Usage(cores, memory, shortest) if shortest < math.inf else NoData("no pods were named")
+
+
+def quantile(buckets: Mapping[float, float], share: float) -> float | None:
+    """Quantile of cumulative buckets by linear interpolation, as Prometheus' histogram_quantile does; to be shown only."""
+    bounds = sorted(buckets)
+    total = buckets[math.inf]
+    if total <= 0:
+        return None
+    lower, below = 0.0, 0.0
+    for bound in bounds:
+        if buckets[bound] >= share * total:
+            if bound == math.inf:
+                return lower
+            inside = buckets[bound] - below
+            return lower + (bound - lower) * ((share * total - below) / inside if inside > 0 else 1.0)
+        lower, below = bound, buckets[bound]
+    return lower
+
+
+def _slow(buckets: Mapping[float, float], bound: Bound) -> float | None:
+    """Requests over the bound: the exact bucket, or the next lower one, which errs towards calling requests slow."""
+    usable = [b for b in buckets if b <= bound.seconds * (1 + 1e-9)]
+    return None if not usable else buckets[math.inf] - buckets[max(usable)]
+
+
+def _bound_of(labels: Mapping[str, str]) -> float:
+    text = labels.get("le", "+Inf")
+    return math.inf if text in ("+Inf", "Inf") else float(text)
+
+
+def _increases(series: Sequence[Series], span: Span) -> list[tuple[Mapping[str, str], float]] | NoData:
+    """Increase of each series over the span.
+
+    A series that appears inside the span counts from 0 when its gateway instance was there before (a first error has a
+    series of its own); an instance that was not there before gives no increase, since its past is unknown.
+    """
+    fresh = [s for s in series if s["values"] and span.end - float(s["values"][-1][0]) <= STALE_SCRAPES * span.scrape]
+    if not fresh:
+        return NoData("no series" if not series else "no fresh sample; the gateway is not scraped")
+    present = {_instance(s) for s in series if _at(s, span.start, span.scrape) is not None}
+    if not any(_instance(s) in present for s in fresh):
+        return NoData("the gateway's counters begin inside the span")
+    found = []
+    for one in fresh:
+        if _instance(one) not in present:
+            return NoData("a gateway instance appeared inside the span")
+        if _was_reset(one):
+            return NoData("a counter was reset")
+        before = _at(one, span.start, span.scrape)
+        found.append((one["metric"], float(one["values"][-1][1]) - (before or 0.0)))
+    return found
+
+
+def _instance(series: Series) -> str:
+    labels = series["metric"]
+    return str(labels.get("pod") or labels.get("instance") or "")
+
+
+def _at(series: Series, edge: float, scrape: float) -> float | None:
+    """The last sample at or before the edge, if it is fresh there."""
+    before = [(t, v) for t, v in series["values"] if t <= edge]
+    if not before or edge - before[-1][0] > STALE_SCRAPES * scrape:
+        return None
+    return float(before[-1][1])
+
+
+def _was_reset(series: Series) -> bool:
+    values = [float(v) for _, v in series["values"]]
+    return any(b < a for a, b in zip(values, values[1:], strict=False))
+
+
+def _of_pod(series: Sequence[Series], name: str, pod: str, span: Span) -> list[list[tuple[float, float]]]:
+    """Samples inside the span, a list a container; where cAdvisor knows no containers (cgroup v1), the pod's own."""
+    mine = [s for s in series if s["metric"].get("__name__") == name and s["metric"].get("pod") == pod]
+    containers = [s for s in mine if s["metric"].get("container") not in (None, "", "POD")]
+    chosen = containers or [s for s in mine if s["metric"].get("container") in (None, "")]
+    inside = [[(float(t), float(v)) for t, v in s["values"] if span.start <= float(t) <= span.end] for s in chosen]
+    return [samples for samples in inside if samples]
+
+
+def _peak(samples: Sequence[Sequence[tuple[float, float]]]) -> float:
+    return sum(max(value for _, value in one) for one in samples)

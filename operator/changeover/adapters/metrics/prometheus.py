@@ -1,0 +1,122 @@
+"""A Prometheus as the port ``MetricSource``, fenced: it may hang, drip, redirect, lie or be down; we stay responsive.
+
+prometheus-api-client is synchronous, has no timeout by default, tries again for as long as a server asks, follows
+redirects, and reads bodies of any size. Here it runs in a bounded pool, with a timeout, no second try, no redirect, and a
+cap on the body; what it raises becomes Unavailable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import requests
+from prometheus_api_client import PrometheusConnect
+from prometheus_api_client.exceptions import PrometheusApiClientException
+from urllib3.util.retry import Retry
+
+from changeover.adapters.metrics import counters
+from changeover.core.errors import Unavailable
+from changeover.core.observed import Counts, NoData, Usage
+from changeover.ports import BackendPort, CountQuery
+
+MAX_BODY_BYTES = 8 * 2**20
+MAX_THREADS = 8
+_CHUNK = 64 * 2**10
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """A named metric source of the operator's configuration."""
+
+    name: str
+    url: str
+    timeout_seconds: float
+    scrape_seconds: float
+
+
+class GuardedSession(requests.Session):
+    """A session that follows no redirect and reads no more than a cap."""
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+        """One request, its body read up to the cap."""
+        kwargs.update(stream=True, allow_redirects=False)
+        response = super().request(*args, **kwargs)
+        body = bytearray()
+        for chunk in response.iter_content(_CHUNK):
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                response.close()
+                raise requests.RequestException(f"the answer is larger than {MAX_BODY_BYTES} bytes")
+        response._content = bytes(body)
+        return response
+
+
+class PrometheusSource:
+    """The port ``MetricSource`` on one Prometheus and the series of cAdvisor and Traefik."""
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._settings = settings
+        self._pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix=f"prometheus-{settings.name}")
+        session = GuardedSession()
+        session.trust_env = False  # no proxy or .netrc of the pod's environment
+        self._client = PrometheusConnect(
+            url=settings.url, session=session, retry=Retry(total=0), timeout=settings.timeout_seconds
+        )
+
+    async def counts(self, query: CountQuery, start: datetime, end: datetime) -> Counts | NoData:
+        """Exact counter differences of one backend over the span, from Traefik's histogram a service."""
+        span = self._span(start, end)
+        name = traefik_service(query.namespace, query.backend)
+        selector = f"traefik_service_request_duration_seconds_bucket{{service=~{quoted(name)}}}"
+        return counters.counts(await self._range(selector, span), span, query.bounds)
+
+    async def usage(self, namespace: str, pods: Sequence[str], start: datetime, end: datetime) -> Usage | NoData:
+        """CPU and memory of pods from the samples inside the span, from cAdvisor."""
+        span = self._span(start, end)
+        names = quoted("container_cpu_usage_seconds_total|container_memory_working_set_bytes")
+        chosen = quoted("|".join(re.escape(pod) for pod in pods))
+        selector = f"{{__name__=~{names},namespace={quoted(namespace)},pod=~{chosen}}}"
+        return counters.usage(await self._range(selector, span), span, pods)
+
+    def _span(self, start: datetime, end: datetime) -> counters.Span:
+        return counters.Span(start.timestamp(), end.timestamp(), self._settings.scrape_seconds)
+
+    async def _range(self, selector: str, span: counters.Span) -> list[counters.Series]:
+        """Raw samples of a range selector that ends at the span's end."""
+        query, at = f"{selector}[{span.lookback:.0f}s]", {"time": f"{span.end:.3f}"}
+        loop = asyncio.get_running_loop()
+        call = loop.run_in_executor(self._pool, lambda: self._client.custom_query(query, params=at))
+        try:
+            # A server that drips a byte at a time outlives the client's timeout, which is per read.
+            result = await asyncio.wait_for(call, 2 * self._settings.timeout_seconds)
+        except (requests.RequestException, PrometheusApiClientException, TimeoutError, OSError) as error:
+            raise Unavailable(f"metric source {self._settings.name}: {type(error).__name__}: {str(error)[:200]}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise Unavailable(f"metric source {self._settings.name} answered nonsense: {error!r}") from error
+        return checked(result, self._settings.name)
+
+
+def checked(result: Any, source: str) -> list[counters.Series]:
+    """The series of an answer, or Unavailable when it has another shape."""
+    good = isinstance(result, list) and all(
+        isinstance(s, dict) and isinstance(s.get("metric"), dict) and isinstance(s.get("values"), list) for s in result
+    )
+    if not good:
+        raise Unavailable(f"metric source {source} answered no series")
+    return list(result)
+
+
+def quoted(text: str) -> str:
+    """A PromQL string literal."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def traefik_service(namespace: str, backend: BackendPort) -> str:
+    """Regular expression (anchored by PromQL) of Traefik's name for a Service behind an HTTPRoute."""
+    return re.escape(f"{namespace}-{backend.service}") + "-(http-)?" + f"{backend.port}@kubernetesgateway"

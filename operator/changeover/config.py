@@ -1,0 +1,56 @@
+"""The operator's own configuration: one YAML file, read once, checked whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from changeover.core.errors import InvalidSpec
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
+
+
+class MetricSourceConfig(_Settings):
+    """A named Prometheus; resources refer to it by name and never give an address."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$")]
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
+    scrape_interval_seconds: Annotated[float, Field(gt=0, le=300)] = 15.0
+
+
+class Config(_Settings):
+    """Everything that the chart's values set."""
+
+    metric_sources: list[MetricSourceConfig]
+    loader_image: str
+    watch_namespaces: list[str] = []
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8080
+
+
+def parse_config(text: str) -> Config:
+    """The configuration in a YAML text. Raises InvalidSpec naming each field that is wrong."""
+    try:
+        content: Any = yaml.safe_load(text)
+        return Config.model_validate(content)
+    except yaml.YAMLError as error:
+        raise InvalidSpec(f"the configuration is no YAML: {error}") from error
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
+        raise InvalidSpec(f"the configuration is wrong: {wrong}") from error
+
+
+def read_config(path: Path) -> Config:
+    """The configuration in a file. Raises InvalidSpec."""
+    try:
+        return parse_config(path.read_text())
+    except OSError as error:
+        raise InvalidSpec(f"the configuration cannot be read: {error}") from error

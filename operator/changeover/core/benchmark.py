@@ -1,0 +1,235 @@
+"""What should a benchmark do next? A ladder of guards; the first that matches wins. See ``decide``.
+
+One run is the unit: a fresh pod, its scenarios one after another, each with a warm-up and a measured window. The record
+of a run is written before its Job is deleted, so that a crash anywhere repeats at most the run in progress.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from changeover.api.v1alpha1.base import duration_seconds
+from changeover.api.v1alpha1.benchmark import BenchmarkSpec
+from changeover.api.v1alpha1.candidate import Candidate
+from changeover.core import names
+from changeover.core.audit import RunRecord, make_record
+from changeover.core.manifests.candidate import Shape, make_deployment, make_service
+from changeover.core.manifests.common import labels_of, owner_reference
+from changeover.core.manifests.load_job import LoadTarget, make_load_job
+from changeover.core.observed import LoadFailed, LoadReport, LoadRunning, NoData, Owner, Unreadable, Usage, Workload
+from changeover.core.plan import Action, Apply, Delete, Record, Ref
+from changeover.core.ranking_status import is_decided
+from changeover.core.schedule import Run, complete_rounds, next_run
+
+READY_WITHIN_SECONDS = 120  # a candidate that is not ready by then is recorded as such
+TICK_SECONDS = 1.0
+METRICS_PATIENCE_SCRAPES = 4  # scrapes after a window's end before its CPU counts as missing
+METRICS_SETTLE_SCRAPES = 1.5  # by then the last scrape inside the window is in the database
+
+
+@dataclass(frozen=True)
+class SeenBenchmark:
+    """The world of one benchmark, as read in this pass."""
+
+    now: datetime
+    owner: Owner
+    spec: BenchmarkSpec
+    fingerprint: str
+    loader_image: str
+    scrape_seconds: float
+    records: Mapping[str, RunRecord] | Unreadable | None  # None: no run was ever begun
+    started: datetime | None
+    last_record: datetime | None
+    workloads: tuple[Workload, ...] | Unreadable
+    loads: Mapping[str, LoadReport | LoadRunning | LoadFailed] | Unreadable
+    usage: Usage | NoData | Unreadable | None  # of the run in progress, once its load has ended
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Next:
+    """What to do now, why in words, and when to look again."""
+
+    reason: str
+    message: str
+    actions: tuple[Action, ...] = ()
+    run: Run | None = None
+    recheck_after: float | None = TICK_SECONDS
+
+
+def decide(seen: SeenBenchmark) -> Next:
+    """The ladder. Reads top to bottom; each rung says what it waits for."""
+    if seen.owner.deleting:
+        return Next("Deleting", "its pods and jobs go with it", recheck_after=None)
+    unreadable = next((x for x in (seen.records, seen.workloads, seen.loads) if isinstance(x, Unreadable)), None)
+    if unreadable is not None:
+        return Next("Unreadable", unreadable.reason)
+    assert not isinstance(seen.records, Unreadable)
+    if seen.spec.suspend:
+        return Next("Suspended", "spec.suspend is true", _remove_all(seen), recheck_after=None)
+    if seen.records is None:
+        return Next("Preparing", "the place for the runs' records is made", (Apply(_records_map(seen)),))
+    run = _wanted_run(seen, seen.records)
+    if run is None:
+        return _finish(seen, seen.records)
+    return _pursue(seen, run, seen.records)
+
+
+def _wanted_run(seen: SeenBenchmark, records: Mapping[str, RunRecord]) -> Run | None:
+    """The next run; None when the order is decided, all rounds are done, or the deadline is past."""
+    rounds = seen.spec.schedule.rounds
+    if _past_deadline(seen):
+        return None
+    complete = complete_rounds(seen.spec, records)
+    if complete >= rounds.min and (complete >= rounds.max or is_decided(seen.spec, records)):
+        # A round begun is not finished once nothing depends on it: `complete` only counts whole rounds.
+        return None
+    return next_run(seen.spec, records, rounds.max)
+
+
+def _past_deadline(seen: SeenBenchmark) -> bool:
+    limit = timedelta(seconds=duration_seconds(seen.spec.schedule.deadline))
+    return seen.started is not None and seen.now - seen.started > limit
+
+
+def _finish(seen: SeenBenchmark, records: Mapping[str, RunRecord]) -> Next:
+    leftovers = _remove_all(seen)
+    enough = complete_rounds(seen.spec, records) >= seen.spec.schedule.rounds.min
+    if not enough:
+        message = f"the deadline of {seen.spec.schedule.deadline} passed before {seen.spec.schedule.rounds.min} rounds"
+        return Next("DeadlineExceeded", message, leftovers, recheck_after=TICK_SECONDS if leftovers else None)
+    return Next("Published", "", leftovers, recheck_after=TICK_SECONDS if leftovers else None)
+
+
+def _pursue(seen: SeenBenchmark, run: Run, records: Mapping[str, RunRecord]) -> Next:
+    """Bring about one run: clear away what is not its own, start the candidate, load it, record it."""
+    assert not isinstance(seen.workloads, Unreadable) and not isinstance(seen.loads, Unreadable)
+    stale = _stale(seen, run)
+    if stale:
+        return Next("Measuring", "what the run before left is removed", stale, run)
+    workload = next((w for w in seen.workloads if w.labels.get(names.LABEL_ROUND) == str(run.round)), None)
+    if any(w is not workload for w in seen.workloads) or (workload and workload.deleting):
+        return Next("Measuring", "the pods of the run before are going", (), run)
+    if workload is None:
+        rest = _cool_down_left(seen)
+        if rest > 0:
+            return Next("Measuring", "cooling down", (), run, rest)
+        return Next("Measuring", f"{run.candidate} is started", _start(seen, run, records), run)
+    load = seen.loads.get(run.id)
+    if load is None:
+        return _begin_load(seen, run, workload)
+    if isinstance(load, LoadRunning):
+        return Next("Measuring", f"{run.candidate} is under load", (), run)
+    return _record(seen, run, load, workload)
+
+
+def _stale(seen: SeenBenchmark, run: Run) -> tuple[Action, ...]:
+    """Deletions of everything of ours that does not belong to this run."""
+    assert not isinstance(seen.workloads, Unreadable) and not isinstance(seen.loads, Unreadable)
+    old_jobs = [Delete(_job(seen, other)) for other in seen.loads if other != run.id]
+    own = names.candidate_workload(seen.owner.name, run.candidate)
+    old_workloads = [
+        w
+        for w in seen.workloads
+        if not w.deleting and (w.name != own or w.labels.get(names.LABEL_ROUND) != str(run.round)) and _exists(w)
+    ]
+    return (*old_jobs, *(Delete(_ref(seen, kind, w.name)) for w in old_workloads for kind in ("Deployment", "Service")))
+
+
+def _exists(workload: Workload) -> bool:
+    """A Deployment of which only dying pods are left is listed without replicas; there is nothing to delete then."""
+    return workload.replicas > 0
+
+
+def _begin_load(seen: SeenBenchmark, run: Run, workload: Workload) -> Next:
+    if workload.ready < 1:
+        waited = (seen.now - workload.created).total_seconds()
+        why = next((pod.waiting for pod in workload.pods if pod.waiting), "") or "its pod is not ready"
+        if waited <= READY_WITHIN_SECONDS:
+            return Next("WaitingForWorkloads", f"{run.candidate}: {why}", (), run)
+        failure = LoadFailed(f"not ready within {READY_WITHIN_SECONDS} s: {why}")
+        return _record(seen, run, failure, workload)
+    scenario = next(s for s in seen.spec.scenarios if s.name == run.scenario)
+    candidate = _candidate(seen.spec, run.candidate)
+    url = f"http://{workload.name}.{seen.owner.namespace}.svc:{candidate.port}"
+    job = make_load_job(seen.owner, seen.spec, scenario, LoadTarget(run.id, url, seen.loader_image))
+    return Next("Measuring", f"load on {run.candidate} begins", (Apply(job),), run)
+
+
+def _record(seen: SeenBenchmark, run: Run, load: LoadReport | LoadFailed, workload: Workload) -> Next:
+    usage = seen.usage if seen.usage is not None else NoData("the run did not begin")
+    if isinstance(load, LoadReport):
+        age = seen.now.timestamp() - load.content["windowEnd"]
+        settle, patience = METRICS_SETTLE_SCRAPES * seen.scrape_seconds, METRICS_PATIENCE_SCRAPES * seen.scrape_seconds
+        if age < settle or (not isinstance(usage, Usage) and age < patience):
+            return Next("Measuring", f"the last CPU sample of {run.candidate} is awaited", (), run)
+    record = make_record(run, load, usage, workload)
+    record["at"] = seen.now.isoformat()
+    text = json.dumps(record, separators=(",", ":"), sort_keys=True)
+    # First the record, then the deletion: in the other order a crash between them would lose the run.
+    actions = (Record(_ref(seen, "ConfigMap", records_name(seen)), run.id, text), Delete(_job(seen, run.id)))
+    return Next("Measuring", f"{run.candidate} is measured", actions, run)
+
+
+def _start(seen: SeenBenchmark, run: Run, records: Mapping[str, RunRecord]) -> tuple[Action, ...]:
+    candidate = _candidate(seen.spec, run.candidate)
+    shape = Shape(
+        name=names.candidate_workload(seen.owner.name, run.candidate),
+        namespace=seen.owner.namespace,
+        labels={
+            **labels_of(benchmark=seen.owner.name, role=names.ROLE_CANDIDATE, candidate=run.candidate),
+            names.LABEL_ROUND: str(run.round),
+        },
+        nodes=seen.spec.placement.candidates,
+        pinned_node=next((r["node"] for r in records.values() if r["node"]), ""),
+        owner=seen.owner,
+    )
+    return (Apply(make_deployment(candidate, shape)), Apply(make_service(candidate, shape, candidate.port)))
+
+
+def _cool_down_left(seen: SeenBenchmark) -> float:
+    if seen.last_record is None:
+        return 0.0
+    passed = (seen.now - seen.last_record).total_seconds()
+    return max(0.0, duration_seconds(seen.spec.schedule.cool_down) - passed)
+
+
+def _remove_all(seen: SeenBenchmark) -> tuple[Action, ...]:
+    assert not isinstance(seen.workloads, Unreadable) and not isinstance(seen.loads, Unreadable)
+    jobs = [Delete(_job(seen, run)) for run in seen.loads]
+    backends = [w.name for w in seen.workloads if not w.deleting and _exists(w)]
+    return (*jobs, *(Delete(_ref(seen, kind, name)) for name in backends for kind in ("Deployment", "Service")))
+
+
+def records_name(seen: SeenBenchmark) -> str:
+    """Name of the ConfigMap that holds the runs of this very spec."""
+    return names.records(seen.owner.name, seen.fingerprint)
+
+
+def _records_map(seen: SeenBenchmark) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": records_name(seen),
+            "namespace": seen.owner.namespace,
+            "labels": labels_of(benchmark=seen.owner.name),
+            "ownerReferences": [owner_reference(seen.owner)],
+        },
+    }
+
+
+def _candidate(spec: BenchmarkSpec, name: str) -> Candidate:
+    return next(c for c in spec.candidates if c.name == name)
+
+
+def _ref(seen: SeenBenchmark, kind: str, name: str) -> Ref:
+    return Ref(kind, seen.owner.namespace, name)
+
+
+def _job(seen: SeenBenchmark, run: str) -> Ref:
+    return _ref(seen, "Job", names.load_job(seen.owner.name, run))

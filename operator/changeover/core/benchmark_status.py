@@ -1,0 +1,141 @@
+"""What does a benchmark say after a pass? Conditions from what was observed and what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from changeover.api.reasons import ConditionType, Reason
+from changeover.api.v1alpha1.base import duration_seconds
+from changeover.core import ranking_status
+from changeover.core.audit import RunRecord
+from changeover.core.benchmark import Next, SeenBenchmark, records_name
+from changeover.core.conditions import timestamp
+from changeover.core.errors import ChangeoverError
+from changeover.core.observed import NoData, Unreadable
+from changeover.core.plan import Judgement
+from changeover.core.schedule import complete_rounds, next_run, runs_of_rounds
+
+RUN_OVERHEAD_SECONDS = 12.0  # start of the pods, the last scrape, and the ticks between; measured on the local cluster
+
+Said = tuple[str, str, dict[str, Judgement], dict[str, Any]]
+
+
+def summarise(seen: SeenBenchmark, step: Next, failure: ChangeoverError | None) -> Said:
+    """Reason, message, conditions and the other fields of status."""
+    if isinstance(seen.records, Unreadable):
+        kept = {k: v for k, v in seen.owner.status.items() if k not in ("conditions", "observedGeneration")}
+        return _said(seen, Reason.UNREADABLE, seen.records.reason, kept)
+    records = seen.records or {}
+    fields = _fields(seen, step, records)
+    if failure is not None:
+        return _said(seen, Reason.UNREADABLE, f"an action failed and is tried again: {failure}", fields)
+    if step.reason == Reason.PUBLISHED:
+        return _published(seen, records, fields)
+    reason = Reason.MEASURING if step.run is not None else Reason(step.reason)
+    message = step.message
+    if step.run is not None:
+        message = f"round {step.run.round}, {step.run.candidate}, {step.run.scenario}: {step.message}"
+    return _said(seen, reason, message, fields, step)
+
+
+def _published(seen: SeenBenchmark, records: Mapping[str, RunRecord], fields: dict[str, Any]) -> Said:
+    ranked = ranking_status.make_ranking(seen.spec, records)
+    winner = ranking_status.make_winner(seen.spec, records, ranked)
+    fields = {**fields, "ranking": ranked} | ({"winner": winner} if winner is not None else {})
+    if not ranked:
+        message = "no candidate has enough valid runs; see status.results[].notes"
+        return _said(seen, Reason.NO_VALID_RESULT, message, fields)
+    if winner is None:
+        return _said(seen, Reason.PUBLISHED, "no candidate kept every objective, so there is no winner", fields)
+    return _said(seen, Reason.PUBLISHED, f"winner {winner['candidate']}: {winner['message']}", fields)
+
+
+def _said(
+    seen: SeenBenchmark, reason: Reason, message: str, fields: dict[str, Any], step: Next | None = None
+) -> Said:
+    """The conditions of every state, in one table (kstatus reads Reconciling and Stalled)."""
+    ended = {Reason.PUBLISHED: True, Reason.NO_VALID_RESULT: False, Reason.DEADLINE_EXCEEDED: False}.get(reason)
+    finished, succeeded = ended is not None, ended
+    stalled = ended is False
+    working = not finished and reason is not Reason.SUSPENDED
+    conditions = {
+        ConditionType.READY: Judgement(succeeded is True, reason, message),
+        ConditionType.RECONCILING: Judgement(working, reason, message),
+        ConditionType.STALLED: Judgement(stalled, reason, message),
+        ConditionType.SUCCEEDED: Judgement(succeeded, reason, message),
+        ConditionType.FINISHED: Judgement(finished, reason, message),
+        **_about_parts(seen, step, fields),
+    }
+    return str(reason), message, conditions, fields
+
+
+def _about_parts(seen: SeenBenchmark, step: Next | None, fields: Mapping[str, Any]) -> dict[str, Judgement]:
+    parts: dict[str, Judgement] = {}
+    if step is not None and step.reason == Reason.WAITING_FOR_WORKLOADS:
+        parts[ConditionType.WORKLOADS_AVAILABLE] = Judgement(False, Reason.WAITING_FOR_WORKLOADS, step.message)
+    elif step is not None and step.run is not None:
+        parts[ConditionType.WORKLOADS_AVAILABLE] = Judgement(True, Reason.WORKLOADS_READY, "the candidate is ready")
+    if isinstance(seen.usage, NoData | Unreadable):
+        parts[ConditionType.METRICS_AVAILABLE] = Judgement(False, Reason.METRICS_MISSING, seen.usage.reason)
+    elif seen.usage is not None:
+        parts[ConditionType.METRICS_AVAILABLE] = Judgement(True, Reason.METRICS_READY, "CPU and memory are there")
+    results: Sequence[Mapping[str, Any]] = fields.get("results", [])
+    if results:
+        bad = [f"{r['candidate']}/{r['scenario']}: {', '.join(r['invalidReasons'])}" for r in results if not r["valid"]]
+        reason = Reason.RESULTS_PARTLY_INVALID if bad else Reason.RESULTS_FAIR
+        parts[ConditionType.RESULTS_VALID] = Judgement(not bad, reason, "; ".join(bad) or "every result is valid")
+    return parts
+
+
+def _fields(seen: SeenBenchmark, step: Next, records: Mapping[str, RunRecord]) -> dict[str, Any]:
+    """Everything besides conditions. Until something is published for this spec, the last ranking stays."""
+    fields: dict[str, Any] = {
+        key: seen.owner.status[key] for key in ("ranking", "winner", "results") if key in seen.owner.status
+    }
+    fields["progress"] = _progress(seen, step, records)
+    if records:
+        fields["report"] = {"configMap": records_name(seen)}
+        fields["environment"] = {**seen.environment, "loadDriver": _generators(records)}
+        if complete_rounds(seen.spec, records) >= 1:
+            fields["results"] = ranking_status.make_results(seen.spec, records)
+    return fields
+
+
+def _progress(seen: SeenBenchmark, step: Next, records: Mapping[str, RunRecord]) -> dict[str, Any]:
+    rounds = max(seen.spec.schedule.rounds.min, complete_rounds(seen.spec, records))
+    if next_run(seen.spec, records, rounds) is None and step.run is not None:
+        rounds += 1  # the minimum did not decide it
+    planned = [run.id for run in runs_of_rounds(seen.spec, rounds)]
+    done = sum(1 for run in planned if run in records)
+    progress: dict[str, Any] = {"done": done, "planned": len(planned), "text": f"{done}/{len(planned)}"}
+    if step.run is not None:
+        progress["current"] = {
+            "candidate": step.run.candidate,
+            "scenario": step.run.scenario,
+            "round": step.run.round,
+        }
+        progress["estimatedEnd"] = _estimated_end(seen, done, len(planned))
+    return progress
+
+
+def _estimated_end(seen: SeenBenchmark, done: int, planned: int) -> str:
+    """From the pace so far once there is one, else from the spec; steady while a run goes on."""
+    schedule = seen.spec.schedule
+    pace = RUN_OVERHEAD_SECONDS + sum(
+        duration_seconds(text) for text in (schedule.warm_up, schedule.measure, schedule.cool_down)
+    )
+    origin = seen.last_record or seen.started or seen.now
+    if done > 1 and seen.started is not None and seen.last_record is not None:
+        pace = (seen.last_record - seen.started).total_seconds() / done
+    return timestamp(origin + timedelta(seconds=pace * (planned - done)))
+
+
+def _generators(records: Mapping[str, RunRecord]) -> str:
+    found = {
+        f"{r['report']['generator']['name']} {r['report']['generator']['version']}"
+        for r in records.values()
+        if r["report"]
+    }
+    return ", ".join(sorted(found))

@@ -1,0 +1,79 @@
+"""Which backend is the canary? One that exists, or the one that a benchmark chose; a doubtful choice is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from changeover.api.reasons import ConditionType, Reason
+from changeover.api.v1alpha1 import BenchmarkSpec, MigrationSpec
+from changeover.core import names
+from changeover.core.conditions import is_true
+from changeover.core.manifests.candidate import Shape, make_deployment, make_service
+from changeover.core.manifests.common import labels_of
+from changeover.core.migration import CanaryChoice
+from changeover.core.observed import Owner
+from changeover.core.plan import Manifest
+
+
+def canary_backend(migration: str, spec: MigrationSpec) -> tuple[str, int]:
+    """Service and port of the canary; one that we make listens where stable does."""
+    if spec.canary.workload is not None:
+        service = spec.canary.workload.service
+        return service.name, service.port
+    return names.canary_workload(migration), spec.stable.service.port
+
+
+def choose(owner: Owner, spec: MigrationSpec, benchmark: Manifest | None) -> CanaryChoice:
+    """What a benchmark says: the manifests of its winner, or why it may not be followed."""
+    assert spec.canary.benchmark is not None
+    ref = spec.canary.benchmark.ref.name
+    if benchmark is None:
+        return CanaryChoice(Reason.BENCHMARK_NOT_READY, f"FrameworkBenchmark {ref} does not exist")
+    status = benchmark.get("status") or {}
+    if not _is_published(benchmark, status):
+        return CanaryChoice(Reason.BENCHMARK_NOT_READY, f"FrameworkBenchmark {ref} has not published for its spec")
+    candidate, refusal = _chosen(spec.canary.benchmark.candidate, status, ref)
+    if refusal:
+        return CanaryChoice(Reason.BENCHMARK_REFUSED, refusal)
+    return CanaryChoice(manifests=_manifests(owner, spec, BenchmarkSpec.model_validate(benchmark["spec"]), candidate))
+
+
+def _is_published(benchmark: Manifest, status: dict[str, Any]) -> bool:
+    current = status.get("observedGeneration") == benchmark["metadata"]["generation"]
+    return current and is_true(status.get("conditions") or [], ConditionType.READY)
+
+
+def _chosen(wanted: str, status: dict[str, Any], ref: str) -> tuple[str, str]:
+    """Candidate and refusal; one of them is empty."""
+    if wanted:
+        row = next((r for r in status.get("ranking", []) if r["candidate"] == wanted), None)
+        if row is None:
+            return "", f"candidate {wanted} is not in the ranking of {ref}; name one that is"
+        if not row["meetsObjectives"]:
+            return "", f"candidate {wanted} of {ref} missed an objective"
+        return wanted, ""
+    winner = status.get("winner")
+    if winner is None:
+        return "", f"{ref} has no winner: no candidate kept every objective"
+    if winner.get("tiedWith"):
+        tied = ", ".join(winner["tiedWith"])
+        return "", f"the winner of {ref} is tied with {tied}; choose one in spec.canary.benchmark.candidate"
+    return winner["candidate"], ""
+
+
+def _manifests(owner: Owner, spec: MigrationSpec, measured: BenchmarkSpec, name: str) -> tuple[Manifest, ...]:
+    """Deployment and Service of the chosen candidate, just as it was measured.
+
+    They have no owner reference: once they carry traffic, deleting the migration must not take them away.
+    """
+    assert spec.canary.benchmark is not None
+    candidate = next(c for c in measured.candidates if c.name == name)
+    shape = Shape(
+        name=names.canary_workload(owner.name),
+        namespace=owner.namespace,
+        labels=labels_of(migration=owner.name, role=names.ROLE_CANARY, candidate=name),
+        replicas=spec.canary.benchmark.replicas,
+        nodes=spec.canary.benchmark.placement,
+        annotations={names.ANNOTATION_FROM_BENCHMARK: f"{spec.canary.benchmark.ref.name}/{name}"},
+    )
+    return make_deployment(candidate, shape), make_service(candidate, shape, spec.stable.service.port)

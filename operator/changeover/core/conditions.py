@@ -1,0 +1,60 @@
+"""One place that merges conditions and knows when their transition time moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from changeover.api.reasons import Reason
+from changeover.core.plan import Judgement
+
+_WORDS = {True: "True", False: "False", None: "Unknown"}
+_PENDING = Judgement(None, Reason.PENDING, "not judged yet")
+
+Condition = dict[str, Any]
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC, whole seconds, as metav1.Time has it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_timestamp(text: str) -> datetime:
+    """Inverse of ``timestamp``; fractions of a second are kept."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def merge(
+    previous: Sequence[Mapping[str, Any]],
+    judged: Mapping[str, Judgement],
+    order: Iterable[str],
+    generation: int,
+    now: datetime,
+) -> list[Condition]:
+    """All conditions of a kind in their order; a transition time moves only when the status changes."""
+    before = {c["type"]: c for c in previous}
+    return [_one(name, before.get(name), judged.get(name), generation, now) for name in order]
+
+
+def _one(
+    name: str, old: Mapping[str, Any] | None, judged: Judgement | None, generation: int, now: datetime
+) -> Condition:
+    if judged is None and old is not None:
+        return dict(old)
+    new = judged or _PENDING
+    status = _WORDS[new.status]
+    unchanged = old is not None and old["status"] == status
+    return {
+        "type": str(name),
+        "status": status,
+        "observedGeneration": generation,
+        "lastTransitionTime": old["lastTransitionTime"] if old is not None and unchanged else timestamp(now),
+        "reason": str(new.reason),
+        "message": new.message,
+    }
+
+
+def is_true(conditions: Sequence[Mapping[str, Any]], name: str) -> bool:
+    """Whether a condition is present and True."""
+    return any(c["type"] == name and c["status"] == "True" for c in conditions)

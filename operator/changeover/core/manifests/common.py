@@ -1,0 +1,49 @@
+"""What all our manifests share: labels, owners, and a security context that a resource cannot choose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from changeover.api.v1alpha1.candidate import NodeChoice
+from changeover.core import names
+from changeover.core.observed import Owner
+from changeover.core.plan import Manifest
+
+# Restricted Pod Security; nothing in a resource may widen it.
+POD_SECURITY: dict[str, Any] = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+CONTAINER_SECURITY: dict[str, Any] = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+}
+SCRATCH_VOLUME = {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}
+SCRATCH_MOUNT = {"name": "tmp", "mountPath": "/tmp"}
+
+
+def owner_reference(owner: Owner) -> Manifest:
+    """The reference that lets the garbage collector remove what we made when its owner goes."""
+    return {
+        "apiVersion": "changeover.dev/v1alpha1",
+        "kind": owner.kind,
+        "name": owner.name,
+        "uid": owner.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,  # the owner never waits for its children
+    }
+
+
+def labels_of(**more: str) -> dict[str, str]:
+    """Our labels; keyword names are those of ``changeover.core.names`` without the prefix."""
+    own = {getattr(names, f"LABEL_{key.upper()}"): value for key, value in more.items()}
+    return {names.LABEL_MANAGED_BY: names.FIELD_MANAGER, **own}
+
+
+def placement(choice: NodeChoice) -> dict[str, Any]:
+    """Node selector and tolerations of a pod spec."""
+    tolerations = [
+        {"operator": t.operator, "effect": t.effect}
+        | ({"key": t.key} if t.key else {})
+        | ({"value": t.value} if t.operator == "Equal" else {})
+        for t in choice.tolerations
+    ]
+    return {"nodeSelector": dict(choice.node_selector), "tolerations": tolerations}

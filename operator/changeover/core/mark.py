@@ -1,0 +1,68 @@
+"""The state that is written together with the weights: on the route, in one annotation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from changeover.core.conditions import parse_timestamp
+
+
+class Phase(StrEnum):
+    """What the migration is about."""
+
+    PREPARING = "Preparing"  # weight 0, before the first step
+    STEPPING = "Stepping"  # on a step
+    ROLLING_BACK = "RollingBack"  # weight 0, for good
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Step, weight and why; `since` is when it was decided, `came_from` the weight before."""
+
+    phase: Phase
+    step: int
+    weight: int
+    since: datetime
+    generation: int
+    arms: str
+    reason: str
+    message: str
+    came_from: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form."""
+        return {
+            "phase": self.phase.value,
+            "step": self.step,
+            "weight": self.weight,
+            "since": self.since.isoformat(),
+            "generation": self.generation,
+            "arms": self.arms,
+            "reason": str(self.reason),
+            "message": self.message[:512],
+            "from": self.came_from,
+        }
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any] | None) -> Mark | None:
+        """Inverse of ``to_dict``; None for anything else, which is then as good as no mark."""
+        if data is None:
+            return None
+        try:
+            return cls(
+                phase=Phase(data["phase"]),
+                step=int(data["step"]),
+                weight=int(data["weight"]),
+                since=parse_timestamp(data["since"]),
+                generation=int(data["generation"]),
+                arms=str(data["arms"]),
+                reason=str(data["reason"]),
+                message=str(data["message"]),
+                came_from=int(data["from"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            return None

@@ -1,0 +1,304 @@
+"""What should a migration do next? A ladder of guards; the first that matches wins. See ``decide``.
+
+The weight and the state it belongs to (the *mark*) live together on the route and change in one write. Evidence and the
+outcome live in status; evidence carries the mark's time, so that what belongs to an earlier weight is never counted.
+A rollback that only set the weight to 0 would climb again at the next pass: the mark says ``RollingBack`` in the same
+write, and nothing but a new generation of the spec, after the outcome is written, starts over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from changeover.api.reasons import Reason
+from changeover.api.v1alpha1.base import duration_seconds
+from changeover.api.v1alpha1.migration import MigrationSpec
+from changeover.core import names
+from changeover.core.evidence import StepEvidence, Weighing, fold, hard_trip, weigh
+from changeover.core.mark import Mark, Phase
+from changeover.core.observed import Evidence, NoData, Owner, Route, Unreadable, Workload
+from changeover.core.plan import Action, Apply, HoldFinalizer, Manifest, ReleaseRoute, SetSplit
+from changeover.core.sequential import Verdict
+
+TICK_SECONDS = 2.0
+SETTLE_SECONDS = 15.0  # a rollback is over when no canary traffic is measured, or this long after weight 0
+
+
+@dataclass(frozen=True)
+class CanaryChoice:
+    """The canary as the spec resolves it: the workload to make, if we make it, or why it is refused."""
+
+    refused: Reason | None = None
+    why: str = ""
+    manifests: tuple[Manifest, ...] = ()
+
+
+@dataclass(frozen=True)
+class SeenMigration:
+    """The world of one migration, as read in this pass."""
+
+    now: datetime
+    owner: Owner
+    spec: MigrationSpec
+    arms: str  # fingerprint of stable and canary
+    choice: CanaryChoice | Unreadable
+    stable: Workload | Unreadable | None
+    canary: Workload | Unreadable | None
+    route: Route | Unreadable | None
+    evidence: StepEvidence | None  # what status held, if it belongs to the route's mark
+    blocks: tuple[Evidence, ...] | Unreadable  # whole blocks since then, in order
+    latest: Evidence | NoData | Unreadable | None  # the last scrape
+    scrape_seconds: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is decided in this pass."""
+
+    reason: Reason
+    message: str
+    actions: tuple[Action, ...] = ()
+    mark: Mark | None = None  # the mark after the actions
+    weighing: Weighing | None = None
+    outcome: dict[str, Any] | None = None
+    stalled: bool = False
+    recheck_after: float | None = TICK_SECONDS
+
+
+def decide(seen: SeenMigration) -> Step:
+    """The ladder. Every rung that needs what could not be read holds the weight."""
+    if isinstance(seen.route, Unreadable):
+        return Step(Reason.UNREADABLE, f"the route could not be read, so nothing is changed: {seen.route.reason}")
+    mark = Mark.parse(seen.route.mark) if seen.route is not None and seen.route.ours else None
+    if seen.owner.deleting:
+        return _release(seen, seen.route, mark)
+    if names.FINALIZER not in seen.owner.finalizers:
+        return Step(Reason.PREPARING, "deletion is guarded first", (HoldFinalizer(True),), mark, recheck_after=0.0)
+    if seen.route is not None and not seen.route.ours:
+        return _refuse(Reason.ROUTE_NOT_OURS, _not_ours_message(seen), mark)
+    outcome = seen.owner.status.get("outcome")
+    if outcome is not None and (outcome["result"] == "Promoted" or outcome["generation"] == seen.owner.generation):
+        return _keep(seen, seen.route, mark, outcome)
+    if mark is not None and mark.phase is Phase.ROLLING_BACK and not _is_outcome_of(outcome, mark):
+        return _finish_rollback(seen, seen.route, mark)
+    if seen.spec.suspend:
+        return Step(Reason.SUSPENDED, "spec.suspend is true; the weight stays", (), mark, recheck_after=None)
+    return _prepare(seen, seen.route, mark)
+
+
+def _is_outcome_of(outcome: dict[str, Any] | None, mark: Mark) -> bool:
+    """Whether the rollback of this mark is over; an outcome of an earlier generation says nothing about it."""
+    return outcome is not None and outcome["generation"] == mark.generation
+
+
+def _prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step:
+    """Everything that must be so before the weight is touched: the canary chosen, the route ours and at our weight."""
+    starts_over = mark is None or mark.arms != seen.arms or mark.phase is Phase.ROLLING_BACK
+    if isinstance(seen.choice, Unreadable):
+        return Step(Reason.UNREADABLE, seen.choice.reason, (), mark)
+    if seen.choice.refused is not None and starts_over:
+        return _refuse(seen.choice.refused, seen.choice.why, mark)
+    if isinstance(seen.stable, Unreadable) or isinstance(seen.canary, Unreadable):
+        unread = seen.stable if isinstance(seen.stable, Unreadable) else seen.canary
+        assert isinstance(unread, Unreadable)
+        return Step(Reason.UNREADABLE, unread.reason, (), mark)
+    if seen.stable is None or seen.stable.ready == 0:
+        return _wait_for(seen, mark, f"stable {seen.spec.stable.workload.name} has no ready pod")
+    if starts_over:
+        first = Mark(Phase.PREPARING, 0, 0, seen.now, seen.owner.generation, seen.arms, Reason.PREPARING, "", 0)
+        return Step(Reason.PREPARING, "the route is made; all traffic is on stable", (_split(first),), first)
+    assert mark is not None and route is not None
+    if route.canary_percent != mark.weight:
+        # Somebody else changed the weights: what was decided stands; a foreign weight is never progress.
+        message = f"the route was at {route.canary_percent} %, not ours; {mark.weight} % is put back"
+        return Step(Reason.PREPARING, message, (_split(mark),), mark)
+    if mark.weight == 0:
+        return _before_first_step(seen, route, mark)
+    return _on_step(seen, route, mark)
+
+
+def _before_first_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
+    assert not isinstance(seen.choice, Unreadable) and not isinstance(seen.canary, Unreadable)
+    make = tuple(Apply(m) for m in seen.choice.manifests)
+    if seen.canary is None or seen.canary.ready == 0 or seen.canary.ready < seen.canary.replicas:
+        # Made only while missing; from then on its owner may scale it.
+        waiting = _wait_for(seen, mark, _canary_message(seen.canary))
+        return replace(waiting, actions=make) if seen.canary is None else waiting
+    if not route.accepted:
+        return Step(Reason.ROUTE_NOT_ACCEPTED, route.why_not, (), mark)
+    if not isinstance(seen.latest, Evidence):
+        why = seen.latest.reason if seen.latest is not None else "nothing was asked yet"
+        return Step(Reason.METRICS_MISSING, f"no weight before there is evidence: {why}", (), mark)
+    if seen.latest.stable is None or seen.latest.stable.requests == 0:
+        message = "the gateway has counted no request to stable through this route in the last scrapes"
+        return Step(Reason.METRICS_MISSING, message, (), mark)
+    return _raise(seen, mark, "stable is measured and the canary is ready")
+
+
+def _on_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
+    """The canary carries traffic: look for harm first, then for evidence."""
+    assert not isinstance(seen.canary, Unreadable)
+    if seen.canary is None or seen.canary.ready == 0:
+        return _roll_back(seen, mark, Reason.CANARY_NOT_READY, _canary_message(seen.canary), None)
+    if isinstance(seen.latest, Evidence) and mark.since < seen.latest.start:
+        tripped = hard_trip(seen.spec, seen.latest)
+        if tripped is not None:
+            return _roll_back(seen, mark, tripped.reason, tripped.message, None)
+    weighing = _weigh(seen, mark, seen.canary)
+    if weighing.verdict is Verdict.ROLLBACK:
+        return _roll_back(seen, mark, weighing.reason, weighing.message, weighing)
+    if not route.accepted:
+        return Step(Reason.ROUTE_NOT_ACCEPTED, route.why_not, (), mark, weighing)
+    if seen.canary.ready < seen.canary.replicas:
+        return Step(Reason.WAITING_FOR_WORKLOADS, _canary_message(seen.canary), (), mark, weighing)
+    if weighing.verdict is Verdict.ADVANCE:
+        return _advance(seen, mark, weighing)
+    return _hold(seen, mark, weighing)
+
+
+def _weigh(seen: SeenMigration, mark: Mark, canary: Workload) -> Weighing:
+    """Fold the new blocks into the step's evidence and judge it; too long without any is a rollback."""
+    evidence = seen.evidence or StepEvidence.start(mark.since, seen.scrape_seconds)
+    cores = canary.cpu_limit * canary.replicas if canary.cpu_limit is not None else None
+    if not isinstance(seen.blocks, Unreadable):
+        evidence = fold(evidence, seen.spec, seen.blocks, cores)
+    weighing = weigh(evidence, seen.spec, mark.weight)
+    blind = (seen.now - evidence.until).total_seconds()
+    limit = duration_seconds(seen.spec.decision.max_blind) + duration_seconds(seen.spec.decision.block)
+    if isinstance(seen.blocks, Unreadable) and weighing.verdict is not Verdict.ROLLBACK:
+        verdict = Verdict.ROLLBACK if blind > limit else Verdict.HOLD
+        message = f"no evidence for {blind:.0f} s, at most {limit:.0f} s: {seen.blocks.reason}"
+        return replace(weighing, verdict=verdict, reason=Reason.BLIND, message=message)
+    return weighing
+
+
+def _advance(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
+    step = seen.spec.steps[mark.step - 1]
+    stayed = (seen.now - mark.since).total_seconds()
+    if stayed < duration_seconds(step.min_duration):
+        message = f"{weighing.message}; the step lasts at least {step.min_duration}"
+        return Step(Reason.WAITING_FOR_DURATION, message, (), mark, weighing)
+    if weighing.evidence.requests < step.min_requests:
+        message = f"{weighing.message}; {weighing.evidence.requests} of at least {step.min_requests} requests"
+        return Step(Reason.WAITING_FOR_REQUESTS, message, (), mark, weighing)
+    if mark.step < len(seen.spec.steps):
+        return _raise(seen, mark, weighing.message, weighing)
+    message = f"held its objectives at {mark.weight} %: {weighing.message}"
+    outcome = _outcome("Promoted", seen, seen.owner.generation, Reason.PROMOTED, message)
+    return Step(Reason.PROMOTED, message, (), mark, weighing, outcome, recheck_after=None)
+
+
+def _hold(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
+    step = seen.spec.steps[min(mark.step, len(seen.spec.steps)) - 1]
+    if (seen.now - mark.since).total_seconds() <= duration_seconds(step.max_duration):
+        return Step(weighing.reason, weighing.message, (), mark, weighing)
+    message = f"undecided after {step.max_duration}: {weighing.message}"
+    if step.on_undecided == "Rollback":
+        return _roll_back(seen, mark, Reason.UNDECIDED, message, weighing)
+    return Step(Reason.UNDECIDED, f"{message}; the weight stays until a person decides", (), mark, weighing, stalled=True)
+
+
+def _raise(seen: SeenMigration, mark: Mark, message: str, weighing: Weighing | None = None) -> Step:
+    """One step up: the only place where a weight rises."""
+    index = mark.step + 1
+    weight = seen.spec.steps[index - 1].weight_percent
+    if weight < mark.weight:
+        # The spec was edited under way; a weight only falls by rolling back.
+        weight = mark.weight
+    up = Mark(
+        Phase.STEPPING, index, weight, seen.now, seen.owner.generation, seen.arms, Reason.STEPPED, message, mark.weight
+    )
+    return Step(Reason.STEPPED, f"{mark.weight} % -> {weight} %: {message}", (_split(up),), up, weighing)
+
+
+def _roll_back(seen: SeenMigration, mark: Mark, reason: Reason, why: str, weighing: Weighing | None) -> Step:
+    message = f"{why}; rolled back to 0 from {mark.weight} %"
+    down = Mark(
+        Phase.ROLLING_BACK, mark.step, 0, seen.now, seen.owner.generation, seen.arms, reason, message, mark.weight
+    )
+    return Step(Reason.ROLLING_BACK, message, (_split(down),), down, weighing)
+
+
+def _finish_rollback(seen: SeenMigration, route: Route | None, mark: Mark) -> Step:
+    if route is None or route.canary_percent != 0:
+        return Step(Reason.ROLLING_BACK, mark.message, (_split(mark),), mark)
+    quiet = isinstance(seen.latest, Evidence) and seen.latest.canary is not None and seen.latest.canary.requests == 0
+    settled = quiet and route.accepted and isinstance(seen.latest, Evidence) and seen.latest.start > mark.since
+    if not settled and (seen.now - mark.since).total_seconds() < SETTLE_SECONDS:
+        return Step(Reason.ROLLING_BACK, mark.message, (), mark)
+    outcome = _outcome("RolledBack", seen, mark.generation, mark.reason, mark.message)
+    return Step(Reason.ROLLED_BACK, mark.message, (), mark, None, outcome, recheck_after=None)
+
+
+def _keep(seen: SeenMigration, route: Route | None, mark: Mark | None, outcome: dict[str, Any]) -> Step:
+    """It ended: the route stays as it was decided, whoever touches it."""
+    reason = Reason.PROMOTED if outcome["result"] == "Promoted" else Reason.ROLLED_BACK
+    message = outcome["message"]
+    if reason is Reason.PROMOTED and outcome["generation"] != seen.owner.generation:
+        reason = Reason.ALREADY_PROMOTED
+        message += "; the spec was changed since: a promoted migration does not start again, make a new one"
+    final = mark or _final_mark(seen, outcome)
+    drifted = route is None or route.canary_percent != final.weight
+    actions = (_split(final),) if drifted else ()
+    return Step(reason, message, actions, final, None, outcome, recheck_after=30.0)
+
+
+def _final_mark(seen: SeenMigration, outcome: dict[str, Any]) -> Mark:
+    """The mark of an ended migration whose route was deleted under it."""
+    promoted = outcome["result"] == "Promoted"
+    step = len(seen.spec.steps) if promoted else 0
+    weight = seen.spec.steps[-1].weight_percent if promoted else 0
+    phase = Phase.STEPPING if promoted else Phase.ROLLING_BACK
+    reason, message = outcome["reason"], outcome["message"]
+    return Mark(phase, step, weight, seen.now, outcome["generation"], seen.arms, reason, message, weight)
+
+
+def _release(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step:
+    """Deleted: traffic of an unfinished migration goes back to stable first, then the route is its users' again."""
+    if names.FINALIZER not in seen.owner.finalizers:
+        return Step(Reason.DELETING, "released", (), mark, recheck_after=None)
+    if route is None or not route.ours or mark is None:
+        return Step(Reason.DELETING, "released", (HoldFinalizer(False),), mark, recheck_after=None)
+    outcome = seen.owner.status.get("outcome")
+    promoted = outcome is not None and outcome["result"] == "Promoted"
+    actions: tuple[Action, ...] = (ReleaseRoute(), HoldFinalizer(False))
+    if not promoted and route.canary_percent != 0:
+        back = replace(mark, phase=Phase.ROLLING_BACK, weight=0, since=seen.now, reason=Reason.DELETING)
+        actions = (_split(back), *actions)
+    return Step(Reason.DELETING, "the route is given back", actions, mark, recheck_after=None)
+
+
+def _refuse(reason: Reason, message: str, mark: Mark | None) -> Step:
+    return Step(reason, message, (), mark, stalled=reason is not Reason.BENCHMARK_NOT_READY, recheck_after=5.0)
+
+
+def _wait_for(seen: SeenMigration, mark: Mark | None, message: str) -> Step:
+    return Step(Reason.WAITING_FOR_WORKLOADS, message, (), mark)
+
+
+def _canary_message(canary: Workload | None) -> str:
+    if canary is None:
+        return "the canary's Deployment does not exist"
+    why = next((f": {p.waiting}" for p in canary.pods if p.waiting), "")
+    return f"canary {canary.name} has {canary.ready} of {canary.replicas} pods ready{why}"
+
+
+def _not_ours_message(seen: SeenMigration) -> str:
+    assert seen.spec.traffic.gateway_api is not None
+    return (
+        f"HTTPRoute {seen.spec.traffic.gateway_api.route.name} exists and was not made by this migration; choose another "
+        f"spec.traffic.gatewayAPI.route.name, or hand it over with the annotation "
+        f"{names.ANNOTATION_HAND_OVER}: {seen.owner.name}"
+    )
+
+
+def _split(mark: Mark) -> SetSplit:
+    return SetSplit(mark.weight, mark.to_dict())
+
+
+def _outcome(result: str, seen: SeenMigration, generation: int, reason: str, message: str) -> dict[str, Any]:
+    at = seen.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"result": result, "at": at, "generation": generation, "reason": str(reason), "message": message[:1024]}
+

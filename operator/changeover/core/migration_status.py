@@ -1,0 +1,156 @@
+"""What does a migration say after a pass? Conditions from what was observed and what was done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from changeover.api.reasons import ConditionType, Reason
+from changeover.core.conditions import timestamp
+from changeover.core.errors import ChangeoverError
+from changeover.core.evidence import StepEvidence, Weighing, as_dict
+from changeover.core.mark import Mark
+from changeover.core.migration import SeenMigration, Step
+from changeover.core.observed import Evidence, NoData, Route, Unreadable, Workload
+from changeover.core.plan import Judgement, SetSplit
+
+HISTORY_LENGTH = 20
+_ENDED = {Reason.PROMOTED: True, Reason.ALREADY_PROMOTED: True, Reason.ROLLED_BACK: False}
+
+Said = tuple[str, str, dict[str, Judgement], dict[str, Any]]
+
+
+def summarise(seen: SeenMigration, step: Step, failure: ChangeoverError | None) -> Said:
+    """Reason, message, conditions and the other fields of status."""
+    if failure is not None:
+        # The plan was not carried out, so nothing of it is said; the next pass starts from what is.
+        kept = {k: v for k, v in seen.owner.status.items() if k not in ("conditions", "observedGeneration")}
+        message = f"an action failed and is tried again: {failure}"
+        return Reason.UNREADABLE, message, _main(Reason.UNREADABLE, message, stalled=False), kept
+    conditions = {**_main(step.reason, step.message, step.stalled), **_about_parts(seen, step)}
+    return str(step.reason), step.message, conditions, _fields(seen, step)
+
+
+def _main(reason: Reason, message: str, stalled: bool) -> dict[str, Judgement]:
+    """The conditions of every state (kstatus reads Reconciling and Stalled)."""
+    succeeded = _ENDED.get(reason)
+    finished = succeeded is not None
+    working = not finished and not stalled and reason is not Reason.SUSPENDED
+    return {
+        ConditionType.READY: Judgement(succeeded is True, reason, message),
+        ConditionType.RECONCILING: Judgement(working, reason, message),
+        ConditionType.STALLED: Judgement(stalled or succeeded is False, reason, message),
+        ConditionType.SUCCEEDED: Judgement(succeeded, reason, message),
+        ConditionType.FINISHED: Judgement(finished, reason, message),
+    }
+
+
+def _about_parts(seen: SeenMigration, step: Step) -> dict[str, Judgement]:
+    parts: dict[str, Judgement] = {}
+    if isinstance(seen.route, Route):
+        settled = seen.route.accepted and not any(isinstance(a, SetSplit) for a in step.actions)
+        reason = Reason.WEIGHT_APPLIED if settled else Reason.ROUTE_NOT_ACCEPTED
+        message = f"the gateway has the weight {seen.route.canary_percent}" if settled else seen.route.why_not
+        parts[ConditionType.TRAFFIC_SETTLED] = Judgement(settled, reason, message or "a weight was just written")
+    elif isinstance(seen.route, Unreadable):
+        parts[ConditionType.TRAFFIC_SETTLED] = Judgement(None, Reason.UNREADABLE, seen.route.reason)
+    parts[ConditionType.WORKLOADS_AVAILABLE] = _workloads(seen)
+    parts[ConditionType.METRICS_AVAILABLE] = _metrics(seen)
+    if step.weighing is not None:
+        parts[ConditionType.OBJECTIVES_MET] = _objectives(step.weighing)
+    return parts
+
+
+def _workloads(seen: SeenMigration) -> Judgement:
+    for arm, workload in (("stable", seen.stable), ("canary", seen.canary)):
+        if isinstance(workload, Unreadable):
+            return Judgement(None, Reason.UNREADABLE, workload.reason)
+        if workload is None or workload.ready < max(1, workload.replicas):
+            return Judgement(False, Reason.WAITING_FOR_WORKLOADS, f"{arm}: {_ready_of(workload)}")
+    return Judgement(True, Reason.WORKLOADS_READY, "stable and canary are ready")
+
+
+def _ready_of(workload: Workload | None) -> str:
+    return "no Deployment" if workload is None else f"{workload.ready} of {workload.replicas} pods ready"
+
+
+def _metrics(seen: SeenMigration) -> Judgement:
+    if isinstance(seen.latest, Evidence):
+        return Judgement(True, Reason.METRICS_READY, "the gateway's counters are fresh")
+    reason = seen.latest.reason if seen.latest is not None else "not asked"
+    return Judgement(False, Reason.METRICS_MISSING, reason)
+
+
+def _objectives(weighing: Weighing) -> Judgement:
+    verdicts = {view.verdict for view in weighing.views}
+    if "Failing" in verdicts:
+        return Judgement(False, weighing.reason, weighing.message)
+    if verdicts == {"Passing"}:
+        return Judgement(True, Reason.OBJECTIVES_HELD, weighing.message)
+    return Judgement(None, weighing.reason, weighing.message)
+
+
+def _fields(seen: SeenMigration, step: Step) -> dict[str, Any]:
+    mark, before = step.mark, seen.owner.status
+    fields: dict[str, Any] = {"history": before.get("history", [])}
+    if step.weighing is not None:
+        fields["objectives"] = [as_dict(view) for view in step.weighing.views]
+    elif "objectives" in before:
+        fields["objectives"] = before["objectives"]
+    if mark is not None:
+        fields |= {
+            "step": _step(seen, step, mark),
+            "traffic": _traffic(seen, step, mark),
+            "history": _history(before.get("history", []), mark),
+        }
+    if step.outcome is not None:
+        fields["outcome"] = step.outcome
+    return fields
+
+
+def _step(seen: SeenMigration, step: Step, mark: Mark) -> dict[str, Any]:
+    evidence = _kept_evidence(seen, step, mark)
+    fields: dict[str, Any] = {
+        "index": mark.step,
+        "text": f"{mark.step}/{len(seen.spec.steps)}",
+        "weightPercent": mark.weight,
+        "since": timestamp(mark.since),
+    }
+    if evidence is not None:
+        fields |= {"evidence": evidence.to_text(), "evidenceUntil": timestamp(evidence.until)}
+    return fields
+
+
+def _kept_evidence(seen: SeenMigration, step: Step, mark: Mark) -> StepEvidence | None:
+    """The evidence of the weight that stands after this pass; that of an earlier weight is done with."""
+    evidence = step.weighing.evidence if step.weighing is not None else seen.evidence
+    return evidence if evidence is not None and evidence.since == mark.since else None
+
+
+def _traffic(seen: SeenMigration, step: Step, mark: Mark) -> dict[str, Any]:
+    traffic: dict[str, Any] = {"desiredPercent": mark.weight, "measuredPercent": _measured(seen)}
+    written = next((a.canary_percent for a in step.actions if isinstance(a, SetSplit)), None)
+    applied = written if written is not None else getattr(seen.route, "canary_percent", None)
+    return traffic if applied is None else {**traffic, "appliedPercent": applied}
+
+
+def _measured(seen: SeenMigration) -> str:
+    """Share of requests that reached the canary in the last scrapes; empty when it cannot be told."""
+    if not isinstance(seen.latest, Evidence) or seen.latest.stable is None:
+        return ""
+    canary = seen.latest.canary.requests if seen.latest.canary is not None else 0
+    total = canary + seen.latest.stable.requests
+    return f"{100 * canary / total:.1f}" if total else ""
+
+
+def _history(before: list[dict[str, Any]], mark: Mark) -> list[dict[str, Any]]:
+    """The last decisions. They are read off the mark, so a crash between weight and status loses none."""
+    entry = {
+        "at": timestamp(mark.since),
+        "from": mark.came_from,
+        "to": mark.weight,
+        "reason": str(mark.reason),
+        "message": mark.message[:1024],
+    }
+    if mark.step == 0 or entry in before:
+        return before
+    return [*before, entry][-HISTORY_LENGTH:]

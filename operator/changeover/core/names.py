@@ -1,0 +1,66 @@
+"""How are things that we make called and labelled? One speller, so that no two places disagree."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+FIELD_MANAGER = "changeover"
+FINALIZER = "changeover.dev/release-traffic"
+
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_BENCHMARK = "changeover.dev/benchmark"
+LABEL_CANDIDATE = "changeover.dev/candidate"
+LABEL_MIGRATION = "changeover.dev/migration"
+LABEL_ROUND = "changeover.dev/round"
+LABEL_RUN = "changeover.dev/run"
+LABEL_ROLE = "changeover.dev/component"
+ROLE_CANDIDATE = "candidate"
+ROLE_LOAD = "load"
+ROLE_CANARY = "canary"
+
+ANNOTATION_MARK = "changeover.dev/mark"  # on the route: the state that was written together with the weights
+ANNOTATION_HAND_OVER = "changeover.dev/hand-over-to"  # on a user's route: the migration that may take it over
+ANNOTATION_FROM_BENCHMARK = "changeover.dev/from-benchmark"
+
+MAX_NAME = 63  # a label value, and a Service's name
+_HASH_DIGITS = 8
+
+
+def digest(value: Any) -> str:
+    """Eight hex digits that stand for a JSON-able value."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:_HASH_DIGITS]
+
+
+def shorten(name: str, limit: int = MAX_NAME) -> str:
+    """The name itself when it fits; otherwise its beginning and a hash of the whole, so that it stays unique."""
+    if len(name) <= limit:
+        return name
+    return f"{name[: limit - _HASH_DIGITS - 1].rstrip('-.')}-{digest(name)}"
+
+
+def candidate_workload(benchmark: str, candidate: str) -> str:
+    """Name of a candidate's Deployment and Service."""
+    return shorten(f"{benchmark}-{candidate}")
+
+
+def load_job(benchmark: str, run: str) -> str:
+    """Name of the Job that loads a candidate in one run."""
+    return shorten(f"{benchmark}-load-{run}")
+
+
+def records(benchmark: str, fingerprint: str) -> str:
+    """Name of the ConfigMap that holds every run of a benchmark's spec."""
+    return shorten(f"{benchmark}-runs-{fingerprint}")
+
+
+def canary_workload(migration: str) -> str:
+    """Name of the Deployment and Service that a migration makes from a benchmark's winner."""
+    return shorten(f"{migration}-canary")
+
+
+def run_id(round_number: int, candidate: str, scenario: str) -> str:
+    """Identity of one run inside a benchmark: ``r2.gin.keep-alive``."""
+    return f"r{round_number}.{candidate}.{scenario}"

@@ -1,0 +1,127 @@
+"""What was seen of the world. What could not be read is Unreadable(reason): never absent, never zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Something that exists or not, we could not tell; the reason says why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The resource that is reconciled: identity, and what its status says."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    deleting: bool
+    finalizers: tuple[str, ...]
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Pod:
+    """One pod: enough to know whether it works, where, and what it runs."""
+
+    name: str
+    ready: bool
+    deleting: bool
+    node: str
+    image_id: str
+    restarts: int
+    waiting: str  # why its container does not run, in the kubelet's words; empty when it runs
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A Deployment with its pods."""
+
+    name: str
+    labels: Mapping[str, str]
+    created: datetime
+    deleting: bool
+    replicas: int
+    pods: tuple[Pod, ...]
+    cpu_limit: float | None  # cores a pod: the limit, else the request, else None
+
+    @property
+    def ready(self) -> int:
+        """Pods that are ready and not going away."""
+        return sum(1 for pod in self.pods if pod.ready and not pod.deleting)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """CPU and memory of pods over a window, from counters inside it."""
+
+    cpu_cores: float  # mean over the span
+    memory_peak_bytes: float
+    span_seconds: float  # between the first and the last sample inside the window
+
+
+@dataclass(frozen=True)
+class NoData:
+    """The source answered: there is nothing, or nothing fresh enough."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route as read back."""
+
+    ours: bool  # made by, or handed over to, this migration
+    canary_percent: int | None  # None when its rules are not the two backends that we write
+    mark: Mapping[str, Any] | None
+    accepted: bool  # the gateway has taken this very generation
+    why_not: str  # the gateway's words when it has not
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Requests of one arm over a span: exact differences of counters."""
+
+    requests: int
+    errors: int
+    slow: Mapping[str, int]  # requests over the bound, for each latency objective by name
+    shown: Mapping[str, float]  # the objective's percentile in seconds, interpolated: to be shown, never to decide
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Both arms over one span of absolute time; None for an arm that has no usable counters."""
+
+    start: datetime
+    end: datetime
+    canary: Counts | None
+    stable: Counts | None
+    canary_cores: float | None  # CPU of the canary's pods, cores
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a load run reported: the loader's JSON, version 1 (see ``changeover.loader``)."""
+
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class LoadRunning:
+    """The load Job has not ended."""
+
+
+@dataclass(frozen=True)
+class LoadFailed:
+    """The load Job ended without a report."""
+
+    reason: str

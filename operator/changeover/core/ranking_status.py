@@ -1,0 +1,203 @@
+"""From the records of runs to results, ranking and winner, as status shows them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from changeover.api.v1alpha1.base import duration_seconds, quantity_value
+from changeover.api.v1alpha1.benchmark import BenchmarkSpec
+from changeover.core import ranking
+from changeover.core.audit import RunRecord
+
+MIN_VALID_ROUNDS = 3  # an interval needs three
+_UNITS = {"Throughput": "requests/s", "Latency": "ms", "CPUPerRequest": "us/request"}
+_KEYS = {"50": "p50", "90": "p90", "99": "p99", "99.9": "p999"}
+
+
+def number(value: float, digits: int = 6) -> str:
+    """A decimal string with so many significant digits and no exponent; status knows no floats."""
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:.12f}".rstrip("0").rstrip(".") if abs(rounded) < 1e15 else f"{rounded:.0f}"
+
+
+def valid_records(records: Mapping[str, RunRecord], candidate: str, scenario: str) -> list[RunRecord]:
+    """The valid runs of a candidate in a scenario, by round."""
+    own = [r for r in records.values() if (r["candidate"], r["scenario"]) == (candidate, scenario)]
+    return sorted((r for r in own if not r["void"]), key=lambda r: int(r["round"]))
+
+
+def values_by_round(
+    spec: BenchmarkSpec, records: Mapping[str, RunRecord], scenario: str, by: str
+) -> list[dict[str, float]]:
+    """One mapping a round from candidate to the value it is ranked by; a void run is left out."""
+    rounds: dict[int, dict[str, float]] = {}
+    for candidate in spec.candidates:
+        for record in valid_records(records, candidate.name, scenario):
+            rounds.setdefault(record["round"], {})[candidate.name] = value_of(record, by)
+    return [rounds[key] for key in sorted(rounds)]
+
+
+def value_of(record: RunRecord, by: str) -> float:
+    """Requests per second, p99 in milliseconds, or CPU in microseconds a request."""
+    report = record["report"]
+    if by == "Throughput":
+        return float(report["requestsPerSecond"])
+    if by == "Latency":
+        return float(report["latency"]["p99"]) * 1000
+    return float(record["cpuCores"]) / float(report["requestsPerSecond"]) * 1e6
+
+
+def race(spec: BenchmarkSpec, records: Mapping[str, RunRecord], scenario: str, by: str) -> ranking.Ranking:
+    """The comparison of all candidates in one scenario."""
+    return ranking.rank(
+        values_by_round(spec, records, scenario, by),
+        [c.name for c in spec.candidates],
+        larger_is_better=by == "Throughput",
+        confidence=spec.ranking.confidence_percent / 100,
+    )
+
+
+def is_decided(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> bool:
+    """Whether more rounds could not change who is first: every candidate's order against it is decided, or a tie."""
+    return race(spec, records, spec.ranked_scenario, spec.ranking.by).is_decided
+
+
+def make_results(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> list[dict[str, Any]]:
+    """One result a candidate and scenario that has any run."""
+    results = []
+    for scenario in spec.scenarios:
+        speeds = race(spec, records, scenario.name, "Throughput")
+        for candidate in spec.candidates:
+            own = [
+                r for r in records.values() if (r["candidate"], r["scenario"]) == (candidate.name, scenario.name)
+            ]
+            if own:
+                results.append(_result(spec, own, speeds.estimate(candidate.name)))
+    return results
+
+
+def _result(
+    spec: BenchmarkSpec, own: Sequence[RunRecord], speed: ranking.Estimate | None
+) -> dict[str, Any]:
+    good = [r for r in own if not r["void"]]
+    errors = sum(sum(r["report"]["errors"].values()) for r in own if r["report"])
+    answered = sum(r["report"]["succeeded"] for r in own if r["report"])
+    valid = len(good) >= MIN_VALID_ROUNDS
+    reasons = sorted({text.split(":")[0] for r in own for text in r["void"]})
+    result = {
+        "candidate": own[0]["candidate"],
+        "scenario": own[0]["scenario"],
+        "rounds": len(good),
+        "errors": errors,
+        "errorPercent": number(100 * errors / (errors + answered), 3) if errors + answered else "0",
+        "valid": valid,
+        "invalidReasons": [] if valid else reasons or ["TooFewRounds"],
+        "notes": _notes(own),
+    }
+    if speed is not None:
+        result["requestsPerSecond"] = _interval(speed)
+    if good:
+        result |= {"latency": _latency(good), **_cpu(spec, good)}
+    return result
+
+
+def _notes(own: Sequence[RunRecord]) -> list[str]:
+    """Each void run's reason once, with how often it came."""
+    seen = Counter(text.split(":")[0] for r in own for text in r["void"])
+    examples = {text.split(":")[0]: text for r in own for text in r["void"]}
+    return [f"{examples[reason]} ({count} of {len(own)} runs void)"[:1024] for reason, count in sorted(seen.items())]
+
+
+def _interval(estimate: ranking.Estimate) -> dict[str, str]:
+    return {"mean": number(estimate.mean), "low": number(estimate.low), "high": number(estimate.high)}
+
+
+def _latency(good: Sequence[RunRecord]) -> dict[str, str]:
+    """Median over rounds of each round's figure, ms; the maximum is the largest of all."""
+    latencies = [r["report"]["latency"] for r in good]
+    shown = {key: number(1000 * median(x[key] for x in latencies), 4) for key in ("mean", "p50", "p90", "p99", "p999")}
+    return {**shown, "max": number(1000 * max(x["max"] for x in latencies), 4)}
+
+
+def _cpu(spec: BenchmarkSpec, good: Sequence[RunRecord]) -> dict[str, Any]:
+    cores = [float(r["cpuCores"]) for r in good]
+    limit = cpu_limit(spec, good[0]["candidate"])
+    estimate = ranking.interval_of(cores, spec.ranking.confidence_percent / 100)
+    return {
+        "cpuCores": _interval(estimate),
+        "cpuPercent": number(100 * estimate.mean / limit, 3) if limit else "",
+        "cpuPerRequest": number(median(value_of(r, "CPUPerRequest") for r in good), 4),
+        "memoryPeak": number(max(float(r["memoryPeakBytes"]) for r in good), 12),
+    }
+
+
+def cpu_limit(spec: BenchmarkSpec, candidate: str) -> float | None:
+    """Cores that a candidate may use: its limit, else its request; None without either."""
+    resources = next(c for c in spec.candidates if c.name == candidate).resources
+    amount = resources.limits.cpu or resources.requests.cpu
+    return quantity_value(amount) if amount is not None else None
+
+
+def missed_objectives(spec: BenchmarkSpec, result: Mapping[str, Any]) -> list[str]:
+    """The objectives that a result misses, in words."""
+    missed, wanted = [], spec.objectives
+    if wanted.max_latency is not None:
+        key, bound = _KEYS[wanted.max_latency.percentile], duration_seconds(wanted.max_latency.max) * 1000
+        if float(result["latency"][key]) > bound:
+            missed.append(f"{key} {result['latency'][key]}ms > {wanted.max_latency.max}")
+    if wanted.max_error_percent is not None and float(result["errorPercent"]) > float(wanted.max_error_percent):
+        missed.append(f"errors {result['errorPercent']}% > {wanted.max_error_percent}%")
+    if wanted.max_cpu_percent is not None:
+        if not result["cpuPercent"]:
+            missed.append("CPU percent unknown: the candidate has neither limit nor request")
+        elif float(result["cpuPercent"]) > wanted.max_cpu_percent:
+            missed.append(f"CPU {result['cpuPercent']}% > {wanted.max_cpu_percent}%")
+    return missed
+
+
+def make_ranking(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> list[dict[str, Any]]:
+    """The ranking of the valid candidates; what is invalid is not in it."""
+    results = {r["candidate"]: r for r in make_results(spec, records) if r["scenario"] == spec.ranked_scenario}
+    outcome = race(spec, records, spec.ranked_scenario, spec.ranking.by)
+    rows = [row for row in outcome.rows if results.get(row.candidate, {}).get("valid")]
+    first = rows[0].estimate.mean if rows else 1.0
+    return [
+        {
+            "rank": row.rank,
+            "candidate": row.candidate,
+            "score": number(row.estimate.mean),
+            "low": number(row.estimate.low),
+            "high": number(row.estimate.high),
+            "unit": _UNITS[spec.ranking.by],
+            "tiedWith": list(row.tied_with),
+            "meetsObjectives": not missed_objectives(spec, results[row.candidate]),
+            "relativeToFirst": number(row.estimate.mean / first, 4),
+        }
+        for row in rows
+    ]
+
+
+def make_winner(
+    spec: BenchmarkSpec, records: Mapping[str, RunRecord], ranked: Sequence[Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """The first of the ranking that keeps the objectives; None when nobody does."""
+    row = next((r for r in ranked if r["meetsObjectives"]), None)
+    if row is None:
+        return None
+    candidate = next(c for c in spec.candidates if c.name == row["candidate"])
+    digests = [r["imageID"] for r in records.values() if r["candidate"] == candidate.name and r["imageID"]]
+    kept = {r["candidate"] for r in ranked if r["meetsObjectives"]}
+    tied = [name for name in row["tiedWith"] if name in kept]
+    message = f"{row['score']} {row['unit']} [{row['low']}, {row['high']}] in scenario {spec.ranked_scenario}"
+    if tied:
+        message += f"; not told apart from {', '.join(tied)}"
+    return {
+        "candidate": candidate.name,
+        "image": candidate.image,
+        "imageDigest": digests[0] if digests else "",
+        "tiedWith": tied,
+        "message": message,
+    }

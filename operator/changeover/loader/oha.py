@@ -1,0 +1,168 @@
+"""oha: its command, and its JSON with the samples of its database turned into a Measurement. Pure.
+
+oha 1.16's JSON holds the exact percentiles p50, p90, p99 and p99.9 and eleven linear bins, which cannot be merged. Its
+--db-url writes every answer (seconds: duration from the scheduled start, end, start) after the run; with that the
+histogram is exact. Rows cost oha about 6 µs and 100 B each once the window is over, hence SAMPLES_LIMIT.
+
+oha counts what broke by message only; `kind_of` sorts the messages. With -w it awaits what it has sent when the time is
+over; what was scheduled but not sent by then is dropped without a word (report.unsent counts it).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from changeover.loader import histogram
+from changeover.loader.failures import GeneratorFailed
+from changeover.loader.process import Finished
+from changeover.loader.report import Errors, Latency, Measurement, Window, summarise
+from changeover.loader.settings import CLOSED, OPEN, Settings
+from changeover.loader.target import Target
+
+SAMPLES_LIMIT = 250_000
+"""Requests above which only oha's own bins are taken: 25 MB in the pod's /dev/shm, 2 s after the run."""
+
+WORKER_THREADS = 1
+"""One core drives it; a second thread would measure the scheduler."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One entry for each answer, in seconds."""
+
+    durations: Sequence[float]
+    service_times: Sequence[float]
+
+
+def make_command(settings: Settings, target: Target, seconds: int, database: Path | None) -> list[str]:
+    command = ["oha", "--no-tui", "--no-color", "--output-format", "json", "--disable-compression", "-w"]
+    command += ["-z", f"{seconds}s", "-c", str(settings.connections), "-t", f"{settings.timeout_seconds}s"]
+    command += ["--worker-threads", str(WORKER_THREADS), "-m", settings.method, "--host", target.host_header]
+    for name, value in settings.headers:
+        command += ["-H", f"{name}: {value}"]
+    if not settings.keep_alive:
+        command.append("--disable-keepalive")
+    if settings.mode == OPEN:
+        command += ["-q", f"{settings.rate:f}", "--latency-correction"]
+    if database is not None:
+        command += ["--db-url", str(database)]
+    return [*command, target.url]
+
+
+def parse_version(text: str) -> str:
+    found = re.search(r"^oha (\d+\.\d+\.\d+)", text, re.MULTILINE)
+    if not found:
+        raise GeneratorFailed(f"oha does not say its version: {text[:80]!r}")
+    return found.group(1)
+
+
+def parse_oha(finished: Finished, samples: Samples | None, settings: Settings) -> Measurement:
+    try:
+        return _measurement(json.loads(finished.output), finished, samples, settings)
+    except (ValueError, KeyError, TypeError) as error:
+        raise GeneratorFailed(f"oha's JSON cannot be read: {error!r}") from error
+
+
+def _measurement(
+    found: dict[str, Any], finished: Finished, samples: Samples | None, settings: Settings
+) -> Measurement:
+    duration = float(found["summary"]["total"])
+    by_status = {int(status): int(count) for status, count in found["statusCodeDistribution"].items()}
+    requests = sum(by_status.values())
+    succeeded = by_status.get(settings.expect_status, 0)
+    messages = {str(message): int(count) for message, count in found["errorDistribution"].items()}
+    if samples is not None and len(samples.durations) != requests:
+        raise GeneratorFailed(f"oha stored {len(samples.durations)} samples of {requests} answers")
+    spread = _spread(found, samples, settings) if requests else _Spread(None, [], histogram.EXACT, None)
+    return Measurement(
+        window=_window(finished, duration),
+        duration=duration,
+        requests=requests,
+        succeeded=succeeded,
+        errors=_errors(messages, status=requests - succeeded),
+        bytes_received=int(found["summary"]["totalData"]),
+        latency=spread.latency,
+        latency_refused=None if requests else "no request was completed",
+        buckets=spread.buckets,
+        histogram_kind=spread.kind,
+        service_mean=spread.service_mean,
+        error_messages=messages,
+    )
+
+
+def _window(finished: Finished, duration: float) -> Window:
+    """oha's clock starts some milliseconds after its process and ends some before its JSON: that gap is not divided."""
+    uncertainty = max(0.0, finished.first_output - finished.started - duration)
+    return Window(finished.started, finished.started + duration, uncertainty)
+
+
+class _Spread(NamedTuple):
+    latency: Latency | None
+    buckets: histogram.Buckets
+    kind: str
+    service_mean: float | None
+
+
+def _spread(found: dict[str, Any], samples: Samples | None, settings: Settings) -> _Spread:
+    if samples is not None:
+        buckets = histogram.from_seconds(samples.durations)
+        service_mean = sum(samples.service_times) / len(samples.service_times)
+        return _Spread(summarise(buckets), buckets, histogram.EXACT, service_mean)
+    latency = _own_latency(found)
+    # In an open loop oha's own mean holds the wait for a connection, which Little's law does not allow for.
+    service = latency.mean if settings.mode == CLOSED else None
+    return _Spread(latency, _own_bins(found), histogram.BINNED, service)
+
+
+def _own_latency(found: dict[str, Any]) -> Latency:
+    at, summary = found["latencyPercentiles"], found["summary"]
+    return Latency(
+        mean=summary["average"],
+        p50=at["p50"],
+        p90=at["p90"],
+        p99=at["p99"],
+        p999=at["p99.9"],
+        max=summary["slowest"],
+    )
+
+
+def _own_bins(found: dict[str, Any]) -> histogram.Buckets:
+    bins: Counter[int] = Counter()
+    for seconds, count in found["responseTimeHistogram"].items():
+        bins[round(float(seconds) * histogram.MICROSECONDS)] += int(count)
+    return sorted((value, count) for value, count in bins.items() if count)
+
+
+def _errors(messages: dict[str, int], status: int) -> Errors:
+    kinds: Counter[str] = Counter()
+    for message, count in messages.items():
+        kinds[kind_of(message)] += count
+    return Errors(
+        connect=kinds["connect"],
+        read=kinds["read"],
+        write=kinds["write"],
+        timeout=kinds["timeout"],
+        status=status,
+    )
+
+
+_KINDS = (
+    (
+        "connect",
+        r"refused|cannot assign requested address|unreachable|no route|dns|connect timeout|tcp connect|address in use",
+    ),
+    ("timeout", r"time(d )?-?out|deadline"),
+    ("write", r"broken pipe|error writing|body write"),
+)
+
+
+def kind_of(message: str) -> str:
+    """What none of the words fits broke while the answer was read: a reset, an early end, a malformed answer."""
+    lowered = message.lower()
+    return next((kind for kind, pattern in _KINDS if re.search(pattern, lowered)), "read")

@@ -1,0 +1,125 @@
+"""Running one generator to its end, with a look at the kernel's counters just before its window ends."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from changeover.loader import meters
+from changeover.loader.failures import GeneratorFailed
+
+LOOK_BEFORE_END_SECONDS = 0.1
+"""The look comes while all connections are still at work, not while the last are being closed."""
+
+WRAP_UP_SECONDS = 60.0
+"""For what a generator computes after the run, beyond the timeout of its last requests."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Moments in seconds since the epoch. `cpu` and `alive` are as of `looked`."""
+
+    output: str
+    started: float
+    first_output: float
+    looked: float
+    cpu: meters.CpuTime
+    alive: int | None
+
+
+def version_output(command: Sequence[str]) -> str:
+    """wrk prints its version and fails, so the exit code says nothing."""
+    try:
+        found = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise GeneratorFailed(f"{command[0]}: {error}") from error
+    return found.stdout.decode(errors="replace")
+
+
+def run(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    window_seconds: float,
+    timeout_seconds: float,
+    count_alive: Callable[[], int | None],
+) -> Finished:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.time()
+    process = _start(command, environment)
+    assert process.stdout is not None and process.stderr is not None
+    output, complaints = _Reader(process.stdout), _Reader(process.stderr)
+    try:
+        _wait(process, window_seconds - LOOK_BEFORE_END_SECONDS)
+        looked, cpu, alive = time.time(), meters.cpu_time(process.pid), count_alive()
+        if _wait(process, timeout_seconds + WRAP_UP_SECONDS) is None:
+            raise GeneratorFailed(f"{command[0]} did not end within {WRAP_UP_SECONDS:.0f} s after its window")
+    finally:
+        _end(process)  # also on SIGTERM: a generator must not outlive its Job
+    if process.returncode != 0:
+        said = complaints.text().strip()[-300:]
+        raise GeneratorFailed(f"{command[0]} ended with {process.returncode}: {said}")
+    if cpu is None or process.returncode is None:
+        cpu, looked = _children_since(before), time.time()
+    return Finished(output.text(), started, output.first or time.time(), looked, cpu, alive)
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise GeneratorFailed(f"{command[0]}: {error}") from error
+
+
+class _Reader:
+    """Drains a pipe, so that the process never waits for us, and notes when the first bytes came."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self.first: float | None = None
+        self._chunks: list[bytes] = []
+        self._thread = threading.Thread(target=self._drain, args=(pipe,), daemon=True)
+        self._thread.start()
+
+    def _drain(self, pipe: IO[bytes]) -> None:
+        with pipe:
+            while chunk := os.read(pipe.fileno(), 1 << 16):
+                self.first = self.first or time.time()
+                self._chunks.append(chunk)
+
+    def text(self) -> str:
+        self._thread.join()
+        return b"".join(self._chunks).decode(errors="replace")
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> int | None:
+    try:
+        return process.wait(max(0.0, seconds))
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _children_since(before: resource.struct_rusage) -> meters.CpuTime:
+    """For a process that was gone before the look: all it used, with what it computed after its run."""
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return meters.CpuTime(after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime)

@@ -1,0 +1,169 @@
+"""The report: what one run of a generator showed, in the words of its JSON (version 1). Pure.
+
+Units: seconds as floats, wall-clock moments as seconds since the epoch, the histogram in microseconds. null means that
+it was not measured; it never stands for zero.
+
+    windowStart, windowEnd    the edges of the measured window, for reading CPU counters over exactly it;
+                              windowUncertaintySeconds bounds how far each may be off
+    requests, succeeded       answers that came; those of the expected status (wrk: of a status below 400)
+    requestsPerSecond         succeeded ÷ duration: a failed request is not speed
+    unsent                    open loop: scheduled requests that were not sent when the window ended. Their latency is in
+                              no percentile, so a run with many of them says nothing about its tail
+    latency                   of every answer. Open loop: from the scheduled start, so it holds the wait for a connection.
+                              null with latencyRefused when it could not be had
+    littleRatio               throughput × mean time in the server ÷ connections: above 1 (but for 2 % of noise) the run
+                              contradicts itself; well below 1 the generator was the bottleneck
+    connectionsOpened         by this network namespace during the run (TCP ActiveOpens), whichever process did it
+    connectionsAlive          established to the target just before the window ended; null with keep-alive off
+    generatorCPU.cores        share of the run until just before the window's end; what the generator computes after the
+                              run is not in it
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from changeover.loader import histogram
+from changeover.loader.histogram import Buckets
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Window:
+    start: float
+    end: float
+    uncertainty: float
+
+
+@dataclass(frozen=True)
+class Errors:
+    connect: int = 0
+    read: int = 0
+    write: int = 0
+    timeout: int = 0
+    status: int = 0
+
+    def total(self) -> int:
+        return self.connect + self.read + self.write + self.timeout + self.status
+
+    def as_json(self) -> dict[str, int]:
+        names = ("connect", "read", "write", "timeout", "status")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds."""
+
+    mean: float
+    p50: float
+    p90: float
+    p99: float
+    p999: float
+    max: float
+
+    def as_json(self) -> dict[str, float]:
+        names = ("mean", "p50", "p90", "p99", "p999", "max")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a generator's own output says of its run."""
+
+    window: Window
+    duration: float
+    requests: int
+    succeeded: int
+    errors: Errors
+    bytes_received: int
+    latency: Latency | None
+    latency_refused: str | None = None
+    buckets: Buckets = field(default_factory=list)
+    histogram_kind: str = histogram.EXACT
+    service_mean: float | None = None
+    """Seconds from sending to answer, without the wait for a connection; what Little's law is about."""
+    error_messages: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What was read beside the generator: CPU, throttling and sockets, each as the difference over the run."""
+
+    user_seconds: float
+    system_seconds: float
+    cores: float
+    throttled_periods: int | None
+    throttled_seconds: float | None
+    connections_opened: int | None
+    connections_alive: int | None
+
+
+def summarise(buckets: Buckets) -> Latency:
+    def at(fraction: float) -> float:
+        return histogram.percentile_seconds(buckets, fraction)
+
+    return Latency(
+        mean=histogram.mean_seconds(buckets),
+        p50=at(0.5),
+        p90=at(0.9),
+        p99=at(0.99),
+        p999=at(0.999),
+        max=at(1.0),
+    )
+
+
+def little_ratio(throughput: float, mean_seconds: float | None, connections: int) -> float | None:
+    """Requests in flight by Little's law, as a share of the connections that could carry them."""
+    return None if mean_seconds is None else throughput * mean_seconds / connections
+
+
+def unsent(rate: float | None, window_seconds: float, measurement: Measurement) -> int | None:
+    """Scheduled but neither answered nor failed. A closed loop schedules nothing."""
+    if rate is None:
+        return None
+    failed = (
+        measurement.errors.total() - measurement.errors.status
+    )  # a wrong status is an answer, counted already
+    return max(0, int(rate * window_seconds) - measurement.requests - failed)
+
+
+def as_json(measurement: Measurement, surroundings: Surroundings, context: dict[str, Any]) -> dict[str, Any]:
+    """The whole report; `context` holds what was asked for: generator, mode, connections, keepAlive, rate, target."""
+    buckets, kind = histogram.compact(measurement.buckets)
+    if measurement.histogram_kind != histogram.EXACT:
+        kind = measurement.histogram_kind
+    duration = measurement.duration
+    little = little_ratio(measurement.requests / duration, measurement.service_mean, context["connections"])
+    return {
+        "version": VERSION,
+        **context,
+        "windowStart": measurement.window.start,
+        "windowEnd": measurement.window.end,
+        "windowUncertaintySeconds": measurement.window.uncertainty,
+        "durationSeconds": duration,
+        "requests": measurement.requests,
+        "succeeded": measurement.succeeded,
+        "errors": measurement.errors.as_json(),
+        "errorMessages": measurement.error_messages,
+        "requestsPerSecond": measurement.succeeded / duration,
+        "latency": measurement.latency.as_json() if measurement.latency else None,
+        "latencyRefused": measurement.latency_refused,
+        "histogramKind": kind,
+        "histogram": [[value, count] for value, count in buckets],
+        "bytesReceived": measurement.bytes_received,
+        "generatorCPU": {
+            "userSeconds": surroundings.user_seconds,
+            "systemSeconds": surroundings.system_seconds,
+            "cores": surroundings.cores,
+        },
+        "generatorThrottling": {
+            "periods": surroundings.throttled_periods,
+            "seconds": surroundings.throttled_seconds,
+        },
+        "littleRatio": little,
+        "connectionsOpened": surroundings.connections_opened,
+        "connectionsAlive": surroundings.connections_alive,
+    }

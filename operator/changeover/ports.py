@@ -1,0 +1,160 @@
+"""What does the operator need from outside? Protocols; each has a real adapter and a fake under one contract suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from changeover.core.observed import Counts, LoadFailed, LoadReport, LoadRunning, NoData, Route, Usage
+from changeover.core.plan import Manifest, Ref
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> datetime:
+        """Now, in UTC."""
+        ...
+
+
+class Cluster(Protocol):
+    """Kubernetes objects, raw. Raises Unavailable or Conflict."""
+
+    async def get(self, ref: Ref) -> Manifest | None:
+        """The object; None when there is none."""
+        ...
+
+    async def list(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
+        """The objects that carry all of these labels; an empty namespace means all that may be seen."""
+        ...
+
+    async def apply(self, manifest: Manifest) -> Manifest:
+        """Server-side apply with our field manager; returns what the API server made of it."""
+        ...
+
+    async def merge(self, ref: Ref, patch: Manifest) -> None:
+        """JSON merge patch."""
+        ...
+
+    async def delete(self, ref: Ref) -> None:
+        """Delete with its dependants in the background; gone already is as good."""
+        ...
+
+    async def apply_status(self, ref: Ref, status: Mapping[str, Any]) -> None:
+        """Replace our status."""
+        ...
+
+    async def emit(self, regarding: Manifest, event: Event) -> None:
+        """Post an event about an object."""
+        ...
+
+    async def log(self, namespace: str, pod: str) -> str:
+        """The whole log of a pod that has one container."""
+        ...
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event: a reason, in words, and whether it is a warning."""
+
+    reason: str
+    message: str
+    warning: bool
+    action: str = "Reconcile"
+
+
+@dataclass(frozen=True)
+class BackendPort:
+    """A Service and its port."""
+
+    service: str
+    port: int
+
+
+@dataclass(frozen=True)
+class SplitTarget:
+    """Which route carries the traffic of which two backends."""
+
+    namespace: str
+    route: str
+    migration: str
+    stable: BackendPort
+    canary: BackendPort
+    parents: tuple[tuple[str, str], ...]  # (namespace, name) of the gateways
+    hostnames: tuple[str, ...] = ()
+
+
+class TrafficRouter(Protocol):
+    """A gateway's weights. Raises Unavailable or Conflict."""
+
+    async def observe(self, target: SplitTarget) -> Route | None:
+        """The route as it stands; None when there is none."""
+        ...
+
+    async def ensure(self, target: SplitTarget, canary_percent: int, mark: Mapping[str, Any]) -> None:
+        """Weights and mark, in one write."""
+        ...
+
+    async def release(self, target: SplitTarget) -> None:
+        """Take our marks off and leave the weights."""
+        ...
+
+
+@dataclass(frozen=True)
+class LoadRun:
+    """One run of load: what, how, where; its name is its identity."""
+
+    name: str
+    namespace: str
+
+
+class LoadDriver(Protocol):
+    """Load runs as Jobs."""
+
+    async def result(self, run: LoadRun) -> LoadReport | LoadRunning | LoadFailed | None:
+        """How the run stands; None when there is no such run."""
+        ...
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A latency objective: at most (100 - percentile) percent of requests may take longer than so many seconds."""
+
+    seconds: float
+    percentile: float
+
+
+@dataclass(frozen=True)
+class CountQuery:
+    """Which counters: the arm's backend as the gateway calls it, and the latency bounds that matter, by objective."""
+
+    namespace: str
+    backend: BackendPort
+    bounds: Mapping[str, Bound] = field(default_factory=dict)
+
+
+class MetricSource(Protocol):
+    """A Prometheus. Raises Unavailable; a source that answers but has nothing returns NoData."""
+
+    async def counts(self, query: CountQuery, start: datetime, end: datetime) -> Counts | NoData:
+        """Exact counter differences over the span."""
+        ...
+
+    async def usage(self, namespace: str, pods: Sequence[str], start: datetime, end: datetime) -> Usage | NoData:
+        """CPU and memory of pods from the samples inside the span."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """Everything that a reconciler may touch, and the operator's own settings that it needs."""
+
+    clock: Clock
+    cluster: Cluster
+    router: TrafficRouter
+    load: LoadDriver
+    sources: Mapping[str, MetricSource]
+    scrape_seconds: Mapping[str, float]
+    loader_image: str

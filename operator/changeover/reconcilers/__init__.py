@@ -1,0 +1,1 @@
+"""observe -> decide -> act -> report, one short module a kind."""

@@ -1,0 +1,39 @@
+"""Reconcile a FrameworkBenchmark: observe, decide, act, report."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from changeover.api.reasons import BENCHMARK_CONDITIONS, Reason
+from changeover.api.v1alpha1 import BenchmarkSpec
+from changeover.core import benchmark_status
+from changeover.core.benchmark import decide
+from changeover.core.errors import InvalidSpec
+from changeover.core.plan import Ref
+from changeover.ports import Dependencies
+from changeover.reconcilers.execute import execute, retry_after
+from changeover.reconcilers.observe_benchmark import observe
+from changeover.reconcilers.report import Summary, report
+from changeover.reconcilers.spec import invalid, plain_errors
+from changeover.reconcilers.workloads import parse_owner
+
+
+async def reconcile_benchmark(ref: Ref, deps: Dependencies) -> float | None:
+    """One pass. Returns seconds until the next look, or None when only a change can bring news."""
+    body = await deps.cluster.get(ref)
+    if body is None:
+        return None
+    owner = parse_owner(body)
+    try:
+        spec = BenchmarkSpec.model_validate(body["spec"])
+        seen = await observe(owner, spec, deps)
+    except (ValidationError, InvalidSpec) as error:
+        await report(body, invalid(plain_errors(error), owner.status), BENCHMARK_CONDITIONS, deps)
+        return None
+    step = decide(seen)
+    failure = await execute(step.actions, ref, None, deps)
+    if step.reason == Reason.DELETING:
+        return None
+    reason, message, conditions, fields = benchmark_status.summarise(seen, step, failure)
+    await report(body, Summary(reason, message, conditions, fields), BENCHMARK_CONDITIONS, deps)
+    return retry_after(failure) if failure is not None else step.recheck_after

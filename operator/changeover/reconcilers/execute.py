@@ -1,0 +1,65 @@
+"""Effects only: do a plan's actions in their order, stop at the first failure, say what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from changeover.core import names
+from changeover.core.errors import ChangeoverError, InvalidSpec
+from changeover.core.plan import Action, Apply, Delete, HoldFinalizer, Record, Ref, ReleaseRoute, SetSplit
+from changeover.ports import Dependencies, SplitTarget
+
+RETRY_SECONDS = 1.0
+REFUSED_RETRY_SECONDS = 30.0  # what the API server refuses it will refuse again until somebody changes something
+
+
+async def execute(
+    actions: Iterable[Action], owner: Ref, target: SplitTarget | None, deps: Dependencies
+) -> ChangeoverError | None:
+    """Do the actions; every one is idempotent, and every prefix of a plan leaves a safe state. None: all done."""
+    for action in actions:
+        try:
+            await _do(action, owner, target, deps)
+        except ChangeoverError as error:
+            return error
+    return None
+
+
+def retry_after(failure: ChangeoverError) -> float:
+    """Seconds until a plan that failed is made anew."""
+    return REFUSED_RETRY_SECONDS if isinstance(failure, InvalidSpec) else RETRY_SECONDS
+
+
+async def _do(action: Action, owner: Ref, target: SplitTarget | None, deps: Dependencies) -> None:
+    match action:
+        case Apply(manifest):
+            await deps.cluster.apply(manifest)
+        case Delete(ref):
+            await deps.cluster.delete(ref)
+        case Record(ref, key, value):
+            await deps.cluster.merge(ref, {"data": {key: value}})
+        case SetSplit(canary_percent, mark):
+            await deps.router.ensure(_the(target), canary_percent, mark)
+        case ReleaseRoute():
+            await deps.router.release(_the(target))
+        case HoldFinalizer(present):
+            await _hold_finalizer(owner, present, deps)
+        case _:
+            assert_never(action)
+
+
+def _the(target: SplitTarget | None) -> SplitTarget:
+    assert target is not None, "a plan that touches traffic needs a target"
+    return target
+
+
+async def _hold_finalizer(owner: Ref, present: bool, deps: Dependencies) -> None:
+    """Read and write with the version that was read, so that nobody else's finalizer is lost."""
+    found = await deps.cluster.get(owner)
+    if found is None:
+        return
+    others = [f for f in found["metadata"].get("finalizers", []) if f != names.FINALIZER]
+    wanted = [*others, names.FINALIZER] if present else others
+    version = found["metadata"]["resourceVersion"]
+    await deps.cluster.merge(owner, {"metadata": {"finalizers": wanted, "resourceVersion": version}})

@@ -1,0 +1,44 @@
+"""Reconcile a CanaryMigration: observe, decide, act, report."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from changeover.api.reasons import MIGRATION_CONDITIONS, Reason
+from changeover.api.v1alpha1 import MigrationSpec
+from changeover.core import migration_status
+from changeover.core.errors import InvalidSpec
+from changeover.core.migration import decide
+from changeover.core.plan import HoldFinalizer, Ref
+from changeover.ports import Dependencies
+from changeover.reconcilers.execute import execute, retry_after
+from changeover.reconcilers.observe_migration import observe, split_target
+from changeover.reconcilers.report import Summary, report
+from changeover.reconcilers.spec import invalid, plain_errors
+from changeover.reconcilers.workloads import parse_owner
+
+
+async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
+    """One pass. Returns seconds until the next look, or None when only a change can bring news."""
+    body = await deps.cluster.get(ref)
+    if body is None:
+        return None
+    owner = parse_owner(body)
+    try:
+        spec = MigrationSpec.model_validate(body["spec"])
+        target = split_target(owner, spec)
+        seen = await observe(owner, spec, target, deps)
+    except (ValidationError, InvalidSpec) as error:
+        if owner.deleting:
+            # What the spec means is unknown, so no traffic is touched; but nobody may be kept from deleting.
+            await execute((HoldFinalizer(False),), ref, None, deps)
+            return None
+        await report(body, invalid(plain_errors(error), owner.status), MIGRATION_CONDITIONS, deps)
+        return None
+    step = decide(seen)
+    failure = await execute(step.actions, ref, target, deps)
+    if step.reason is Reason.DELETING and failure is None:
+        return None
+    reason, message, conditions, fields = migration_status.summarise(seen, step, failure)
+    await report(body, Summary(reason, message, conditions, fields), MIGRATION_CONDITIONS, deps)
+    return retry_after(failure) if failure is not None else step.recheck_after

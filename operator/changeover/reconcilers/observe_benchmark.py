@@ -1,0 +1,154 @@
+"""Read the world of one benchmark. Reads only; what cannot be read is Unreadable."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Awaitable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from changeover.api.v1alpha1 import BenchmarkSpec
+from changeover.core import names
+from changeover.core.audit import RunRecord
+from changeover.core.benchmark import SeenBenchmark
+from changeover.core.conditions import parse_timestamp
+from changeover.core.errors import InvalidSpec, Unavailable
+from changeover.core.names import digest
+from changeover.core.observed import LoadFailed, LoadReport, LoadRunning, NoData, Owner, Unreadable, Usage, Workload
+from changeover.core.plan import Manifest, Ref
+from changeover.ports import Dependencies, LoadRun
+from changeover.reconcilers.workloads import orphaned, parse_workload
+
+T = TypeVar("T")
+# What may change without making the runs so far worthless.
+_NOT_MEASURED = {
+    "suspend": True,
+    "ranking": True,
+    "objectives": True,
+    "metrics": True,
+    "schedule": {"rounds", "deadline", "cool_down"},
+}
+
+
+def fingerprint_of(spec: BenchmarkSpec) -> str:
+    """Stands for all of the spec that a run depends on: another fingerprint is another set of runs."""
+    return digest(spec.model_dump(exclude=_NOT_MEASURED))
+
+
+async def readable(reading: Awaitable[T]) -> T | Unreadable:
+    """The value, or Unreadable when what was asked did not answer."""
+    try:
+        return await reading
+    except Unavailable as error:
+        return Unreadable(str(error))
+
+
+async def observe(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> SeenBenchmark:
+    """Everything that a benchmark's decision depends on, at one instant."""
+    if spec.metrics.source not in deps.sources:
+        known = ", ".join(sorted(deps.sources)) or "none"
+        raise InvalidSpec(f"spec.metrics.source: {spec.metrics.source!r} is not configured; known sources: {known}")
+    fingerprint = fingerprint_of(spec)
+    config_map = await readable(
+        deps.cluster.get(Ref("ConfigMap", owner.namespace, names.records(owner.name, fingerprint)))
+    )
+    records = _records(config_map)
+    workloads = await readable(_workloads(owner, deps))
+    loads = await readable(_loads(owner, deps))
+    dates = [r["at"] for r in records.values()] if isinstance(records, Mapping) else []
+    return SeenBenchmark(
+        now=deps.clock.now(),
+        owner=owner,
+        spec=spec,
+        fingerprint=fingerprint,
+        loader_image=deps.loader_image,
+        scrape_seconds=deps.scrape_seconds[spec.metrics.source],
+        records=records,
+        started=_created(config_map),
+        last_record=max((parse_timestamp(d) for d in dates), default=None),
+        workloads=workloads,
+        loads=loads,
+        usage=await _usage(owner, spec, workloads, loads, deps),
+        environment=await _environment(records, deps),
+    )
+
+
+def _records(config_map: Manifest | Unreadable | None) -> Mapping[str, RunRecord] | Unreadable | None:
+    if config_map is None or isinstance(config_map, Unreadable):
+        return config_map
+    try:
+        return {key: json.loads(text) for key, text in (config_map.get("data") or {}).items()}
+    except ValueError as error:
+        return Unreadable(f"ConfigMap {config_map['metadata']['name']} holds a record that is no JSON: {error}")
+
+
+def _created(config_map: Manifest | Unreadable | None) -> datetime | None:
+    if config_map is None or isinstance(config_map, Unreadable):
+        return None
+    return parse_timestamp(config_map["metadata"]["creationTimestamp"])
+
+
+async def _workloads(owner: Owner, deps: Dependencies) -> tuple[Workload, ...]:
+    """The candidates' Deployments, and pods that outlive theirs."""
+    labels = {names.LABEL_BENCHMARK: owner.name, names.LABEL_ROLE: names.ROLE_CANDIDATE}
+    deployments = await deps.cluster.list("Deployment", owner.namespace, labels)
+    pods = defaultdict(list)
+    for pod in await deps.cluster.list("Pod", owner.namespace, labels):
+        pods[_workload_of(owner, pod)].append(pod)
+    alive = {d["metadata"]["name"]: parse_workload(d, pods.get(d["metadata"]["name"], [])) for d in deployments}
+    left = [orphaned(name, found, deps.clock.now()) for name, found in pods.items() if name not in alive]
+    return (*alive.values(), *left)
+
+
+def _workload_of(owner: Owner, pod: Manifest) -> str:
+    return names.candidate_workload(owner.name, pod["metadata"]["labels"][names.LABEL_CANDIDATE])
+
+
+async def _loads(owner: Owner, deps: Dependencies) -> Mapping[str, LoadReport | LoadRunning | LoadFailed]:
+    """The load Jobs by run; one that is going away is left out."""
+    labels = {names.LABEL_BENCHMARK: owner.name, names.LABEL_ROLE: names.ROLE_LOAD}
+    found = {}
+    for job in await deps.cluster.list("Job", owner.namespace, labels):
+        result = await deps.load.result(LoadRun(job["metadata"]["name"], owner.namespace))
+        if result is not None:
+            found[job["metadata"]["labels"][names.LABEL_RUN]] = result
+    return found
+
+
+async def _usage(
+    owner: Owner,
+    spec: BenchmarkSpec,
+    workloads: Sequence[Workload] | Unreadable,
+    loads: Mapping[str, LoadReport | LoadRunning | LoadFailed] | Unreadable,
+    deps: Dependencies,
+) -> Usage | NoData | Unreadable | None:
+    """CPU and memory of the candidate over the measured seconds of the run that has just ended, if one has."""
+    if isinstance(workloads, Unreadable) or isinstance(loads, Unreadable):
+        return None
+    reports = [load for load in loads.values() if isinstance(load, LoadReport)]
+    pods = [pod.name for workload in workloads for pod in workload.pods if not pod.deleting]
+    if len(reports) != 1 or not pods:
+        return None
+    start, end = (datetime.fromtimestamp(reports[0].content[key], UTC) for key in ("windowStart", "windowEnd"))
+    return await readable(deps.sources[spec.metrics.source].usage(owner.namespace, pods, start, end))
+
+
+async def _environment(
+    records: Mapping[str, RunRecord] | Unreadable | None, deps: Dependencies
+) -> Mapping[str, str]:
+    """The candidates' node, once one is known; left empty when it cannot be read, since nothing is decided by it."""
+    node = next((r["node"] for r in records.values() if r["node"]), "") if isinstance(records, Mapping) else ""
+    if not node:
+        return {}
+    body = await readable(deps.cluster.get(Ref("Node", "", node)))
+    if body is None or isinstance(body, Unreadable):
+        return {"node": node}
+    info, capacity = body["status"]["nodeInfo"], body["status"]["capacity"]
+    return {
+        "node": node,
+        "kernel": info["kernelVersion"],
+        "cores": str(capacity["cpu"]),
+        "kubelet": info["kubeletVersion"],
+        "containerRuntime": info["containerRuntimeVersion"],
+    }

@@ -1,0 +1,175 @@
+"""Read the world of one migration. Reads only; what cannot be read is Unreadable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from changeover.api.v1alpha1 import MigrationSpec
+from changeover.api.v1alpha1.base import duration_seconds
+from changeover.core import names
+from changeover.core.canary import canary_backend, choose
+from changeover.core.errors import InvalidSpec
+from changeover.core.evidence import StepEvidence
+from changeover.core.mark import Mark
+from changeover.core.migration import CanaryChoice, SeenMigration
+from changeover.core.observed import Evidence, NoData, Owner, Route, Unreadable, Workload
+from changeover.core.plan import Ref
+from changeover.ports import BackendPort, Bound, CountQuery, Dependencies, MetricSource, SplitTarget
+from changeover.reconcilers.observe_benchmark import readable
+from changeover.reconcilers.workloads import read_workload
+
+MAX_BLOCKS_A_PASS = 20  # after a long absence the backlog is worked off in several passes
+LATEST_SCRAPES = 2.0  # the span of 'the last scrape': it surely holds one whole scrape
+
+
+def split_target(owner: Owner, spec: MigrationSpec) -> SplitTarget:
+    """Route and backends of a migration."""
+    gateway = spec.traffic.gateway_api
+    assert gateway is not None  # the union guarantees it
+    service, port = canary_backend(owner.name, spec)
+    return SplitTarget(
+        namespace=owner.namespace,
+        route=gateway.route.name,
+        migration=owner.name,
+        stable=BackendPort(spec.stable.service.name, spec.stable.service.port),
+        canary=BackendPort(service, port),
+        parents=tuple((p.namespace or owner.namespace, p.name) for p in gateway.parent_refs),
+        hostnames=tuple(gateway.hostnames),
+    )
+
+
+def fingerprint_of(target: SplitTarget) -> str:
+    """Stands for stable and canary: another fingerprint is another migration."""
+    return names.digest([[arm.service, arm.port] for arm in (target.stable, target.canary)])
+
+
+async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: Dependencies) -> SeenMigration:
+    """Everything that a migration's decision depends on, at one instant."""
+    if spec.metrics.source not in deps.sources and not owner.deleting:
+        known = ", ".join(sorted(deps.sources)) or "none"
+        raise InvalidSpec(f"spec.metrics.source: {spec.metrics.source!r} is not configured; known sources: {known}")
+    source, scrape = deps.sources[spec.metrics.source], deps.scrape_seconds[spec.metrics.source]
+    route = await readable(deps.router.observe(target))
+    stable = await readable(read_workload(deps.cluster, owner.namespace, spec.stable.workload.name))
+    canary = await readable(read_workload(deps.cluster, owner.namespace, _canary_workload(owner, spec)))
+    now = deps.clock.now()
+    evidence = _evidence(owner, route)
+    reader = EvidenceReader(owner.namespace, spec, target, source, canary)
+    latest = await reader.read(now - timedelta(seconds=LATEST_SCRAPES * scrape), now)
+    return SeenMigration(
+        now=now,
+        owner=owner,
+        spec=spec,
+        arms=fingerprint_of(target),
+        choice=await _choice(owner, spec, deps),
+        stable=stable,
+        canary=canary,
+        route=route,
+        evidence=evidence,
+        blocks=await _blocks(reader, _starting_point(evidence, route, scrape), now, scrape),
+        latest=latest,
+        scrape_seconds=scrape,
+    )
+
+
+def _canary_workload(owner: Owner, spec: MigrationSpec) -> str:
+    return spec.canary.workload.workload.name if spec.canary.workload is not None else names.canary_workload(owner.name)
+
+
+async def _choice(owner: Owner, spec: MigrationSpec, deps: Dependencies) -> CanaryChoice | Unreadable:
+    """The canary as the spec resolves it: there already, or what a benchmark chose."""
+    if spec.canary.benchmark is None:
+        return CanaryChoice()
+    ref = Ref("FrameworkBenchmark", owner.namespace, spec.canary.benchmark.ref.name)
+    benchmark = await readable(deps.cluster.get(ref))
+    return benchmark if isinstance(benchmark, Unreadable) else choose(owner, spec, benchmark)
+
+
+def _evidence(owner: Owner, route: Route | Unreadable | None) -> StepEvidence | None:
+    """What status kept, when it belongs to the weight that the route's mark speaks of."""
+    mark = Mark.parse(route.mark) if isinstance(route, Route) and route.ours else None
+    kept = (owner.status.get("step") or {}).get("evidence", "")
+    return StepEvidence.parse(kept, mark.since) if mark is not None and kept else None
+
+
+def _starting_point(evidence: StepEvidence | None, route: Route | Unreadable | None, scrape: float) -> datetime | None:
+    """Where the next block begins; None while the canary has no weight."""
+    mark = Mark.parse(route.mark) if isinstance(route, Route) and route.ours else None
+    if mark is None or mark.weight == 0:
+        return None
+    return (evidence or StepEvidence.start(mark.since, scrape)).until
+
+
+async def _blocks(
+    reader: EvidenceReader, start: datetime | None, now: datetime, scrape: float
+) -> tuple[Evidence, ...] | Unreadable:
+    """The whole blocks from the start to now. The last scrape inside a block must have had time to be stored."""
+    length, blocks = timedelta(seconds=duration_seconds(reader.spec.decision.block)), []
+    ready = now - timedelta(seconds=scrape)
+    while start is not None and start + length <= ready and len(blocks) < MAX_BLOCKS_A_PASS:
+        block = await reader.read(start, start + length)
+        if isinstance(block, Unreadable):
+            # What was read before it counts; it is asked for again at the next pass.
+            return tuple(blocks) if blocks else block
+        blocks.append(block if isinstance(block, Evidence) else Evidence(start, start + length, None, None, None))
+        start += length
+    return tuple(blocks)
+
+
+class EvidenceReader:
+    """Reads both arms over a span."""
+
+    def __init__(
+        self,
+        namespace: str,
+        spec: MigrationSpec,
+        target: SplitTarget,
+        source: MetricSource,
+        canary: Workload | Unreadable | None,
+    ) -> None:
+        self.spec = spec
+        self._namespace = namespace
+        self._target = target
+        self._source = source
+        self._pods = _pod_names(canary)
+        self._bounds = _bounds(spec)
+
+    async def read(self, start: datetime, end: datetime) -> Evidence | NoData | Unreadable:
+        """Both arms; NoData when neither has usable counters, with the reason."""
+        arms = []
+        for backend in (self._target.canary, self._target.stable):
+            query = CountQuery(self._namespace, backend, self._bounds)
+            counts = await readable(self._source.counts(query, start, end))
+            if isinstance(counts, Unreadable):
+                return counts
+            arms.append(counts)
+        canary, stable = arms
+        if isinstance(canary, NoData) and isinstance(stable, NoData):
+            return stable
+        cores = await self._cores(start, end)
+        return Evidence(
+            start,
+            end,
+            None if isinstance(canary, NoData) else canary,
+            None if isinstance(stable, NoData) else stable,
+            cores,
+        )
+
+    async def _cores(self, start: datetime, end: datetime) -> float | None:
+        if not self._pods or not any(o.cpu is not None for o in self.spec.objectives):
+            return None
+        usage = await readable(self._source.usage(self._namespace, self._pods, start, end))
+        return None if isinstance(usage, NoData | Unreadable) else usage.cpu_cores
+
+
+def _pod_names(canary: Workload | Unreadable | None) -> list[str]:
+    return [p.name for p in canary.pods if not p.deleting] if isinstance(canary, Workload) else []
+
+
+def _bounds(spec: MigrationSpec) -> Mapping[str, Bound]:
+    return {
+        o.name: Bound(duration_seconds(o.latency.max), float(o.latency.percentile))
+        for o in spec.objectives
+        if o.latency is not None
+    }

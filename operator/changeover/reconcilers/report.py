@@ -1,0 +1,61 @@
+"""Say what was seen and done: one status write, only when something changed, and an event for each transition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from changeover.api.reasons import ConditionType, Reason
+from changeover.core import conditions
+from changeover.core.plan import Judgement, Manifest, Ref
+from changeover.ports import Dependencies, Event
+
+WARNINGS = frozenset({
+    Reason.INVALID_SPEC, Reason.ROLLED_BACK, Reason.ROLLING_BACK, Reason.DEADLINE_EXCEEDED, Reason.NO_VALID_RESULT,
+    Reason.ROUTE_NOT_OURS, Reason.BENCHMARK_REFUSED, Reason.UNDECIDED, Reason.BLIND, Reason.UNREADABLE,
+})  # fmt: skip
+
+# What comes and goes between two transitions that matter; said in status, not worth an event.
+QUIET = frozenset({
+    Reason.WAITING_EVIDENCE, Reason.RECENTLY_BAD, Reason.SHARED_INCIDENT, Reason.WAITING_FOR_DURATION,
+    Reason.WAITING_FOR_REQUESTS, Reason.DELETING,
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a pass has to say: its reason and message, the conditions, and the other fields of status."""
+
+    reason: str
+    message: str
+    conditions: Mapping[str, Judgement]
+    fields: Mapping[str, Any]
+
+
+async def report(body: Manifest, summary: Summary, order: Sequence[str], deps: Dependencies) -> None:
+    """Write status when it differs from what the API server has, and post an event when the reason moved on."""
+    before = body.get("status") or {}
+    status = next_status(before, summary, order, body["metadata"]["generation"], deps)
+    if status == before:
+        return
+    metadata = body["metadata"]
+    await deps.cluster.apply_status(Ref(body["kind"], metadata["namespace"], metadata["name"]), status)
+    if summary.reason not in QUIET and _reason_of(before) != summary.reason:
+        event = Event(str(summary.reason), summary.message or str(summary.reason), summary.reason in WARNINGS)
+        await deps.cluster.emit(body, event)
+
+
+def next_status(
+    before: Mapping[str, Any], summary: Summary, order: Sequence[str], generation: int, deps: Dependencies
+) -> dict[str, Any]:
+    """The whole status: server-side apply drops what we no longer say, so all of it is said."""
+    merged = conditions.merge(
+        before.get("conditions") or [], summary.conditions, order, generation, deps.clock.now()
+    )
+    return {"observedGeneration": generation, "conditions": merged, **summary.fields}
+
+
+def _reason_of(status: Mapping[str, Any]) -> str:
+    ready = (c for c in status.get("conditions") or [] if c["type"] == ConditionType.READY)
+    return next((c["reason"] for c in ready), "")

@@ -1,0 +1,95 @@
+"""Deployments and pods as the decisions want them: parsed from raw objects, read through the port."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from changeover.api.v1alpha1.base import quantity_value
+from changeover.core.conditions import parse_timestamp
+from changeover.core.observed import Owner, Pod, Workload
+from changeover.core.plan import Manifest, Ref
+from changeover.ports import Cluster
+
+
+def parse_owner(body: Manifest) -> Owner:
+    """Identity and status of the resource that is reconciled."""
+    metadata = body["metadata"]
+    return Owner(
+        kind=body["kind"],
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        generation=metadata["generation"],
+        deleting=bool(metadata.get("deletionTimestamp")),
+        finalizers=tuple(metadata.get("finalizers") or ()),
+        status=body.get("status") or {},
+    )
+
+
+def parse_pod(body: Manifest) -> Pod:
+    """One pod."""
+    status = body.get("status") or {}
+    containers = status.get("containerStatuses") or []
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or [])
+    return Pod(
+        name=body["metadata"]["name"],
+        ready=ready,
+        deleting=bool(body["metadata"].get("deletionTimestamp")),
+        node=body["spec"].get("nodeName", ""),
+        image_id=next((c.get("imageID", "") for c in containers), ""),
+        restarts=sum(c.get("restartCount", 0) for c in containers),
+        waiting=_waiting(status, containers),
+    )
+
+
+def _waiting(status: Mapping[str, Any], containers: Sequence[Mapping[str, Any]]) -> str:
+    for container in containers:
+        waiting = (container.get("state") or {}).get("waiting")
+        if waiting and waiting.get("reason") != "ContainerCreating":
+            return f"{waiting.get('reason', '')}: {waiting.get('message', '')}".rstrip(": ")
+    unscheduled = (c for c in status.get("conditions") or [] if c["type"] == "PodScheduled" and c["status"] == "False")
+    return next((f"{c.get('reason', '')}: {c.get('message', '')}" for c in unscheduled), "")
+
+
+def parse_workload(deployment: Manifest, pods: Sequence[Manifest]) -> Workload:
+    """A Deployment with its pods."""
+    metadata, spec = deployment["metadata"], deployment["spec"]
+    return Workload(
+        name=metadata["name"],
+        labels=metadata.get("labels") or {},
+        created=parse_timestamp(metadata["creationTimestamp"]),
+        deleting=bool(metadata.get("deletionTimestamp")),
+        replicas=spec.get("replicas", 1),
+        pods=tuple(parse_pod(pod) for pod in pods),
+        cpu_limit=cpu_limit(spec["template"]["spec"]),
+    )
+
+
+def orphaned(name: str, pods: Sequence[Manifest], now: datetime) -> Workload:
+    """Pods whose Deployment is gone: they only have to go too."""
+    labels = pods[0]["metadata"].get("labels") or {}
+    return Workload(name, labels, now, True, 0, tuple(parse_pod(pod) for pod in pods), None)
+
+
+def cpu_limit(pod_spec: Mapping[str, Any]) -> float | None:
+    """Cores that a pod may use: the sum of its containers' limits, else of their requests; None when one has neither."""
+    total = 0.0
+    for container in pod_spec["containers"]:
+        resources = container.get("resources") or {}
+        amount = (resources.get("limits") or {}).get("cpu") or (resources.get("requests") or {}).get("cpu")
+        if amount is None:
+            return None
+        total += quantity_value(str(amount))
+    return total or None
+
+
+async def read_workload(cluster: Cluster, namespace: str, name: str) -> Workload | None:
+    """A Deployment and the pods that its selector finds; None when there is no such Deployment."""
+    deployment = await cluster.get(Ref("Deployment", namespace, name))
+    if deployment is None:
+        return None
+    pods = await cluster.list("Pod", namespace, deployment["spec"]["selector"].get("matchLabels") or {})
+    alive = [pod for pod in pods if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
+    return parse_workload(deployment, alive)

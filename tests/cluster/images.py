@@ -1,0 +1,110 @@
+"""The project's images: built when their sources changed, and brought into the nodes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import bases, systemimages, tools
+from .bases import Builder
+from .layout import NODES, REPOSITORY, Cluster
+from .processes import pid_of
+from .shell import Problem
+from .systemimages import Archive
+
+BACKENDS = REPOSITORY / "examples" / "backends"
+_NOT_CONTENT = {"__pycache__", "node_modules", "target", ".git"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One image that can be built."""
+
+    name: str
+    reference: str
+    context: Path
+    target: str = ""
+
+    @property
+    def recipe(self) -> Path:
+        return self.context / "Dockerfile"
+
+
+def sources() -> list[Source]:
+    """The project's images: the operator, the loader, and every example backend."""
+    found = [
+        Source(target, f"localhost/changeover-{target}:dev", REPOSITORY, target) for target in ("operator", "loader")
+    ]
+    for recipe in sorted(BACKENDS.glob("*/Dockerfile")):
+        name = recipe.parent.name
+        found.append(Source(name, f"localhost/changeover-{name}:1", recipe.parent))
+    return found
+
+
+def chosen(names: Iterable[str]) -> list[Source]:
+    """Those asked for by name, or all."""
+    known = {source.name: source for source in sources()}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise Problem(f"no such image: {', '.join(unknown)}; there are {', '.join(known)}")
+    return [known[name] for name in names] or list(known.values())
+
+
+def needed_bases(recipe: str) -> list[str]:
+    """The bases whose build argument a Dockerfile declares."""
+    words = {line.split("=")[0].split()[1] for line in recipe.splitlines() if line.startswith("ARG ")}
+    return [name for name, argument in bases.ARGUMENTS.items() if argument in words]
+
+
+def content_key(source: Source, base_references: Iterable[str]) -> str:
+    """A digest of everything that the image is made from."""
+    whole = hashlib.sha256("\n".join([source.reference, source.target, *base_references]).encode())
+    for path in _content(source.context):
+        whole.update(f"{path.relative_to(source.context)} {path.stat().st_mode}\n".encode())
+        whole.update(path.read_bytes())
+    return whole.hexdigest()[:12]
+
+
+def _content(context: Path) -> Iterator[Path]:
+    """The files of a build context. A .dockerignore that starts with `*` lists what is let in again by `!`."""
+    ignore = context / ".dockerignore"
+    lines = ignore.read_text().split("\n") if ignore.exists() else []
+    roots = [context / line[1:].strip() for line in lines if line.startswith("!")] if "*" in lines else [context]
+    for root in [*roots, context / "Dockerfile"]:
+        for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
+            if path.is_file() and not _NOT_CONTENT & set(path.parts) and path.suffix != ".pyc":
+                yield path
+
+
+def build(builder: Builder, source: Source) -> Archive:
+    """Build one image unless it was built from the same content before; its archive."""
+    names = needed_bases(source.recipe.read_text())
+    references = {name: bases.reference(name) for name in names}
+    key = content_key(source, references.values())
+    folder = builder.cluster.cache / "images" / f"{source.name}-{key}"
+
+    def make(unfinished: Path) -> None:
+        for name in names:
+            bases.ensure(builder, name)
+        extra = [f"--build-arg={bases.ARGUMENTS[name]}={where}" for name, where in references.items()]
+        if source.target:
+            extra.append(f"--target={source.target}")
+        builder.build(source.reference, source.recipe, source.context, extra)
+        archive = f"oci-archive:{unfinished / 'image.tar'}:{source.reference}"
+        builder.buildah("push", "--disable-compression", source.reference, archive)
+
+    tools.complete(folder, make)
+    return Archive(source.reference, folder / "image.tar", key)
+
+
+def build_and_bring(cluster: Cluster, source: Source) -> str:
+    """Build an image and import it into the nodes that run; what happened, in a few words."""
+    builder = Builder(cluster)
+    archive = build(builder, source)
+    done = []
+    for target in NODES:
+        if pid_of(cluster, f"{target.name}-containerd") and systemimages.bring(cluster, target, [archive]):
+            done.append(target.name)
+    return f"imported into {' and '.join(done)}" if done else "unchanged"
