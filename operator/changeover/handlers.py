@@ -19,7 +19,7 @@ PLURALS = {"CanaryMigration": "canarymigrations", "FrameworkBenchmark": "framewo
 
 
 def make_registry(scheduler: Scheduler) -> kopf.OperatorRegistry:
-    """The registry of our two handlers."""
+    """The registry: how to log in, and one handler for both kinds."""
     registry = kopf.OperatorRegistry()
     known: dict[Ref, tuple[Any, ...]] = {}
 
@@ -32,9 +32,15 @@ def make_registry(scheduler: Scheduler) -> kopf.OperatorRegistry:
             known[ref] = aspect
             scheduler.wake(ref)
 
+    kopf.on.login(registry=registry)(log_in)
     for plural in PLURALS.values():
         kopf.on.event(GROUP, VERSION, plural, registry=registry)(on_event)
     return registry
+
+
+def log_in(**given: Any) -> kopf.ConnectionInfo | None:
+    """The pod's service account; outside a cluster, the current kube-context."""
+    return kopf.login_with_service_account(**given) or kopf.login_with_kubeconfig(**given)
 
 
 def ref_of(body: Mapping[str, Any]) -> Ref:

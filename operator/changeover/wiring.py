@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any, cast
 
 import kopf
 from kubernetes.aio import config as kubeconfig
@@ -112,6 +113,7 @@ async def run(config: Config) -> None:
             registry=make_registry(scheduler),
             settings=make_settings(),
             standalone=True,
+            identity=cast(Any, socket.gethostname()),  # kopf would look up a user name, and a container has none
             clusterwide=not config.watch_namespaces,
             namespaces=config.watch_namespaces,
             ready_flag=watching,

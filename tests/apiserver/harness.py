@@ -1,10 +1,11 @@
-"""A real API server of our own: etcd and kube-apiserver on loopback, no kubelet, no controllers, ready in seconds.
+"""A real API server of our own: etcd and kube-apiserver on loopback, no kubelet, no controllers.
 
     with ApiServer() as server:
         server.client().create("/api/v1/namespaces", {...})
         server.kubectl("get", "namespaces")
 
-Both are children of this process: they are ended by their process ids, and the kernel ends them should we be killed.
+Ready in seconds. Both are children of this process: they are ended by their process ids, and by the kernel
+should we be killed.
 """
 
 from __future__ import annotations
@@ -109,9 +110,7 @@ class Client:
         return self.request("PATCH", path, body, {"Content-Type": MERGE_PATCH})
 
     def apply(self, path: str, body: Any, manager: str = "tests") -> Answer:
-        return self.request(
-            "PATCH", f"{path}?fieldManager={manager}&force=true", body, {"Content-Type": APPLY_PATCH}
-        )
+        return self.request("PATCH", f"{path}?fieldManager={manager}&force=true", body, {"Content-Type": APPLY_PATCH})
 
     def delete(self, path: str) -> Answer:
         return self.request("DELETE", path)
@@ -185,7 +184,14 @@ class ApiServer:
         config = self.folder / "kubeconfig"
         if not config.exists():
             self.kubeconfig(config)
-        argv = [programs() / "kubectl", "--kubeconfig", config, "--cache-dir", self.folder / "kubectl", *words]
+        argv = [
+            programs() / "kubectl",
+            "--kubeconfig",
+            config,
+            "--cache-dir",
+            self.folder / "kubectl",
+            *words,
+        ]
         return subprocess.run([str(word) for word in argv], input=stdin or "", text=True, capture_output=True)
 
     def _start(self) -> None:

@@ -14,8 +14,8 @@ DEPLOYMENTS = {"coredns": "kube-system", "traefik": "gateway", "prometheus": "mo
 
 
 def render(text: str, images: dict[str, str]) -> str:
-    """Fill in a manifest's @PLACES@."""
-    text = text.replace("@DNS_ADDRESS@", DNS_ADDRESS)
+    """Fill in a manifest's @PLACES@. @KEY@ changes with the manifest, so that pods are replaced when it does."""
+    text = text.replace("@KEY@", tools.digest(text)).replace("@DNS_ADDRESS@", DNS_ADDRESS)
     for name, reference in images.items():
         text = text.replace(f"@IMAGE_{name}@", reference)
     return text

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from . import bases, systemimages, tools
 from .bases import Builder
 from .layout import NODES, REPOSITORY, Cluster
 from .processes import pid_of
+from .progress import Step
 from .shell import Problem
 from .systemimages import Archive
 
 BACKENDS = REPOSITORY / "examples" / "backends"
+TYPICAL = {"operator": 60, "loader": 600, "hyperlane": 120, "express": 20, "go-net-http": 40}  # seconds, first time
 _NOT_CONTENT = {"__pycache__", "node_modules", "target", ".git"}
 
 
@@ -78,17 +81,20 @@ def _content(context: Path) -> Iterator[Path]:
                 yield path
 
 
+def archive_folder(cluster: Cluster, source: Source) -> Path:
+    """Where the image's archive is or will be; another content is another folder."""
+    references = [bases.reference(name) for name in needed_bases(source.recipe.read_text())]
+    return cluster.cache / "images" / f"{source.name}-{content_key(source, references)}"
+
+
 def build(builder: Builder, source: Source) -> Archive:
     """Build one image unless it was built from the same content before; its archive."""
-    names = needed_bases(source.recipe.read_text())
-    references = {name: bases.reference(name) for name in names}
-    key = content_key(source, references.values())
-    folder = builder.cluster.cache / "images" / f"{source.name}-{key}"
+    folder = archive_folder(builder.cluster, source)
 
     def make(unfinished: Path) -> None:
-        for name in names:
-            bases.ensure(builder, name)
-        extra = [f"--build-arg={bases.ARGUMENTS[name]}={where}" for name, where in references.items()]
+        extra = []
+        for name in needed_bases(source.recipe.read_text()):
+            extra.append(f"--build-arg={bases.ARGUMENTS[name]}={bases.ensure(builder, name)}")
         if source.target:
             extra.append(f"--target={source.target}")
         builder.build(source.reference, source.recipe, source.context, extra)
@@ -96,15 +102,31 @@ def build(builder: Builder, source: Source) -> Archive:
         builder.buildah("push", "--disable-compression", source.reference, archive)
 
     tools.complete(folder, make)
-    return Archive(source.reference, folder / "image.tar", key)
+    return Archive(source.reference, folder / "image.tar", folder.name)
 
 
-def build_and_bring(cluster: Cluster, source: Source) -> str:
-    """Build an image and import it into the nodes that run; what happened, in a few words."""
-    builder = Builder(cluster)
-    archive = build(builder, source)
-    done = []
+def bring(cluster: Cluster, archive: Archive) -> None:
+    """Import an image into the nodes that run and do not hold it."""
     for target in NODES:
-        if pid_of(cluster, f"{target.name}-containerd") and systemimages.bring(cluster, target, [archive]):
-            done.append(target.name)
-    return f"imported into {' and '.join(done)}" if done else "unchanged"
+        if pid_of(cluster, f"{target.name}-containerd"):
+            systemimages.bring(cluster, target, [archive])
+
+
+def steps(cluster: Cluster, names: Iterable[str]) -> list[list[Step]]:
+    """What is to be done, the bases first; what is in the cache already is only checked."""
+    builder = Builder(cluster)
+    wanted = chosen(names)
+    new = [source for source in wanted if not archive_folder(cluster, source).is_dir()]
+    names_of_bases = {name for source in new for name in needed_bases(source.recipe.read_text())}
+    missing = [name for name in bases.ARGUMENTS if name in names_of_bases and not builder.has(bases.reference(name))]
+    making = [[Step(f"make base image {name}", bases.TYPICAL[name], partial(bases.ensure, builder, name))] for name in missing]
+    building = [[Step(f"image {source.name}", _typical(source, new), partial(_ready, builder, source))] for source in wanted]
+    return making + building
+
+
+def _typical(source: Source, new: list[Source]) -> float:
+    return TYPICAL.get(source.name, 30) if source in new else 1
+
+
+def _ready(builder: Builder, source: Source) -> None:
+    bring(builder.cluster, build(builder, source))

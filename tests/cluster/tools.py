@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import shutil
 import sys
@@ -22,6 +23,7 @@ from .versions import pin
 
 KUBE_NAMES = ("kubectl", "kubelet", "kube-proxy", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 LAYER = "lib/layer.zip"
+_GATEWAY_API = "sigs.k8s.io/gateway-api"
 
 
 def digest(*parts: str | bytes) -> str:
@@ -55,7 +57,7 @@ def go_program() -> str:
 def go_folder(cluster: Cluster, command: str) -> Path:
     """Where the build of go/cmd/COMMAND is or will be."""
     sources = sorted((GO_SOURCE / "cmd" / command).glob("*.go"))
-    pinned = [GO_SOURCE / "go.sum"] if command != "pause" else []  # pause uses the standard library only
+    pinned = [GO_SOURCE / "go.sum"] if command in ("kube", "coredns") else []
     key = digest(*(path.read_bytes() for path in [*sources, *pinned]), _flags(command))
     return cluster.cache / "tools" / f"{command}-{key}"
 
@@ -90,11 +92,11 @@ def gateway_api_crds(cluster: Cluster) -> Path:
     """One file with the standard Gateway API resources, from the pinned Go module."""
 
     def make(folder: Path) -> None:
-        module = run(
-            [go_program(), "list", "-mod=mod", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api"], cwd=GO_SOURCE
-        ).strip()
-        texts = [path.read_text() for path in sorted(Path(module, "config/crd/standard").glob("*.yaml"))]
-        (folder / "crds.yaml").write_text("\n---\n".join(texts))
+        module = json.loads(run([go_program(), "mod", "download", "-json", f"{_GATEWAY_API}@v{pin('gateway-api')}"]))
+        if module["Sum"] != pin("gateway-api", "sum"):
+            raise Problem(f"{_GATEWAY_API} v{pin('gateway-api')} is not what versions.toml pins: {module['Sum']}")
+        paths = sorted(Path(module["Dir"], "config/crd/standard").glob("*.yaml"))
+        (folder / "crds.yaml").write_text("\n---\n".join(path.read_text() for path in paths))
 
     folder = cluster.cache / "tools" / f"gateway-api-{pin('gateway-api')}"
     return complete(folder, make) / "crds.yaml"

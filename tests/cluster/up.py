@@ -14,11 +14,13 @@ from .systemimages import Archive
 from .versions import pin
 
 
+GO_COMMANDS = ("kube", "coredns", "pause", "targets")
+
+
 def up(cluster: Cluster) -> None:
     """Bring the cluster up; quick when it is up already."""
     preflight.check(cluster)
     pin("kubernetes")
-    os.environ["PATH"] += ":/usr/sbin:/sbin"
     cluster.run.mkdir(parents=True, exist_ok=True)
     bringing = Bringing(cluster)
     Runner(bringing.groups(), cluster.cache / "timings.json").run()
@@ -52,7 +54,7 @@ class Bringing:
         return [
             Step(
                 f"build Kubernetes {pin('kubernetes')} and CoreDNS {pin('coredns')} from source", 450, self.build,
-                lambda: not all(tools.go_folder(c, name).is_dir() for name in ("kube", "coredns", "pause")),
+                lambda: not all(tools.go_folder(c, name).is_dir() for name in GO_COMMANDS),
             ),
             Step(
                 f"fetch Traefik {pin('traefik')} and helm {pin('helm', 'helm')}", 15, self.fetch,
@@ -62,7 +64,7 @@ class Bringing:
 
     def build(self) -> None:
         """One after the other: each build uses all cores, and they share what they compile."""
-        for name in ("kube", "coredns", "pause"):
+        for name in GO_COMMANDS:
             tools.build_go(self.cluster, name)
 
     def fetch(self) -> None:
@@ -70,7 +72,7 @@ class Bringing:
         tools.fetch_helm(self.cluster)
 
     def write_images(self) -> None:
-        programs = {name: tools.build_go(self.cluster, name) / name for name in ("coredns", "pause")}
+        programs = {name: tools.build_go(self.cluster, name) / name for name in ("coredns", "pause", "targets")}
         programs["traefik"] = tools.fetch_traefik(self.cluster)
         self.archives = systemimages.make(self.cluster, programs)
         tools.link_programs(self.cluster, self.programs, tools.fetch_helm(self.cluster))

@@ -8,11 +8,7 @@ import tomllib
 from .layout import GO_SOURCE, HERE
 from .shell import Problem
 
-_GO_MODULES = {
-    "kubernetes": "k8s.io/kubernetes",
-    "coredns": "github.com/coredns/coredns",
-    "gateway-api": "sigs.k8s.io/gateway-api",
-}
+_GO_MODULES = {"kubernetes": "k8s.io/kubernetes", "coredns": "github.com/coredns/coredns"}
 
 
 @functools.cache

@@ -6,7 +6,6 @@ authentication are used. Every call has a timeout; nothing is tried again here, 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 from collections.abc import Mapping
@@ -159,7 +158,7 @@ class KubernetesCluster:
                 method, url, header_params=headers, body=body, _request_timeout=TIMEOUT_SECONDS
             )
             content: bytes = await response.read()
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"{method} {path}: {type(error).__name__}: {error}") from error
         return _checked(method, path, response.status, content)
 

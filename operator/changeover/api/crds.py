@@ -48,9 +48,7 @@ def make_crd(kind: Kind) -> Schema:
         "served": True,
         "storage": True,
         "subresources": {"status": {}},
-        "additionalPrinterColumns": [
-            {"name": c.name, "type": c.type, "jsonPath": c.path} for c in kind.columns
-        ],
+        "additionalPrinterColumns": [{"name": c.name, "type": c.type, "jsonPath": c.path} for c in kind.columns],
         "schema": {"openAPIV3Schema": _root(kind)},
     }
     names = {
@@ -109,7 +107,7 @@ def _structural(node: Schema, defs: Schema, where: str) -> Schema:
         if key not in DROPPED:
             out.update(_keyword(key, value, defs, where))
     if "default" in out and "properties" in out:
-        out["default"] = _default_object(node, defs, where)
+        out["default"] = _default_object(node, out, defs, where)
     return {key: out[key] for key in sorted(out, key=lambda k: FIRST.index(k) if k in FIRST else len(FIRST))}
 
 
@@ -150,12 +148,23 @@ def _keyword(key: str, value: Any, defs: Schema, where: str) -> Schema:
     raise SchemaError(f"{where}: no translation for the keyword {key!r}")
 
 
-def _default_object(node: Schema, defs: Schema, where: str) -> Schema:
-    """``{}``, so that each field's own default applies, told only once; any other default is refused."""
+def _default_object(node: Schema, out: Schema, defs: Schema, where: str) -> Schema:
+    """``{}``, so that each field's own default applies; any other default of an object is refused.
+
+    Where rules look into the object it is spelled out, because the API server tests them on the bare default.
+    """
     for name, told in node["default"].items():
         if told != _inlined(node["properties"][name], defs).get("default"):
             raise SchemaError(f"{where}: its default must be its fields'; {name} is {told!r}")
-    return {}
+    return _without_nulls(node["default"]) if _has_rules(out) else {}
+
+
+def _without_nulls(value: Schema) -> Schema:
+    return {k: _without_nulls(v) if isinstance(v, dict) else v for k, v in value.items() if v is not None}
+
+
+def _has_rules(schema: Schema) -> bool:
+    return RULES in schema or any(_has_rules(field) for field in schema.get("properties", {}).values())
 
 
 class _Dumper(yaml.SafeDumper):

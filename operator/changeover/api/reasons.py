@@ -66,9 +66,7 @@ class Reason(StrEnum):
     ROLLING_BACK = "RollingBack"  # the weight is 0 and stays 0; the gateway is being watched until it agrees
     ROLLED_BACK = "RolledBack"  # ended on stable
     WAITING_FOR_DURATION = "WaitingForDuration"  # the evidence is enough; the step's minDuration is not over
-    WAITING_FOR_REQUESTS = (
-        "WaitingForRequests"  # the evidence is enough; the step's minRequests are not reached
-    )
+    WAITING_FOR_REQUESTS = "WaitingForRequests"  # the evidence is enough; the step's minRequests are not reached
     UNDECIDED = "Undecided"  # maxDuration passed without a decision; held for a person
     OBJECTIVES_HELD = "ObjectivesHeld"  # every objective passes with the required confidence
     LATENCY_MISSED = "LatencyObjectiveMissed"  # too many requests were slower than the bound
@@ -79,7 +77,5 @@ class Reason(StrEnum):
     ROUTE_NOT_ACCEPTED = "RouteNotAccepted"  # the gateway has not accepted the route
     WEIGHT_APPLIED = "WeightApplied"  # the route carries the weight and the gateway accepted it
     BENCHMARK_NOT_READY = "BenchmarkNotReady"  # the benchmark that chooses the canary has not published
-    BENCHMARK_REFUSED = (
-        "BenchmarkRefused"  # the benchmark's winner is tied, invalid, or missed its objectives
-    )
+    BENCHMARK_REFUSED = "BenchmarkRefused"  # the benchmark's winner is tied, invalid, or missed its objectives
     ALREADY_PROMOTED = "AlreadyPromoted"  # the spec was changed after promotion; make a new migration

@@ -29,8 +29,8 @@ def expected_blocks(
 ) -> Expectation | None:
     """Blocks until a step advances when the canary's rate is `assumed_ratio` times the limit `q` (§3).
 
-    `long_run_cv2` is stable's own long-run squared coefficient of variation per block (0 = calm).  The low end
-    is a median-to-optimistic figure, up to 36 % too short below 300 requests a block.  None when it would
+    `long_run_cv2` is stable's own long-run squared coefficient of variation per block (0 = calm).  The low
+    end is a median-to-optimistic figure, up to 36 % too short below 300 requests a block.  None when it would
     never advance.
     """
     if requests_per_block <= 0 or assumed_ratio >= 1 or assumed_ratio < 0:

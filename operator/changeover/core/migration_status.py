@@ -10,7 +10,7 @@ from changeover.core.errors import ChangeoverError
 from changeover.core.evidence import StepEvidence, Weighing, as_dict
 from changeover.core.mark import Mark
 from changeover.core.migration import SeenMigration, Step
-from changeover.core.observed import Evidence, NoData, Route, Unreadable, Workload
+from changeover.core.observed import Evidence, Route, Unreadable, Workload
 from changeover.core.plan import Judgement, SetSplit
 
 HISTORY_LENGTH = 20

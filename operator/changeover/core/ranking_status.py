@@ -55,8 +55,7 @@ def race(spec: BenchmarkSpec, records: Mapping[str, RunRecord], scenario: str, b
     return ranking.rank(
         values_by_round(spec, records, scenario, by),
         [c.name for c in spec.candidates],
-        larger_is_better=by == "Throughput",
-        confidence=spec.ranking.confidence_percent / 100,
+        ranking.Contest(by == "Throughput", spec.ranking.confidence_percent / 100, spec.schedule.rounds.max),
     )
 
 

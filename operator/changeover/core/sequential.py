@@ -4,8 +4,8 @@
     state = update(state, block, target, design)          # once per block; None for a block without data
     decision = judge({"latency": state}, {"latency": target}, design)
 
-An advance needs every target; one target is enough to roll back; anything else is a hold, and no lapse of time
-turns a hold into an advance.
+An advance needs every target; one target is enough to roll back; anything else is a hold, and no lapse of
+time turns a hold into an advance.
 """
 
 from __future__ import annotations

@@ -153,9 +153,9 @@ def update(state: TargetState, block: Block | None, target: Target, design: Desi
 def is_hard_trip(bad: int, requests: int, q: float, load_factor: float = 1.0) -> bool:
     """Whether one scrape or block is beyond doubt: 10 bad requests or more, over 30 times the limit (§2.6c).
 
-    `load_factor` is `TargetState.load`; below 1 it counts as 1.  For limits above 1.7 % thirty times the limit
-    nears or passes all requests: there the bar is half-way between the limit and 1, and in every case the counts
-    must be e^20 times likelier at the rate seen than at the limit (Kullback-Leibler), which a few cannot be.
+    `load_factor` is `TargetState.load`; below 1 it counts as 1.  For limits above 1.7 % thirty times the
+    limit nears or passes all requests: there the bar is half-way between the limit and 1, and in every case
+    the counts must be e^20 times likelier at the rate seen than at the limit (Kullback-Leibler).
     """
     allowed = min(0.999, q * max(1.0, load_factor))
     if bad < HARD_LEAST_BAD or requests <= 0 or bad > requests:
@@ -171,8 +171,8 @@ def is_hard_trip(bad: int, requests: int, q: float, load_factor: float = 1.0) ->
 def log_evidence(state: TargetState, target: Target, design: Design) -> float:
     """Natural logarithm of the evidence that the long-run rate is below the limit; 0 before any block (§2.5).
 
-    For independent Poisson or binomial counts and dispersion 1 its exponential is a nonnegative supermartingale
-    at any rate >= q; with the dispersion estimated it is a calibrated quasi-likelihood.
+    For independent Poisson or binomial counts and dispersion 1 its exponential is a nonnegative
+    supermartingale at any rate >= q; with the dispersion estimated it is a calibrated quasi-likelihood.
     """
     if state.blocks == 0:
         return 0.0

@@ -1,7 +1,7 @@
 """python3 -m changeover.loader: progress on stderr, and one line of JSON on stdout at the end.
 
-Exit code 0 with a report, however bad its numbers are; 1 with {"version":1,"failed":REASON,"message":TEXT} where REASON
-is a class of failures.py; 143 when SIGTERM came first.
+Exit code 0 with a report, however bad its numbers are; 1 with {"version":1,"failed":REASON,"message":TEXT}
+where REASON is a class of failures.py; 143 when SIGTERM came first.
 """
 
 from __future__ import annotations

@@ -2,16 +2,18 @@
 
 Shape: `Buckets` is an ascending list of (microseconds, count) without empty buckets. Everything here is pure.
 
-Where the inversion comes from. When a run is over, wrk (4.1, `stats_correct` in stats.c) rewrites its latency histogram to
-guess at coordinated omission: for every value n ≥ 2e, in ascending order, it adds n's count to n−e, n−2e, … as long as
-that is above e, where e = runtime ÷ (completed ÷ connections), in integers and microseconds. A count is only ever added
-below the value being visited, so each value is visited with its raw count, and in the end
+Where the inversion comes from. When a run is over, wrk (4.1, `stats_correct` in stats.c) rewrites its
+latency histogram to guess at coordinated omission: for every value n ≥ 2e, in ascending order, it adds n's
+count to n−e, n−2e, … as long as that is above e, where e = runtime ÷ (completed ÷ connections), in integers
+and microseconds. A count is only ever added below the value being visited, so each value is visited with
+its raw count, and in the end
 
     final[n] = raw[n] + raw[n+e] + raw[n+2e] + …    for n > e
     final[n] = raw[n]                               for n ≤ e
 
-The sum for n+e is the tail of the sum for n, so raw[n] = final[n] − final[n+e]: exact, and linear in the buckets.
-Measured effect of the rewrite (research/mission-benchmark.md §4.4): means 1.04 to 27 times too high.
+The sum for n+e is the tail of the sum for n, so raw[n] = final[n] − final[n+e]: exact, and linear in the
+buckets. Measured effect of the rewrite (research/mission-benchmark.md §4.4): means 1.04 to 27 times too
+high.
 """
 
 from __future__ import annotations
@@ -82,7 +84,7 @@ def mean_seconds(buckets: Buckets) -> float:
 
 def percentile_seconds(buckets: Buckets, fraction: float) -> float:
     """The smallest latency that at least this fraction of the requests did not exceed (nearest rank)."""
-    rank = max(1, math.ceil(fraction * total(buckets) - 1e-9))
+    rank = max(1, math.ceil(fraction * total(buckets)))
     seen = 0
     for value, count in buckets:
         seen += count
@@ -105,6 +107,6 @@ def compact(buckets: Buckets, limit: int = COMPACT_LIMIT) -> tuple[Buckets, str]
 
 
 def round_to_digits(value: int, digits: int) -> int:
-    """To so many significant decimal digits, halves up: an error of at most 0.5 % at 3 digits, as in an HDR histogram."""
+    """To so many significant decimal digits, halves up: off by at most 0.5 % at 3 digits, as in an HDR histogram."""
     step: int = 10 ** max(0, len(str(value)) - digits)
     return (value + step // 2) // step * step

@@ -1,4 +1,5 @@
-"""What the kernel counts beside a generator: its CPU, the pod's throttling, the sockets of the network namespace.
+"""What the kernel counts beside a generator: its CPU, the pod's throttling, the sockets of the network
+namespace.
 
 Each reader returns None where the kernel does not say; None is never taken for zero.
 """
@@ -41,9 +42,7 @@ def parse_cpu_time(stat: str) -> CpuTime:
     return CpuTime(int(fields[11]) / TICKS_PER_SECOND, int(fields[12]) / TICKS_PER_SECOND)
 
 
-def throttling(
-    cgroup_file: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
-) -> Throttling | None:
+def throttling(cgroup_file: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> Throttling | None:
     """Of our own cgroup since its start, in cgroup v2 or v1; None without a CPU limit's counters."""
     try:
         lines = cgroup_file.read_text().splitlines()
@@ -60,7 +59,7 @@ def throttling(
 
 
 def _cpu_stat_files(cgroup_lines: Iterable[str], root: Path) -> Iterable[Path]:
-    """Our path below the mount, and the mount itself: inside a cgroup namespace it is the pod's own cgroup."""
+    """Our path below the mount, and the mount itself: in a cgroup namespace that is the pod's own cgroup."""
     for line in cgroup_lines:
         _, controllers, path = line.split(":", 2)
         if controllers == "":

@@ -1,11 +1,13 @@
 """oha: its command, and its JSON with the samples of its database turned into a Measurement. Pure.
 
-oha 1.16's JSON holds the exact percentiles p50, p90, p99 and p99.9 and eleven linear bins, which cannot be merged. Its
---db-url writes every answer (seconds: duration from the scheduled start, end, start) after the run; with that the
-histogram is exact. Rows cost oha about 6 µs and 100 B each once the window is over, hence SAMPLES_LIMIT.
+oha 1.16's JSON holds the exact percentiles p50, p90, p99 and p99.9 and eleven linear bins, which cannot be
+merged. Its --db-url writes every answer (seconds: duration from the scheduled start, end, start) after the
+run; with that the histogram is exact. Rows cost oha about 6 µs and 100 B each once the window is over,
+hence SAMPLES_LIMIT.
 
-oha counts what broke by message only; `kind_of` sorts the messages. With -w it awaits what it has sent when the time is
-over; what was scheduled but not sent by then is dropped without a word (report.unsent counts it).
+oha counts what broke by message only; `kind_of` sorts the messages. With -w it awaits what it has sent when
+the time is over; what was scheduled but not sent by then is dropped without a word (report.unsent counts
+it).
 """
 
 from __future__ import annotations
@@ -69,9 +71,7 @@ def parse_oha(finished: Finished, samples: Samples | None, settings: Settings) -
         raise GeneratorFailed(f"oha's JSON cannot be read: {error!r}") from error
 
 
-def _measurement(
-    found: dict[str, Any], finished: Finished, samples: Samples | None, settings: Settings
-) -> Measurement:
+def _measurement(found: dict[str, Any], finished: Finished, samples: Samples | None, settings: Settings) -> Measurement:
     duration = float(found["summary"]["total"])
     by_status = {int(status): int(count) for status, count in found["statusCodeDistribution"].items()}
     requests = sum(by_status.values())
@@ -97,7 +97,7 @@ def _measurement(
 
 
 def _window(finished: Finished, duration: float) -> Window:
-    """oha's clock starts some milliseconds after its process and ends some before its JSON: that gap is not divided."""
+    """oha's clock starts some milliseconds after its process and ends some before its JSON: nobody says how many."""
     uncertainty = max(0.0, finished.first_output - finished.started - duration)
     return Window(finished.started, finished.started + duration, uncertainty)
 
@@ -155,7 +155,7 @@ def _errors(messages: dict[str, int], status: int) -> Errors:
 _KINDS = (
     (
         "connect",
-        r"refused|cannot assign requested address|unreachable|no route|dns|connect timeout|tcp connect|address in use",
+        r"refused|cannot assign requested address|address in use|unreachable|no route|dns",
     ),
     ("timeout", r"time(d )?-?out|deadline"),
     ("write", r"broken pipe|error writing|body write"),
@@ -163,6 +163,6 @@ _KINDS = (
 
 
 def kind_of(message: str) -> str:
-    """What none of the words fits broke while the answer was read: a reset, an early end, a malformed answer."""
+    """What none of the words fits broke while an answer was read: a reset, an early end, a malformed one."""
     lowered = message.lower()
     return next((kind for kind, pattern in _KINDS if re.search(pattern, lowered)), "read")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -37,9 +38,7 @@ class Finished:
 def version_output(command: Sequence[str]) -> str:
     """wrk prints its version and fails, so the exit code says nothing."""
     try:
-        found = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30, check=False
-        )
+        found = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise GeneratorFailed(f"{command[0]}: {error}") from error
     return found.stdout.decode(errors="replace")
@@ -53,23 +52,39 @@ def run(
     count_alive: Callable[[], int | None],
 ) -> Finished:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    started = time.time()
-    process = _start(command, environment)
-    assert process.stdout is not None and process.stderr is not None
-    output, complaints = _Reader(process.stdout), _Reader(process.stderr)
-    try:
+    with contextlib.ExitStack() as cleanup:
+        with _sigterm_held():
+            started = time.time()
+            process = _start(command, environment)
+            cleanup.callback(_end, process)  # a generator must not outlive its Job
+        assert process.stdout is not None and process.stderr is not None
+        output, complaints = _Reader(process.stdout), _Reader(process.stderr)
         _wait(process, window_seconds - LOOK_BEFORE_END_SECONDS)
         looked, cpu, alive = time.time(), meters.cpu_time(process.pid), count_alive()
         if _wait(process, timeout_seconds + WRAP_UP_SECONDS) is None:
             raise GeneratorFailed(f"{command[0]} did not end within {WRAP_UP_SECONDS:.0f} s after its window")
-    finally:
-        _end(process)  # also on SIGTERM: a generator must not outlive its Job
     if process.returncode != 0:
         said = complaints.text().strip()[-300:]
         raise GeneratorFailed(f"{command[0]} ended with {process.returncode}: {said}")
-    if cpu is None or process.returncode is None:
+    if cpu is None:
         cpu, looked = _children_since(before), time.time()
     return Finished(output.text(), started, output.first or time.time(), looked, cpu, alive)
+
+
+@contextlib.contextmanager
+def _sigterm_held() -> Iterator[None]:
+    """SIGTERM takes effect at the end of the block: raised within Popen, it would leave a child that nobody knows.
+
+    The signal is kept by a handler and not by a mask, which the child would inherit.
+    """
+    came: list[int] = []
+    usual = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+        if came:
+            signal.raise_signal(signal.SIGTERM)
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -1,22 +1,25 @@
 """The report: what one run of a generator showed, in the words of its JSON (version 1). Pure.
 
-Units: seconds as floats, wall-clock moments as seconds since the epoch, the histogram in microseconds. null means that
-it was not measured; it never stands for zero.
+Units: seconds as floats, wall-clock moments as seconds since the epoch, the histogram in microseconds. null
+means that it was not measured; it never stands for zero.
 
     windowStart, windowEnd    the edges of the measured window, for reading CPU counters over exactly it;
                               windowUncertaintySeconds bounds how far each may be off
     requests, succeeded       answers that came; those of the expected status (wrk: of a status below 400)
     requestsPerSecond         succeeded ÷ duration: a failed request is not speed
-    unsent                    open loop: scheduled requests that were not sent when the window ended. Their latency is in
-                              no percentile, so a run with many of them says nothing about its tail
-    latency                   of every answer. Open loop: from the scheduled start, so it holds the wait for a connection.
-                              null with latencyRefused when it could not be had
-    littleRatio               throughput × mean time in the server ÷ connections: above 1 (but for 2 % of noise) the run
-                              contradicts itself; well below 1 the generator was the bottleneck
-    connectionsOpened         by this network namespace during the run (TCP ActiveOpens), whichever process did it
+    unsent                    open loop: scheduled requests that were not sent when the window ended. Their latency
+                              is in no percentile, so a run with many of them says nothing about its tail
+    latency                   of every answer; a request without one (errors) is in no percentile. Open loop: from the
+                              scheduled start, so it holds the wait for a connection. null with latencyRefused when
+                              it could not be had
+    bytesReceived             wrk: whole answers; oha: bodies only
+    littleRatio               throughput × mean time in the server ÷ connections: above 1 (but for 2 % of noise) the
+                              run contradicts itself; well below 1 the generator was the bottleneck
+    connectionsOpened         by this network namespace during the run (TCP ActiveOpens), whichever process did it;
+                              wrk opens one more than it was told, to try the address
     connectionsAlive          established to the target just before the window ended; null with keep-alive off
-    generatorCPU.cores        share of the run until just before the window's end; what the generator computes after the
-                              run is not in it
+    generatorCPU.cores        share of the run until just before the window's end; what the generator computes after
+                              the run is not in it
 """
 
 from __future__ import annotations
@@ -90,7 +93,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What was read beside the generator: CPU, throttling and sockets, each as the difference over the run."""
+    """What was read beside the generator: CPU, throttling and sockets, as differences over the run."""
 
     user_seconds: float
     system_seconds: float
@@ -124,14 +127,12 @@ def unsent(rate: float | None, window_seconds: float, measurement: Measurement) 
     """Scheduled but neither answered nor failed. A closed loop schedules nothing."""
     if rate is None:
         return None
-    failed = (
-        measurement.errors.total() - measurement.errors.status
-    )  # a wrong status is an answer, counted already
+    failed = measurement.errors.total() - measurement.errors.status  # a wrong status is an answer, counted already
     return max(0, int(rate * window_seconds) - measurement.requests - failed)
 
 
 def as_json(measurement: Measurement, surroundings: Surroundings, context: dict[str, Any]) -> dict[str, Any]:
-    """The whole report; `context` holds what was asked for: generator, mode, connections, keepAlive, rate, target."""
+    """The whole report; `context` is what was asked for: generator, target, mode, connections, keepAlive, rate."""
     buckets, kind = histogram.compact(measurement.buckets)
     if measurement.histogram_kind != histogram.EXACT:
         kind = measurement.histogram_kind

@@ -1,4 +1,5 @@
-"""One session: verify, warm up, measure, report. The order is the point: nothing is loaded that was not verified."""
+"""One session: verify, warm up, measure, report. The order is the point: nothing is loaded that was not
+verified."""
 
 from __future__ import annotations
 
@@ -66,9 +67,7 @@ def _generator_version(settings: Settings) -> dict[str, str]:
 
 def _run(settings: Settings, target: Target, seconds: int, expected_rate: float | None) -> Run:
     return (
-        _run_wrk(settings, target, seconds)
-        if settings.uses_wrk
-        else _run_oha(settings, target, seconds, expected_rate)
+        _run_wrk(settings, target, seconds) if settings.uses_wrk else _run_oha(settings, target, seconds, expected_rate)
     )
 
 
@@ -91,7 +90,7 @@ def _execute(
     settings: Settings, target: Target, command: list[str], seconds: int, environment: dict[str, str]
 ) -> process.Finished:
     def count_alive() -> int | None:
-        # Without keep-alive the table is full of TIME_WAIT, and reading it would take the generator's own core.
+        # Without keep-alive the table is full of TIME_WAIT: reading it would take the generator's own core.
         return meters.connections_alive(target.port) if settings.keep_alive else None
 
     return process.run(command, environment, seconds, settings.timeout_seconds, count_alive)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,9 +33,9 @@ class Settings:
 
     @property
     def uses_wrk(self) -> bool:
-        """wrk for the most requests a core; oha wherever a latency, a rate or a closed connection must be true.
+        """wrk for the most requests a core; oha where a latency, a rate or a closed connection must be true.
 
-        wrk counts a status of 400 and above as an error, so it cannot measure an answer that is meant to be one.
+        wrk counts a status of 400 and above as an error, so it cannot measure one that is meant.
         """
         return self.mode == CLOSED and self.keep_alive and self.expect_status < 400
 
@@ -73,14 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--url", required=True, help="http://HOST[:PORT]/PATH")
     add("--connections", type=int, required=True)
     add("--keep-alive", choices=("true", "false"), default="true")
-    add(
-        "--warm-up",
-        type=int,
-        default=0,
-        metavar="SECONDS",
-        help="whole seconds under the same load, thrown away",
-    )
-    add("--measure", type=int, required=True, metavar="SECONDS", help="whole seconds")
+    add("--warm-up", type=_seconds, default=0, metavar="SECONDS", help="under the same load, thrown away")
+    add("--measure", type=_seconds, required=True, metavar="SECONDS")
     add("--mode", choices=(CLOSED, OPEN), default=CLOSED)
     add("--rate", type=float, metavar="R", help="requests per second over all connections; open mode only")
     add("--method", default="GET", type=_method)
@@ -90,6 +85,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--expect-body-sha256", type=_digest, metavar="HEX")
     add("--timeout", type=int, default=10, metavar="SECONDS", help="for one request")
     return parser
+
+
+def _seconds(text: str) -> int:
+    """wrk knows whole seconds only, so parts of one are rounded up, for both generators alike."""
+    seconds = float(text)
+    if not math.isfinite(seconds):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return math.ceil(seconds)
 
 
 def _method(text: str) -> str:

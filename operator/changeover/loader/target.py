@@ -1,7 +1,7 @@
 """The address under load: resolved once, and asked once whether its answer is the one the benchmark is about.
 
-The name is resolved here and the generators get the address, with the name in the Host header: what was verified is what
-is loaded, and no generator's resolver is part of a measurement.
+The name is resolved here and the generators get the address, with the name in the Host header: what was
+verified is what is loaded, and no generator's resolver is part of a measurement.
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
 """wrk: its command, and its dump turned into a Measurement with the rewrite of its latencies undone. Pure.
 
-The dump is the last line that dump.lua writes: preparedMicros and endedMicros since the epoch, durationMicros, requests,
-bytes, errors by kind, buckets as [microseconds, count]. wrk's own latency table is not used: it shows the rewritten
-histogram (see histogram.py). Requests that took longer than --timeout are missing from it, so with timeouts there is no
-latency at all; throughput and errors remain true.
+The dump is the last line that dump.lua writes: preparedMicros and endedMicros since the epoch,
+durationMicros, requests, bytes, errors by kind, buckets as [microseconds, count]. wrk's own latency table
+is not used: it shows the rewritten histogram (see histogram.py). Requests that took longer than --timeout
+are missing from it, so with timeouts there is no latency at all; throughput and errors remain true.
+
+wrk counts a refused connection as `write` (it notices at its first write), and does not count at all a connection that
+the server closed without an answer: report.connectionsOpened shows both.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from changeover.loader.target import Target
 
 DUMP_SCRIPT = Path(__file__).with_name("dump.lua")
 THREADS = 1
-"""One core drives it; and wrk drops the remainder of connections ÷ threads, so one thread divides every number."""
+"""One core drives it; and wrk drops the remainder of connections ÷ threads: one divides every number."""
 
 
 @dataclass(frozen=True)

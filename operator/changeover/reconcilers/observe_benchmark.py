@@ -22,7 +22,7 @@ from changeover.reconcilers.workloads import orphaned, parse_workload
 
 T = TypeVar("T")
 # What may change without making the runs so far worthless.
-_NOT_MEASURED = {
+_NOT_MEASURED: dict[str, bool | set[str]] = {
     "suspend": True,
     "ranking": True,
     "objectives": True,

@@ -105,7 +105,8 @@ async def _blocks(
     reader: EvidenceReader, start: datetime | None, now: datetime, scrape: float
 ) -> tuple[Evidence, ...] | Unreadable:
     """The whole blocks from the start to now. The last scrape inside a block must have had time to be stored."""
-    length, blocks = timedelta(seconds=duration_seconds(reader.spec.decision.block)), []
+    length = timedelta(seconds=duration_seconds(reader.spec.decision.block))
+    blocks: list[Evidence] = []
     ready = now - timedelta(seconds=scrape)
     while start is not None and start + length <= ready and len(blocks) < MAX_BLOCKS_A_PASS:
         block = await reader.read(start, start + length)

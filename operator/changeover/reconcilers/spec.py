@@ -25,7 +25,7 @@ def plain_errors(error: Exception) -> str:
 def invalid(message: str, status: Mapping[str, Any]) -> Summary:
     """Stalled until the spec changes; what was known before stays in status."""
     refused = Judgement(False, Reason.INVALID_SPEC, message)
-    conditions = {
+    conditions: dict[str, Judgement] = {
         ConditionType.READY: refused,
         ConditionType.RECONCILING: refused,
         ConditionType.STALLED: Judgement(True, Reason.INVALID_SPEC, message),

@@ -10,7 +10,6 @@ require (
 	k8s.io/component-base v0.34.3
 	k8s.io/kubectl v0.0.0
 	k8s.io/kubernetes v1.34.3
-	sigs.k8s.io/gateway-api v1.4.1
 )
 
 require (

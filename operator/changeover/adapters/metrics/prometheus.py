@@ -43,7 +43,7 @@ class SourceSettings:
 class GuardedSession(requests.Session):
     """A session that follows no redirect and reads no more than a cap."""
 
-    def request(self, *args: Any, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """One request, its body read up to the cap."""
         kwargs.update(stream=True, allow_redirects=False)
         response = super().request(*args, **kwargs)

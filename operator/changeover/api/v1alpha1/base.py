@@ -46,8 +46,12 @@ class Model(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _drop_nulls(cls, value: Any) -> Any:
-        return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+    def _as_stored(cls, value: Any) -> Any:
+        """See the fields as the API server stores them: nulls left out, ``5.0`` as 5."""
+        if not isinstance(value, dict):
+            return value
+        known = {field.alias for field in cls.model_fields.values()}
+        return {k: _whole(v) for k, v in value.items() if v is not None or k not in known}
 
     @model_validator(mode="after")
     def _one_member(self) -> Model:
@@ -96,8 +100,17 @@ def quantity_value(text: str) -> float:
     return float(number) * _QUANTITY_SCALE[suffix]
 
 
+def _whole(value: Any) -> Any:
+    """A whole number that JSON wrote with a point: the API server takes it for an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+
+
 def _whole_number_as_text(value: Any) -> Any:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else value
+    return str(value) if type(value) is int and 0 <= value < 2**63 else value
+
+
+def _without_nulls(value: Any) -> Any:
+    return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
 
 
 Duration = Annotated[str, Field(pattern=DURATION, max_length=32)]
@@ -110,7 +123,9 @@ Text = Annotated[str, Field(max_length=1024)]
 ShortText = Annotated[str, Field(max_length=128)]
 Number = Annotated[str, Field(max_length=32)]
 LabelKey = Annotated[str, Field(max_length=316)]
-Labels = Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=16)]
+Labels = Annotated[
+    dict[str, Annotated[str, Field(max_length=63)]], BeforeValidator(_without_nulls), Field(max_length=16)
+]
 Quantity = Annotated[
     str,
     BeforeValidator(_whole_number_as_text),

@@ -27,17 +27,13 @@ class Header(Model):
     name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9-]+$")] = described(
         "Header name. Example: Accept."
     )
-    value: Annotated[str, Field(max_length=1024, pattern=r"^[ -~]*$")] = described(
-        "Value. Example: text/plain."
-    )
+    value: Annotated[str, Field(max_length=1024, pattern=r"^[ -~]*$")] = described("Value. Example: text/plain.")
 
 
 class Request(Model):
     """The one request that is sent over and over, and the answer that is expected."""
 
-    method: Literal["GET", "HEAD", "POST", "PUT", "DELETE"] = described(
-        "HTTP method. Default: GET.", default="GET"
-    )
+    method: Literal["GET", "HEAD", "POST", "PUT", "DELETE"] = described("HTTP method. Default: GET.", default="GET")
     path: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=1024)] = described(
         "Path and query. Default: /. Example: /items?limit=10.", default="/"
     )
@@ -49,8 +45,7 @@ class Request(Model):
         "HTTP status of a right answer. Default: 200.", default=200
     )
     expect_body_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$", max_length=64)] = described(
-        "SHA-256 of the body of a right answer, in hex; checked once before each run. "
-        "Default: empty (not checked).",
+        "SHA-256 of the body of a right answer, in hex; checked once before each run. Default: empty (not checked).",
         default="",
         alias="expectBodySHA256",
     )
@@ -59,12 +54,9 @@ class Request(Model):
 class ClosedLoad(Model):
     """Closed loop: each connection sends its next request when the last one is answered."""
 
-    connections: Annotated[int, Field(ge=1, le=10000)] = described(
-        "Concurrent connections. Default: 360.", default=360
-    )
+    connections: Annotated[int, Field(ge=1, le=10000)] = described("Concurrent connections. Default: 360.", default=360)
     keep_alive: bool = described(
-        "Whether a connection is used again; when false, the client closes it after each answer. "
-        "Default: true.",
+        "Whether a connection is used again; when false, the client closes it after each answer. Default: true.",
         default=True,
     )
 
@@ -197,20 +189,13 @@ class BenchmarkSpec(Model):
             message="ranking.scenario must name one of the scenarios",
         ),
     )
-    suspend: bool = described(
-        "Pause: the run in progress ends, none is begun. Default: false.", default=False
-    )
+    suspend: bool = described("Pause: the run in progress ends, none is begun. Default: false.", default=False)
     candidates: Annotated[list[Candidate], Field(min_length=2, max_length=32)] = described(
-        "The backends, 2 to 32, each measured alone. "
-        "Example: [{name: gin, image: localhost/changeover-gin:1}].",
+        "The backends, 2 to 32, each measured alone. Example: [{name: gin, image: localhost/changeover-gin:1}].",
         json_schema_extra=unique_by("name"),
     )
-    placement: Placement = described(
-        "Where candidates and load run. Default: any nodes.", default=Placement()
-    )
-    request: Request = described(
-        "The request and the right answer. Default: GET / answered 200.", default=Request()
-    )
+    placement: Placement = described("Where candidates and load run. Default: any nodes.", default=Placement())
+    request: Request = described("The request and the right answer. Default: GET / answered 200.", default=Request())
     scenarios: Annotated[list[Scenario], Field(min_length=1, max_length=16)] = described(
         "Ways of loading, 1 to 16. Example: [{name: keep-alive, type: Closed, closed: {connections: 360}}].",
         json_schema_extra=unique_by("name"),

@@ -24,8 +24,8 @@ from changeover.api.v1alpha1.base import (
 class EnvVar(Model):
     """One environment variable of a candidate."""
 
-    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = (
-        described("Name of the variable. Example: WORKERS.")
+    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = described(
+        "Name of the variable. Example: WORKERS."
     )
     value: Text = described("Value. Default: empty. Example: 1.", default="")
 
@@ -33,9 +33,7 @@ class EnvVar(Model):
 class ResourceAmounts(Model):
     """CPU and memory."""
 
-    cpu: Quantity | None = described(
-        "CPU in cores, a Kubernetes quantity. Default: none. Example: 400m.", default=None
-    )
+    cpu: Quantity | None = described("CPU in cores, a Kubernetes quantity. Default: none. Example: 400m.", default=None)
     memory: Quantity | None = described(
         "Memory in bytes, a Kubernetes quantity. Default: none. Example: 256Mi.", default=None
     )
@@ -80,9 +78,7 @@ class Candidate(Model):
     resources: Resources = described(
         "CPU and memory of the container. Default: none. Example: {limits: {cpu: 400m}}.", default=Resources()
     )
-    language: ShortText = described(
-        "Programming language, for tables. Default: empty. Example: Rust.", default=""
-    )
+    language: ShortText = described("Programming language, for tables. Default: empty. Example: Rust.", default="")
     framework: ShortText = described("Framework, for tables. Default: empty. Example: hyperlane.", default="")
 
     @model_validator(mode="after")

@@ -33,9 +33,7 @@ class ServicePort(Model):
 class WorkloadRef(Model):
     """The workload whose pods stand behind a Service."""
 
-    kind: Literal["Deployment"] = described(
-        "Kind of the workload. Default: Deployment.", default="Deployment"
-    )
+    kind: Literal["Deployment"] = described("Kind of the workload. Default: Deployment.", default="Deployment")
     name: ObjectName = described("Name of the workload. Example: shop-express.")
 
 
@@ -94,8 +92,8 @@ class ParentRef(Model):
     """A Gateway that the route attaches to."""
 
     name: ObjectName = described("Name of the Gateway. Example: public.")
-    namespace: Annotated[str, Field(max_length=63, pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")] = (
-        described("Namespace of the Gateway. Default: empty (the migration's). Example: gateway.", default="")
+    namespace: Annotated[str, Field(max_length=63, pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")] = described(
+        "Namespace of the Gateway. Default: empty (the migration's). Example: gateway.", default=""
     )
 
 
@@ -169,9 +167,7 @@ class ErrorsObjective(Model):
     """The share of the canary's requests answered 5xx must stay at or under a bound."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            rule="self.maxPercent.matches('[1-9]')", message="maxPercent must be above 0; the least is 0.0001"
-        ),
+        Rule(rule="self.maxPercent.matches('[1-9]')", message="maxPercent must be above 0; the least is 0.0001"),
     )
     max_percent: Percent = described("Bound, percent. Example: 0.1.")
 
@@ -221,9 +217,7 @@ class DecisionDesign(Model):
         "Accepted chance to roll a good canary back, percent a migration. Default: 1.", default=1
     )
     block: Duration = described("Length of one block of evidence. Default: 1m.", default="1m")
-    max_blind: Duration = described(
-        "Roll back after so long without fresh evidence. Default: 5m.", default="5m"
-    )
+    max_blind: Duration = described("Roll back after so long without fresh evidence. Default: 5m.", default="5m")
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -252,10 +246,8 @@ class MigrationSpec(Model):
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            rule="!has(self.canary.workload) "
-            "|| self.canary.workload.service.name != self.stable.service.name",
-            message="canary.workload.service must differ from stable.service; "
-            "give the canary a Service of its own",
+            rule="!has(self.canary.workload) || self.canary.workload.service.name != self.stable.service.name",
+            message="canary.workload.service must differ from stable.service; give the canary a Service of its own",
         ),
         Rule(
             rule="self.steps.map(s, s.weightPercent).isSorted()",
@@ -275,9 +267,7 @@ class MigrationSpec(Model):
         "Example: [{name: errors, type: Errors, errors: {maxPercent: '0.1'}}].",
         json_schema_extra=unique_by("name"),
     )
-    decision: DecisionDesign = described(
-        "Error rates and blocks. Default: 1 % and 1m.", default=DecisionDesign()
-    )
+    decision: DecisionDesign = described("Error rates and blocks. Default: 1 % and 1m.", default=DecisionDesign())
     metrics: MigrationMetrics = described(
         "Where the evidence is read. Default: source default.", default=MigrationMetrics()
     )

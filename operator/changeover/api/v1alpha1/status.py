@@ -23,8 +23,8 @@ class Condition(Model):
     status: Literal["True", "False", "Unknown"] = described("True, False or Unknown.")
     observed_generation: int = described("Generation of the spec that was judged.", ge=0)
     last_transition_time: Instant = described("When the status changed last.")
-    reason: Annotated[str, Field(max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")] = (
-        described("Reason in CamelCase. Example: Measuring.")
+    reason: Annotated[str, Field(max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")] = described(
+        "Reason in CamelCase. Example: Measuring."
     )
     message: Message = described("The reason in words, with numbers.")
 
@@ -119,9 +119,7 @@ class Winner(Model):
     image_digest: Annotated[str, Field(max_length=512)] = described(
         "Image as the container runtime identified it.", default=""
     )
-    tied_with: Annotated[list[ShortText], Field(max_length=32)] = described(
-        "Candidates tied with it.", default=[]
-    )
+    tied_with: Annotated[list[ShortText], Field(max_length=32)] = described("Candidates tied with it.", default=[])
     message: Text = described("In words.")
 
 
@@ -150,9 +148,7 @@ class BenchmarkStatus(Model):
     conditions: Conditions = conditions_field()
     progress: Progress | None = described("How far it is.", default=None)
     winner: Winner | None = described("The winner, once published.", default=None)
-    ranking: Annotated[list[Rank], Field(max_length=32)] = described(
-        "The ranking, once published.", default=[]
-    )
+    ranking: Annotated[list[Rank], Field(max_length=32)] = described("The ranking, once published.", default=[])
     results: Annotated[list[CandidateResult], Field(max_length=512)] = described(
         "One a candidate and scenario.", default=[]
     )
@@ -169,8 +165,7 @@ class StepStatus(Model):
     since: Instant | None = described("When the weight was set.", default=None)
     evidence_until: Instant | None = described("End of the last block that was judged.", default=None)
     evidence: Annotated[str, Field(max_length=4096)] = described(
-        "Sufficient statistics of the step, so that a restart neither loses nor counts twice; "
-        "JSON, for the operator.",
+        "Sufficient statistics of the step, so that a restart neither loses nor counts twice; JSON, for the operator.",
         default="",
     )
 
@@ -180,9 +175,7 @@ class TrafficStatus(Model):
 
     desired_percent: int = described("Asked for.")
     applied_percent: int | None = described("In the route as read back.", default=None)
-    measured_percent: Number = described(
-        "Measured at the gateway over the last block. Empty when unknown.", default=""
-    )
+    measured_percent: Number = described("Measured at the gateway over the last block. Empty when unknown.", default="")
 
 
 class ObjectiveStatus(Model):

@@ -8,7 +8,12 @@ from typing import Any
 from changeover.api.v1alpha1.candidate import Candidate, NodeChoice, ResourceAmounts
 from changeover.core import names
 from changeover.core.manifests.common import (
-    CONTAINER_SECURITY, POD_SECURITY, SCRATCH_MOUNT, SCRATCH_VOLUME, owner_reference, placement,
+    CONTAINER_SECURITY,
+    POD_SECURITY,
+    SCRATCH_MOUNT,
+    SCRATCH_VOLUME,
+    owner_reference,
+    placement,
 )  # fmt: skip
 from changeover.core.observed import Owner
 from changeover.core.plan import Manifest

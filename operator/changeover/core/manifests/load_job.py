@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,13 @@ from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.benchmark import BenchmarkSpec, Scenario
 from changeover.core import names
 from changeover.core.manifests.common import (
-    CONTAINER_SECURITY, POD_SECURITY, SCRATCH_MOUNT, SCRATCH_VOLUME, labels_of, owner_reference, placement,
+    CONTAINER_SECURITY,
+    POD_SECURITY,
+    SCRATCH_MOUNT,
+    SCRATCH_VOLUME,
+    labels_of,
+    owner_reference,
+    placement,
 )  # fmt: skip
 from changeover.core.observed import Owner
 from changeover.core.plan import Manifest
@@ -88,8 +95,8 @@ def loader_arguments(spec: BenchmarkSpec, scenario: Scenario, url: str) -> list[
         "--mode=closed",
         f"--connections={scenario.closed.connections}",
         f"--keep-alive={str(scenario.closed.keep_alive).lower()}",
-        f"--warm-up={duration_seconds(spec.schedule.warm_up):g}",
-        f"--measure={duration_seconds(spec.schedule.measure):g}",
+        f"--warm-up={math.ceil(duration_seconds(spec.schedule.warm_up))}",
+        f"--measure={math.ceil(duration_seconds(spec.schedule.measure))}",
         f"--method={request.method}",
         f"--expect-status={request.expect_status}",
     ]

@@ -91,7 +91,8 @@ func (l lister) list(path string) ([]object, error) {
 		return nil, fmt.Errorf("%s: %s", path, reply.Status)
 	}
 	var found struct{ Items []object }
-	return found.Items, json.NewDecoder(reply.Body).Decode(&found)
+	err = json.NewDecoder(reply.Body).Decode(&found)
+	return found.Items, err
 }
 
 func nodeGroups(nodes []object) []group {

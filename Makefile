@@ -1,0 +1,87 @@
+# Every habit is a verb. `make help` lists them.
+# CLUSTER=local (default): our own cluster, from nothing. CLUSTER=current: the cluster of the current kube-context.
+CLUSTER ?= local
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+VENV := .venv
+PY := $(VENV)/bin/python
+BIN := $(VENV)/bin
+LOCAL := python3 -m tests.cluster
+# CI's own variables must not change what a test sees.
+export PYTHONDONTWRITEBYTECODE := 1
+
+help: ## what there is
+	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+demo: $(if $(filter local,$(CLUSTER)),cluster images) ## the main job before your eyes: rank, migrate, roll back
+	@python3 -m tests.demo --cluster $(CLUSTER)
+
+test: check apiserver e2e ## everything that CI checks
+
+check: format-check lint types layers unit golden generated ## the fast tiers only, within a minute once set up
+
+setup: $(VENV)/.installed ## the Python environment of the tests
+
+$(VENV)/.installed: requirements-dev.txt
+	@echo "Setting up $(VENV) (about a minute) …"
+	@python3 -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
+	@touch $@
+
+cluster: ## bring the local cluster up (cold about 15 minutes, running: seconds)
+	@$(LOCAL) up
+
+cluster-down: ## end the local cluster; leaves nothing but its cache
+	@$(LOCAL) down
+
+kubeconfig: ## path of the local cluster's kubeconfig
+	@$(LOCAL) kubeconfig
+
+images: ## build all images and hand them to the local cluster's nodes
+	@$(LOCAL) images
+
+format: $(VENV)/.installed ## rewrite the sources in our format
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+format-check: $(VENV)/.installed
+	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+
+lint: $(VENV)/.installed ## ruff
+	@$(BIN)/ruff check --quiet .
+
+types: $(VENV)/.installed ## mypy, strict
+	@$(BIN)/mypy
+
+layers: $(VENV)/.installed ## import contracts
+	@PYTHONPATH=operator $(BIN)/lint-imports --no-cache
+
+unit: $(VENV)/.installed ## unit, crash replay, contract (fakes) and architecture tests
+	@$(BIN)/pytest -q -n 2 -m "not cluster and not apiserver" tests/unit tests/contract tests/architecture tests/crash
+
+golden: $(VENV)/.installed ## manifests against their golden files
+	@$(BIN)/pytest -q -m "not cluster and not apiserver" tests/golden
+
+generated: $(VENV)/.installed ## CRDs are fresh
+	@PYTHONPATH=operator $(PY) -m changeover.api.crds --check .
+
+crds: $(VENV)/.installed ## generate CRDs into crds/ and the chart
+	@PYTHONPATH=operator $(PY) -m changeover.api.crds .
+
+apiserver: $(VENV)/.installed cluster ## tests on a real etcd and kube-apiserver
+	@$(BIN)/pytest -q -m apiserver tests/apiserver tests/contract
+
+e2e: $(VENV)/.installed cluster images ## the main job on the local cluster, asserted
+	@$(BIN)/pytest -q -m cluster tests/e2e
+
+bench: $(VENV)/.installed ## tables of the decision rule, simulated
+	@$(PY) -m tests.bench.decision
+
+lock: ## pin the dependencies anew
+	@$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
+	    --allow-unsafe --output-file requirements.txt pyproject.toml
+	@$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
+	    --allow-unsafe --extra dev --output-file requirements-dev.txt pyproject.toml
+
+.PHONY: help demo test check setup cluster cluster-down kubeconfig images format format-check lint types layers unit \
+	golden generated crds apiserver e2e bench lock

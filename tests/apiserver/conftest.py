@@ -1,0 +1,42 @@
+"""One API server with the CRDs installed, shared by all tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.apiserver.harness import ApiServer, Client
+from tests.cluster.shell import wait_until
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+GROUP_PATH = "/apis/changeover.dev/v1alpha1"
+START_SECONDS = 300  # generous: the first use may build kube-apiserver
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.apiserver)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[ApiServer]:
+    with ApiServer() as running:
+        with running.client() as client:
+            for path in sorted((REPOSITORY / "crds").glob("*.yaml")):
+                answer = client.create(CRDS, yaml.safe_load(path.read_text()))
+                assert answer.ok, answer.message
+            for plural in ("frameworkbenchmarks", "canarymigrations"):
+                wait_until(plural, lambda p=plural: client.get(f"{GROUP_PATH}/{p}").ok, seconds=20, every=0.05)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(server: ApiServer) -> Iterator[Client]:
+    with server.client() as connection:
+        yield connection

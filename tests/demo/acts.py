@@ -1,0 +1,115 @@
+"""The acts of the main job: install, rank, migrate, roll back. The demonstration narrates them, the tests assert them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.demo.kube import CommandFailed, Kube
+
+OPERATOR_NAMESPACE = "changeover-system"
+POLL_SECONDS = 2.0
+Status = dict[str, Any]
+
+
+def install(kube: Kube) -> None:
+    """The operator, by its chart, as a user installs it; its pod is renewed so that it runs the image just built."""
+    kube.run(
+        "helm", "upgrade", "--install", "changeover", "charts/changeover", "--namespace", OPERATOR_NAMESPACE,
+        "--create-namespace", "--wait", "--timeout", "3m", "--set-string", f"podAnnotations.demo/at={int(time.time())}",
+    )  # fmt: skip
+
+
+def make_namespace(kube: Kube) -> None:
+    """The namespace of the job, restricted as a careful cluster would have it."""
+    labels = "pod-security.kubernetes.io/enforce: restricted"
+    text = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {kube.namespace}, labels: {{{labels}}}}}\n"
+    kube.run("kubectl", "apply", "--filename", "-", stdin=text)
+
+
+def clear(kube: Kube) -> None:
+    """Remove what an earlier run left, migrations first so that they give their routes back."""
+    for kind in ("canarymigrations", "frameworkbenchmarks"):
+        kube.kubectl("delete", kind, "--all", "--wait", "--timeout=60s", "--ignore-not-found")
+    kube.kubectl("delete", "httproute,deployment,service,job,pod", "--all", "--wait", "--timeout=90s", "--grace-period=5")
+
+
+def status_of(kube: Kube, kind: str, name: str) -> Status:
+    """Status of one of our resources; empty before the first."""
+    status: Status = kube.get(kind, name).get("status", {})
+    return status
+
+
+def condition(status: Status, name: str) -> dict[str, Any]:
+    """One condition; empty when absent."""
+    return next((c for c in status.get("conditions", []) if c["type"] == name), {})
+
+
+def is_finished(status: Status) -> bool:
+    """Whether it ended, either way, or waits for a person."""
+    return "True" in (condition(status, name).get("status") for name in ("Finished", "Stalled"))
+
+
+def follow(kube: Kube, kind: str, name: str, seconds: float) -> Iterator[Status]:
+    """Status again and again until it ends. Raises CommandFailed when it takes longer than so many seconds."""
+    deadline = time.monotonic() + seconds
+    while True:
+        status = status_of(kube, kind, name)
+        yield status
+        if is_finished(status):
+            return
+        if time.monotonic() > deadline:
+            raise CommandFailed(f"{kind} {name} has not ended after {seconds:.0f} s; its status:\n{json.dumps(status)}")
+        time.sleep(POLL_SECONDS)
+
+
+def wait_until(what: str, seconds: float, question: Callable[[], bool]) -> None:
+    """Ask until the answer is yes. Raises CommandFailed."""
+    deadline = time.monotonic() + seconds
+    while not question():
+        if time.monotonic() > deadline:
+            raise CommandFailed(f"{what}: not within {seconds:.0f} s")
+        time.sleep(0.5)
+
+
+def start_shop(kube: Kube) -> None:
+    """The shop on Express, reachable through the gateway, with its slow twin beside it."""
+    kube.apply("examples/shop.yaml")
+    for name in ("shop-express", "shop-slow"):
+        kube.kubectl("rollout", "status", f"deployment/{name}", "--timeout=120s")
+
+
+def start_traffic(kube: Kube) -> None:
+    """Live load through the gateway; it begins when the gateway serves the shop."""
+    kube.kubectl("delete", "pod", "traffic", "--ignore-not-found", "--wait")
+    time.sleep(3)  # the gateway takes a new route within a second; a first 404 would be ours, not the migration's
+    kube.apply("examples/traffic.yaml")
+    kube.kubectl("wait", "pod/traffic", "--for=condition=Ready", "--timeout=60s")
+
+
+def stop_traffic(kube: Kube) -> dict[str, Any]:
+    """Interrupt the load and return its report: oha's JSON."""
+    interrupt = "import os, signal; os.kill(1, signal.SIGINT)"
+    kube.kubectl("exec", "traffic", "--", "python3", "-c", interrupt)
+    kube.kubectl("wait", "pod/traffic", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+    report: dict[str, Any] = json.loads(kube.kubectl("logs", "traffic"))
+    return report
+
+
+def sent_and_failed(report: dict[str, Any]) -> tuple[int, int]:
+    """Requests answered or failed, and those of them that were not answered 200.
+
+    Requests in flight when the load is interrupted are counted by oha as errors 'aborted due to deadline'; at most one a
+    connection, and no failure of the service.
+    """
+    errors = {k: n for k, n in report["errorDistribution"].items() if "aborted due to deadline" not in k}
+    answered = report["statusCodeDistribution"]
+    failed = sum(n for code, n in answered.items() if code != "200") + sum(errors.values())
+    return sum(answered.values()) + sum(errors.values()), failed
+
+
+def hand_over(kube: Kube, migration: str) -> None:
+    """The owner of the route allows another migration to take it."""
+    kube.kubectl("annotate", "httproute", "shop", f"changeover.dev/hand-over-to={migration}", "--overwrite")

@@ -1,0 +1,157 @@
+"""oha's JSON and samples, read from real runs kept in data/: oha 1.16.0 against the example backends on
+loopback."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from changeover.loader import histogram, oha
+from changeover.loader.failures import GeneratorFailed
+from changeover.loader.meters import CpuTime
+from changeover.loader.process import Finished
+from changeover.loader.settings import Settings, parse_settings
+from changeover.loader.target import Target
+
+DATA = Path(__file__).with_name("data")
+TARGET = Target("10.0.0.7", 80, "/", "shop")
+
+
+def settings_of(flags: str) -> Settings:
+    return parse_settings(["--url", "http://shop/", "--connections", "16", "--measure", "3", *flags.split()])
+
+
+OPEN = settings_of("--mode open --rate 400")
+CLOSED_OFF = settings_of("--keep-alive false")
+
+
+def finished_with(output: str) -> Finished:
+    return Finished(output, 1_000.0, 1_001.5, 1_000.9, CpuTime(0.1, 0.2), 16)
+
+
+def captured(name: str) -> Finished:
+    return finished_with((DATA / name).read_text())
+
+
+def captured_samples() -> oha.Samples:
+    rows = json.loads((DATA / "oha-open-samples.json").read_text())
+    return oha.Samples([row[0] for row in rows], [row[1] for row in rows])
+
+
+def test_samples_give_an_exact_histogram_that_agrees_with_ohas_own_percentiles() -> None:
+    exact = oha.parse_oha(captured("oha-open.json"), captured_samples(), OPEN)
+    own = oha.parse_oha(captured("oha-open.json"), None, OPEN)
+    assert (exact.histogram_kind, own.histogram_kind) == (histogram.EXACT, histogram.BINNED)
+    assert histogram.total(exact.buckets) == histogram.total(own.buckets) == exact.requests == 400
+    assert exact.latency is not None and own.latency is not None
+    assert exact.latency.mean == pytest.approx(own.latency.mean, rel=0.001)
+    assert exact.latency.p99 == pytest.approx(own.latency.p99, rel=0.01)
+    assert exact.latency.max == pytest.approx(own.latency.max, rel=0.001)
+
+
+def test_one_in_ten_with_status_500_is_an_answer_but_no_success() -> None:
+    measurement = oha.parse_oha(captured("oha-open.json"), captured_samples(), OPEN)
+    assert (measurement.requests, measurement.succeeded, measurement.errors.status) == (400, 360, 40)
+
+
+def test_the_service_time_leaves_out_the_wait_for_a_connection() -> None:
+    samples = oha.Samples([0.5] * 400, [0.1] * 400)
+    measurement = oha.parse_oha(captured("oha-open.json"), samples, OPEN)
+    assert measurement.service_mean == pytest.approx(0.1)
+    assert measurement.latency is not None and measurement.latency.p50 == 0.5
+
+
+def test_without_samples_only_a_closed_loop_has_a_service_time() -> None:
+    closed = oha.parse_oha(captured("oha-keep-alive-off.json"), None, CLOSED_OFF)
+    assert closed.latency is not None and closed.service_mean == closed.latency.mean > 0
+    assert oha.parse_oha(captured("oha-open.json"), None, OPEN).service_mean is None
+
+
+def test_the_window_starts_with_the_process_and_admits_what_it_does_not_know() -> None:
+    measurement = oha.parse_oha(captured("oha-open.json"), None, OPEN)
+    assert measurement.window.start == 1_000.0
+    assert measurement.window.end == 1_000.0 + measurement.duration
+    assert measurement.window.uncertainty == pytest.approx(1.5 - measurement.duration)
+
+
+@pytest.mark.parametrize(
+    ("name", "requests", "kind", "count"),
+    [
+        ("oha-killed.json", 98, "connect", 102),
+        ("oha-timeouts.json", 285, "timeout", 15),
+        ("oha-refused.json", 0, "connect", 20),
+    ],
+)
+def test_failures_are_counted_by_kind(name: str, requests: int, kind: str, count: int) -> None:
+    measurement = oha.parse_oha(captured(name), None, OPEN)
+    assert measurement.errors.total() - measurement.errors.status == count
+    assert getattr(measurement.errors, kind) == count
+    assert sum(measurement.error_messages.values()) == count
+    assert measurement.requests == pytest.approx(requests, abs=2)
+
+
+def test_no_answer_at_all_is_a_result_without_latency() -> None:
+    measurement = oha.parse_oha(captured("oha-refused.json"), oha.Samples([], []), OPEN)
+    assert (measurement.requests, measurement.latency, measurement.buckets) == (0, None, [])
+    assert measurement.latency_refused == "no request was completed"
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("Connection refused (os error 111)", "connect"),
+        ("Cannot assign requested address (os error 99)", "connect"),
+        ("Network is unreachable (os error 101)", "connect"),
+        ("No record returned from DNS", "connect"),
+        ("timeout", "timeout"),
+        ("Connection timed out (os error 110)", "timeout"),
+        ("aborted due to deadline", "timeout"),
+        ("Broken pipe (os error 32)", "write"),
+        ("connection closed before message completed", "read"),
+        ("Connection reset by peer (os error 104)", "read"),
+        ("connection error", "read"),
+    ],
+)
+def test_each_message_has_a_kind(message: str, kind: str) -> None:
+    assert oha.kind_of(message) == kind
+
+
+@pytest.mark.parametrize("output", ["", "[]", "{}", '{"summary": {"total": null}}'])
+def test_what_is_no_result_fails(output: str) -> None:
+    with pytest.raises(GeneratorFailed):
+        oha.parse_oha(finished_with(output), None, OPEN)
+
+
+def test_missing_samples_fail_instead_of_bending_the_percentiles() -> None:
+    few = captured_samples()
+    with pytest.raises(GeneratorFailed, match="399 samples of 400"):
+        oha.parse_oha(captured("oha-open.json"), oha.Samples(few.durations[1:], few.service_times[1:]), OPEN)
+
+
+def test_the_version() -> None:
+    assert oha.parse_version("oha 1.16.0\n") == "1.16.0"
+    with pytest.raises(GeneratorFailed):
+        oha.parse_version("error: unexpected argument")
+
+
+def test_an_open_loop_is_corrected_and_awaited() -> None:
+    command = " ".join(oha.make_command(OPEN, TARGET, 3, Path("/dev/shm/x/samples.db")))
+    assert "-q 400.000000 --latency-correction" in command
+    assert " -w " in command and "--disable-keepalive" not in command
+    assert "--db-url /dev/shm/x/samples.db" in command
+
+
+def test_keep_alive_off_is_enforced_by_the_client() -> None:
+    command = oha.make_command(CLOSED_OFF, TARGET, 3, None)
+    assert "--disable-keepalive" in command
+    assert "-q" not in command and "--latency-correction" not in command and "--db-url" not in command
+
+
+def test_the_command_names_every_setting() -> None:
+    flags = "--connections 5 --timeout 4 --keep-alive false --method POST --header X-A:b"
+    settings = settings_of(flags)
+    command = " ".join(oha.make_command(settings, TARGET, 7, None))
+    assert "-z 7s -c 5 -t 4s" in command
+    assert "-m POST --host shop -H X-A: b" in command
+    assert command.endswith(" http://10.0.0.7:80/")

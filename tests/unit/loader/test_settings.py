@@ -1,0 +1,80 @@
+"""The flags: what is understood, what chooses the generator, what is refused."""
+
+from __future__ import annotations
+
+import pytest
+from changeover.loader.failures import InvalidArguments
+from changeover.loader.settings import Settings, parse_settings
+
+REQUIRED = ["--url", "http://shop/", "--connections", "10", "--measure", "5"]
+
+
+def settings_of(*more: str) -> Settings:
+    return parse_settings([*REQUIRED, *more])
+
+
+def test_the_defaults() -> None:
+    found = settings_of()
+    assert (found.mode, found.keep_alive, found.method, found.expect_status) == ("closed", True, "GET", 200)
+    assert (found.warm_up_seconds, found.rate, found.host_header, found.expect_body_sha256) == (
+        0,
+        None,
+        None,
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "uses_wrk"),
+    [
+        ([], True),
+        (["--keep-alive", "false"], False),  # only oha closes the connection itself
+        (["--mode", "open", "--rate", "100"], False),  # only oha keeps a schedule
+        (["--expect-status", "404"], False),  # wrk takes it for an error
+    ],
+)
+def test_which_generator(flags: list[str], uses_wrk: bool) -> None:
+    assert settings_of(*flags).uses_wrk is uses_wrk
+
+
+def test_headers_are_kept_in_order_and_the_host_apart() -> None:
+    found = settings_of("--header", "X-A: 1", "--header", "host: other", "--header", "X-A:2:3")
+    assert found.headers == (("X-A", "1"), ("X-A", "2:3"))
+    assert found.host_header == "other"
+
+
+def test_a_digest_is_compared_in_lower_case() -> None:
+    assert settings_of("--expect-body-sha256", "AB" * 32).expect_body_sha256 == "ab" * 32
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("5", 5), ("5.0", 5), ("2.5", 3), ("0.5", 1)])
+def test_parts_of_a_second_are_rounded_up(text: str, seconds: int) -> None:
+    assert settings_of("--measure", text).measure_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (["--mode", "open"], "open needs --rate"),
+        (["--rate", "5"], "needs --mode open"),
+        (["--mode", "open", "--rate", "0"], "above 0"),
+        (["--mode", "open", "--rate", "nan"], "above 0"),
+        (["--measure", "0"], "at least 1"),
+        (["--measure", "inf"], "no number of seconds"),
+        (["--measure", "soon"], "invalid _seconds value"),
+        (["--connections", "0"], "at least 1"),
+        (["--warm-up", "-1"], "not be negative"),
+        (["--timeout", "0"], "at least 1"),
+        (["--url", "https://shop/"], "must be http"),
+        (["--url", "shop"], "must be http"),
+        (["--header", "no colon"], "'Name: value'"),
+        (["--header", "X: a\r\nY: b"], "'Name: value'"),
+        (["--header", "Connection: close"], "not by a Connection header"),
+        (["--method", "GET /"], "no HTTP method"),
+        (["--expect-body-sha256", "abc"], "no SHA-256"),
+        (["--meas", "5"], "unrecognized"),
+    ],
+)
+def test_what_is_refused(flags: list[str], why: str) -> None:
+    with pytest.raises(InvalidArguments, match=why):
+        settings_of(*flags)
