@@ -6,6 +6,7 @@ What is drawn here is only input; the verdicts on it are the API server's and py
 from __future__ import annotations
 
 import copy
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -84,9 +85,13 @@ def _strings(schema: Schema) -> st.SearchStrategy[str]:
         return st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=low, max_size=min(high, 20))
     if "h|m|s|ms" in pattern:
         return st.sampled_from([*DURATIONS * 5, *ODD_DURATIONS])
-    return st.from_regex(re.compile(pattern.replace("$", r"\Z"), re.ASCII)).filter(
-        lambda text: low <= len(text) <= high
-    )
+    return _matching(pattern, low, high)
+
+
+@functools.cache
+def _matching(pattern: str, low: int, high: int) -> st.SearchStrategy[str]:
+    to_the_end = re.compile(pattern.replace("$", r"\Z"), re.ASCII)  # Python's $ lets a newline follow
+    return st.from_regex(to_the_end).filter(lambda text: low <= len(text) <= high)
 
 
 def _integers(schema: Schema) -> st.SearchStrategy[int]:
@@ -157,7 +162,7 @@ def _mutated(draw: Draw, spec: dict[str, Any], schema: Schema) -> dict[str, Any]
         case "nasty":
             holder[last] = draw(st.sampled_from(NASTY))
         case "bound":
-            holder[last] = draw(st.sampled_from(_around_the_bounds(_schema_at(schema, path))))
+            holder[last] = draw(st.sampled_from(around_the_bounds(schema_at(schema, path))))
         case "newline" if isinstance(holder[last], str):
             holder[last] += "\n"
         case "delete":
@@ -171,7 +176,7 @@ def _mutated(draw: Draw, spec: dict[str, Any], schema: Schema) -> dict[str, Any]
     return spec
 
 
-def _schema_at(schema: Schema, path: Path) -> Schema:
+def schema_at(schema: Schema, path: Path) -> Schema:
     for key in path:
         if isinstance(key, int):
             schema = schema["items"]
@@ -180,7 +185,7 @@ def _schema_at(schema: Schema, path: Path) -> Schema:
     return schema
 
 
-def _around_the_bounds(schema: Schema) -> list[Any]:
+def around_the_bounds(schema: Schema) -> list[Any]:
     found: list[Any] = [None]
     for bound in ("minimum", "maximum"):
         if bound in schema:

@@ -39,8 +39,17 @@ def make_record(
         "memoryPeakBytes": usage.memory_peak_bytes if isinstance(usage, Usage) else None,
         "node": pod.node if pod else "",
         "imageID": pod.image_id if pod else "",
+        "remarks": _remarks(report),
         "void": void_reasons(outcome, usage, pod.restarts if pod else None),
     }
+
+
+def _remarks(report: Mapping[str, Any]) -> list[str]:
+    """What a reader should know of a run that is valid all the same."""
+    if report and report["latency"] is None:
+        # The throughput is true; a latency without the slowest requests would flatter.
+        return [f"LatencyUnknown: {report.get('latencyRefused') or 'the generator gave none'}"]
+    return []
 
 
 def void_reasons(
@@ -71,6 +80,6 @@ def _report_reasons(report: Mapping[str, Any]) -> list[str]:
     if share > GENERATOR_SHARE:
         found.append(f"LoadGeneratorSaturated: {share:.2f} of its core used, at most {GENERATOR_SHARE:.2f} is fair")
     ratio = report["littleRatio"]
-    if report["mode"] == "closed" and ratio > 1 + LITTLE_TOLERANCE:
+    if report["mode"] == "closed" and ratio is not None and ratio > 1 + LITTLE_TOLERANCE:
         found.append(f"LittleLaw: throughput x mean latency is {ratio:.2f} times the connections")
     return found

@@ -15,8 +15,11 @@ from itertools import pairwise
 REFERENCE_BLOCK_SECONDS = 60.0
 """Length of block for which the assumed correlation `Design.phi` is stated."""
 
-MAX_SCALED_PHI = 0.9
-"""Highest correlation per block that `Design.for_block` assumes of a demonstration."""
+DEMONSTRATION_SECONDS = 20.0
+"""Blocks shorter than this are for demonstrations, see `Design.for_block`."""
+
+MAX_DEMONSTRATION_PHI = 0.9
+"""Highest correlation from block to block that a demonstration assumes."""
 
 MIN_BASELINE_SUMS = 8
 """Fewer sums than this say nothing about how the rate wanders."""
@@ -88,10 +91,23 @@ class Design:
 
     @classmethod
     def for_block(cls, block_seconds: float, base: Design | None = None) -> Design:
-        """`base` (default: the defaults), its phi scaled to blocks of `block_seconds` seconds (§9)."""
+        """`base` (default: the defaults), stated per minute, scaled to blocks of `block_seconds` seconds (§9).
+
+        Noise lasts as long as it lasts: shorter blocks are more correlated, and the assumed noise holds for the
+        same half hour, so that a decision takes about as many minutes whatever the block.  Blocks shorter than
+        `DEMONSTRATION_SECONDS` are for demonstrations: noise is taken to be forgotten after some ten blocks, and
+        a rate that wanders for minutes is not guarded against (measured in docs/decision-quality.md).
+        """
         base = base or cls()
-        phi = min(max(MAX_SCALED_PHI, base.phi), base.phi ** (block_seconds / REFERENCE_BLOCK_SECONDS))
-        return replace(base, phi=phi)
+        scale = block_seconds / REFERENCE_BLOCK_SECONDS
+        if is_demonstration(block_seconds):
+            return replace(base, phi=min(MAX_DEMONSTRATION_PHI, base.phi**scale), floor_blocks=base.floor_blocks / 2)
+        return replace(base, phi=base.phi**scale, floor_blocks=base.floor_blocks / min(1.0, scale))
+
+
+def is_demonstration(block_seconds: float) -> bool:
+    """Whether blocks are too short for the promises of §1: they hold for short-lived noise only."""
+    return block_seconds < DEMONSTRATION_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,15 +107,15 @@ def rollback_dispersion(seen: Spread, design: Design) -> float:
     return (1.5 * design.long_run_cv2 + seen.blocks * 1.25 * smaller) / (1.5 + seen.blocks)
 
 
-def batch_means_factor(size: int, design: Design) -> float:
+def batch_means_factor(size: int, phi: float) -> float:
     """kappa(B): long-run variance over B times the variance of a mean of B AR(1) blocks (§2.4)."""
-    phi, tau = design.phi, design.tau
+    tau = (1 + phi) / (1 - phi)
     return tau / (tau - 2 * phi * (1 - phi**size) / (size * (1 - phi) ** 2))
 
 
-def von_neumann_factor(size: int, design: Design) -> float:
+def von_neumann_factor(size: int, phi: float) -> float:
     """kappa_v(B): the same for half the squared difference of neighbouring batch means (§2.4)."""
-    phi, tau = design.phi, design.tau
+    tau = (1 + phi) / (1 - phi)
     h = (1 - phi**size) / (1 - phi)
     return size * tau / (size * tau - 2 * phi * h / (1 - phi) - phi * h**2)
 
@@ -138,6 +138,6 @@ def _estimates(full: Sequence[tuple[float, int]], size: int, design: Design) -> 
     residuals = [k - theta * g for g, k in full]
     squares = sum(r * r for r in residuals) / (count - 1)
     differences = sum((b - a) ** 2 for a, b in pairwise(residuals)) / (2 * (count - 1))
-    by_means = max(0.0, squares / mean - 1) / mean * size * batch_means_factor(size, design)
-    by_differences = max(0.0, differences / mean - 1) / mean * size * von_neumann_factor(size, design)
+    by_means = max(0.0, squares / mean - 1) / mean * size * batch_means_factor(size, design.phi)
+    by_differences = max(0.0, differences / mean - 1) / mean * size * von_neumann_factor(size, design.phi)
     return by_means, by_differences

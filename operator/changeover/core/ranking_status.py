@@ -36,7 +36,8 @@ def values_by_round(
     rounds: dict[int, dict[str, float]] = {}
     for candidate in spec.candidates:
         for record in valid_records(records, candidate.name, scenario):
-            rounds.setdefault(record["round"], {})[candidate.name] = value_of(record, by)
+            if by != "Latency" or record["report"]["latency"] is not None:
+                rounds.setdefault(record["round"], {})[candidate.name] = value_of(record, by)
     return [rounds[key] for key in sorted(rounds)]
 
 
@@ -99,24 +100,25 @@ def _result(
     if speed is not None:
         result["requestsPerSecond"] = _interval(speed)
     if good:
-        result |= {"latency": _latency(good), **_cpu(spec, good)}
-    return result
+        result |= _cpu(spec, good)
+    timed = [r["report"]["latency"] for r in good if r["report"]["latency"] is not None]
+    return {**result, "latency": _latency(timed)} if timed else result
 
 
 def _notes(own: Sequence[RunRecord]) -> list[str]:
-    """Each void run's reason once, with how often it came."""
-    seen = Counter(text.split(":")[0] for r in own for text in r["void"])
-    examples = {text.split(":")[0]: text for r in own for text in r["void"]}
-    return [f"{examples[reason]} ({count} of {len(own)} runs void)"[:1024] for reason, count in sorted(seen.items())]
+    """Each reason and remark once, with how often it came."""
+    texts = [(text, "void") for r in own for text in r["void"]] + [(t, "valid") for r in own for t in r["remarks"]]
+    seen = Counter((text.split(":")[0], kind) for text, kind in texts)
+    examples = {text.split(":")[0]: text for text, _ in texts}
+    return [f"{examples[name]} ({n} of {len(own)} runs, {kind})"[:1024] for (name, kind), n in sorted(seen.items())]
 
 
 def _interval(estimate: ranking.Estimate) -> dict[str, str]:
     return {"mean": number(estimate.mean), "low": number(estimate.low), "high": number(estimate.high)}
 
 
-def _latency(good: Sequence[RunRecord]) -> dict[str, str]:
+def _latency(latencies: Sequence[Mapping[str, float]]) -> dict[str, str]:
     """Median over rounds of each round's figure, ms; the maximum is the largest of all."""
-    latencies = [r["report"]["latency"] for r in good]
     shown = {key: number(1000 * median(x[key] for x in latencies), 4) for key in ("mean", "p50", "p90", "p99", "p999")}
     return {**shown, "max": number(1000 * max(x["max"] for x in latencies), 4)}
 
@@ -145,7 +147,9 @@ def missed_objectives(spec: BenchmarkSpec, result: Mapping[str, Any]) -> list[st
     missed, wanted = [], spec.objectives
     if wanted.max_latency is not None:
         key, bound = _KEYS[wanted.max_latency.percentile], duration_seconds(wanted.max_latency.max) * 1000
-        if float(result["latency"][key]) > bound:
+        if "latency" not in result:
+            missed.append(f"{key} unknown; see the notes")
+        elif float(result["latency"][key]) > bound:
             missed.append(f"{key} {result['latency'][key]}ms > {wanted.max_latency.max}")
     if wanted.max_error_percent is not None and float(result["errorPercent"]) > float(wanted.max_error_percent):
         missed.append(f"errors {result['errorPercent']}% > {wanted.max_error_percent}%")

@@ -19,7 +19,7 @@ from changeover.loader.report import Measurement, Surroundings
 from changeover.loader.settings import Settings
 from changeover.loader.target import Target, resolve, verify
 
-SCRATCH = (Path("/dev/shm"), Path(tempfile.gettempdir()))
+SCRATCH = (Path("/dev/shm"), Path("/tmp"))
 """Where oha's samples may go: memory first, which is writable although the root file system is read-only."""
 
 
@@ -79,7 +79,7 @@ def _run_wrk(settings: Settings, target: Target, seconds: int) -> Run:
 
 def _run_oha(settings: Settings, target: Target, seconds: int, expected_rate: float | None) -> Run:
     few = expected_rate is not None and expected_rate * seconds <= oha.SAMPLES_LIMIT
-    with _scratch_file(wanted=few) as database:
+    with scratch_file(wanted=few) as database:
         command = oha.make_command(settings, target, seconds, database)
         finished = _execute(settings, target, command, seconds, {})
         samples = _read_samples(database) if database and database.exists() else None
@@ -97,7 +97,7 @@ def _execute(
 
 
 @contextlib.contextmanager
-def _scratch_file(wanted: bool) -> Iterator[Path | None]:
+def scratch_file(wanted: bool) -> Iterator[Path | None]:
     folder = next((place for place in SCRATCH if os.access(place, os.W_OK)), None)
     if not wanted or folder is None:
         yield None

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from changeover.loader import session
 
 DATA = Path(__file__).with_name("data")
 OPERATOR = Path(__file__).parents[3] / "operator"
@@ -159,3 +160,22 @@ def test_sigterm_ends_the_loader_and_its_generator_at_once(tmp_path: Path, url: 
     assert json.loads(output)["failed"] == "Terminated"
     with pytest.raises(ProcessLookupError):
         os.kill(generator, 0)
+
+
+def test_without_a_writable_place_there_are_no_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read-only root without /dev/shm and /tmp; such a pod once could not even import the loader."""
+    monkeypatch.setattr(session, "SCRATCH", (tmp_path / "missing",))
+    with session.scratch_file(wanted=True) as database:
+        assert database is None
+
+
+def test_samples_are_written_to_the_first_writable_place_and_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "SCRATCH", (tmp_path / "missing", tmp_path))
+    with session.scratch_file(wanted=True) as database:
+        assert database is not None and tmp_path in database.parents
+        database.write_text("samples")
+    assert list(tmp_path.iterdir()) == []
+    with session.scratch_file(wanted=False) as database:
+        assert database is None

@@ -148,12 +148,19 @@ def _was_reset(series: Series) -> bool:
 
 
 def _of_pod(series: Sequence[Series], name: str, pod: str, span: Span) -> list[list[tuple[float, float]]]:
-    """Samples inside the span, a list a container; where cAdvisor knows no containers (cgroup v1), the pod's own."""
+    """Samples inside the span, a list a container; where cAdvisor knows no containers (cgroup v1), the pod's own.
+
+    A kubelet tells of the same container at /metrics/cadvisor and at /metrics/resource: the longer of the two counts.
+    """
     mine = [s for s in series if s["metric"].get("__name__") == name and s["metric"].get("pod") == pod]
     containers = [s for s in mine if s["metric"].get("container") not in (None, "", "POD")]
-    chosen = containers or [s for s in mine if s["metric"].get("container") in (None, "")]
-    inside = [[(float(t), float(v)) for t, v in s["values"] if span.start <= float(t) <= span.end] for s in chosen]
-    return [samples for samples in inside if samples]
+    longest: dict[str, list[tuple[float, float]]] = {}
+    for one in containers or mine:
+        inside = [(float(t), float(v)) for t, v in one["values"] if span.start <= float(t) <= span.end]
+        container = str(one["metric"].get("container") or "")
+        if inside and len(inside) > len(longest.get(container, [])):
+            longest[container] = inside
+    return list(longest.values())
 
 
 def _peak(samples: Sequence[Sequence[tuple[float, float]]]) -> float:

@@ -1,0 +1,69 @@
+"""Scripted metric sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from changeover.core.errors import Unavailable
+from changeover.core.observed import Counts, NoData, Usage
+from changeover.ports import CountQuery
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How a backend behaves under the requests that reach it.
+
+    slow_share, error_share   of its requests
+    cores_per_pod             CPU of each of its pods
+    """
+
+    slow_share: float = 0.001
+    error_share: float = 0.0
+    cores_per_pod: float = 0.1
+
+
+class FakeMetrics:
+    """The port ``MetricSource``: requests follow from how much of the traffic an arm got in the span.
+
+    ``share(service, start, end)`` is the mean share of the traffic, None for a backend of which nothing is known.
+    ``mode`` is good, none (NoData) or unreadable (raises Unavailable).
+    """
+
+    def __init__(self, share: Callable[[str, datetime, datetime], float | None], rate: float = 100.0) -> None:
+        self.behaviours: dict[str, Behaviour] = {}
+        self.rate = rate
+        self.mode = "good"
+        self.cores: Callable[[str], float | None] = lambda pod: Behaviour().cores_per_pod
+        self._share = share
+
+    async def counts(self, query: CountQuery, start: datetime, end: datetime) -> Counts | NoData:
+        """Counts in proportion to share, rate and length of the span."""
+        self._check()
+        share = self._share(query.backend.service, start, end)
+        if self.mode == "none" or share is None:
+            return NoData("no series")
+        seconds = (end - start).total_seconds()
+        requests = round(self.rate * seconds * share)
+        behaviour = self.behaviours.get(query.backend.service, Behaviour())
+        slow = round(requests * behaviour.slow_share)
+        return Counts(
+            requests=requests,
+            errors=round(requests * behaviour.error_share),
+            slow=dict.fromkeys(query.bounds, slow),
+            shown={name: bound.seconds / 2 for name, bound in query.bounds.items()},
+        )
+
+    async def usage(self, namespace: str, pods: Sequence[str], start: datetime, end: datetime) -> Usage | NoData:
+        """The pods' CPU, constant."""
+        self._check()
+        used = [self.cores(pod) for pod in pods]
+        known = [cores for cores in used if cores is not None]
+        if self.mode == "none" or not pods or len(known) < len(used):
+            return NoData("fewer than two CPU samples inside the window")
+        return Usage(sum(known), 64 * 2.0**20 * len(pods), (end - start).total_seconds())
+
+    def _check(self) -> None:
+        if self.mode == "unreadable":
+            raise Unavailable("metric source default: timed out")

@@ -1,0 +1,61 @@
+"""The local cluster, the operator installed on it by its chart, and what to print when a test fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.demo import acts
+from tests.demo.kube import CommandFailed, Kube, local
+
+NAMESPACE = "e2e"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here needs the cluster."""
+    for item in items:
+        if "tests/e2e" in str(item.path):
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(scope="session")
+def kube() -> Kube:
+    """The local cluster of `make cluster`, never another: these tests delete things."""
+    return local(NAMESPACE)
+
+
+@pytest.fixture(scope="session")
+def operator(kube: Kube) -> Iterator[Kube]:
+    """The operator, installed as a user does, and an empty namespace."""
+    acts.install(kube)
+    acts.make_namespace(kube)
+    acts.clear(kube)
+    yield kube
+    acts.clear(kube)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """On a failure add what one would look at first."""
+    report = yield
+    if report.when == "call" and report.failed and "operator" in getattr(item, "fixturenames", ()):
+        report.sections.append(("cluster", diagnostics(item.funcargs["operator"])))
+    return report
+
+
+def diagnostics(kube: Kube) -> str:
+    """Resources, events and the operator's log."""
+    commands = (
+        ("kubectl", "-n", NAMESPACE, "get", "fb,cmig,httproute,deploy,pods,jobs", "-o", "wide"),
+        ("kubectl", "-n", NAMESPACE, "describe", "fb,cmig"),
+        ("kubectl", "-n", NAMESPACE, "get", "events", "--sort-by=.lastTimestamp"),
+        ("kubectl", "-n", acts.OPERATOR_NAMESPACE, "logs", "deployment/changeover", "--tail=80"),
+    )
+    parts = []
+    for command in commands:
+        try:
+            parts.append(f"$ {' '.join(command)}\n{kube.run(*command)[-6000:]}")
+        except CommandFailed as failure:
+            parts.append(str(failure))
+    return "\n".join(parts)

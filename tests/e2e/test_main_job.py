@@ -1,0 +1,267 @@
+"""The main job on real parts, in the order in which a user does it: rank, migrate under load, roll back, give back.
+
+One story in several tests: each stands on the one before, so a failure stops the rest (they would say nothing new).
+The operator is killed with SIGKILL in the middle of the benchmark and of the migration.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.demo import acts
+from tests.demo.kube import CommandFailed, Kube
+
+RUNS = 18  # 3 candidates x 2 scenarios x 3 rounds
+BENCHMARK_SECONDS = 1500
+MIGRATION_SECONDS = 1200
+CANDIDATES = {"express", "go-net-http", "hyperlane"}
+SHARE_TOLERANCE = 3.0  # percentage points between the asked and the measured share of a step
+
+pytestmark = pytest.mark.usefixtures("story")
+_failed: list[str] = []
+
+
+@pytest.fixture
+def story(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Stop telling after the first failure."""
+    if _failed:
+        pytest.fail(f"the story stopped at {_failed[0]}")
+    before = request.session.testsfailed
+    yield
+    if request.session.testsfailed > before:
+        _failed.append(request.node.name)
+
+
+def kill_operator(kube: Kube) -> None:
+    """SIGKILL, no grace; the Deployment starts another."""
+    kube.run(
+        "kubectl", "-n", acts.OPERATOR_NAMESPACE, "delete", "pod", "-l", "app.kubernetes.io/name=changeover",
+        "--grace-period=0", "--force",
+    )  # fmt: skip
+
+
+def follow_and_kill(kube: Kube, kind: str, name: str, seconds: float, when: Any) -> acts.Status:
+    """Follow until it ends, and kill the operator once, when the status says so."""
+    killed = False
+    for status in acts.follow(kube, kind, name, seconds):
+        if not killed and when(status):
+            kill_operator(kube)
+            killed = True
+    assert killed, f"{name} ended before the operator was killed"
+    return status
+
+
+def epoch(text: str) -> float:
+    """Seconds since the epoch of an RFC 3339 time."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def test_a_benchmark_ranks_real_backends_though_the_operator_is_killed_in_the_middle(operator: Kube) -> None:
+    operator.apply("examples/web-frameworks.yaml")
+    acts.wait_until("the first status", 10, lambda: bool(acts.status_of(operator, "fb", "web-frameworks")))
+    status = follow_and_kill(
+        operator, "fb", "web-frameworks", BENCHMARK_SECONDS, lambda s: s.get("progress", {}).get("done", 0) >= 5
+    )
+
+    assert acts.condition(status, "Succeeded")["status"] == "True", acts.condition(status, "Ready")
+    assert {row["candidate"] for row in status["ranking"]} == CANDIDATES
+    assert [row["rank"] for row in status["ranking"]] == sorted(row["rank"] for row in status["ranking"])
+    assert status["winner"]["candidate"] == status["ranking"][0]["candidate"]
+    assert status["winner"]["imageDigest"]
+    assert status["progress"] == {"done": RUNS, "planned": RUNS, "text": f"{RUNS}/{RUNS}"}
+
+
+def test_every_run_was_recorded_once_and_measured_what_it_says(operator: Kube) -> None:
+    status = acts.status_of(operator, "fb", "web-frameworks")
+    data = operator.get("configmap", status["report"]["configMap"])["data"]
+    records = [json.loads(text) for text in data.values()]
+
+    assert len(records) == RUNS
+    assert {r["node"] for r in records} == {"candidate"}
+    for record in records:
+        window = record["report"]["windowEnd"] - record["report"]["windowStart"]
+        assert window == pytest.approx(10, abs=1)
+        assert record["report"]["connections"] == 360
+        assert 0 < record["cpuCores"] < 0.35, "more CPU than the limit of 300m allows was counted"
+        if not record["report"]["keepAlive"]:
+            assert record["report"]["connectionsOpened"] >= record["report"]["succeeded"]
+    for result in status["results"]:
+        latency = {key: float(value) for key, value in result["latency"].items()}
+        assert latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["p999"] <= latency["max"]
+
+
+def test_a_finished_benchmark_leaves_no_pod_behind(operator: Kube) -> None:
+    selector = "changeover.dev/benchmark=web-frameworks"
+
+    def gone() -> bool:
+        return not any(operator.items(kind, selector) for kind in ("deployments", "services", "jobs", "pods"))
+
+    acts.wait_until("everything of the benchmark is gone", 60, gone)
+    assert gone()
+
+
+def test_kubectl_answers_as_the_api_promises(operator: Kube) -> None:
+    table = operator.kubectl("get", "fb,cmig")
+    assert table.splitlines()[0].split() == ["NAME", "READY", "REASON", "WINNER", "PROGRESS", "AGE"]
+    assert "18/18" in table
+    assert "minDuration" in operator.kubectl("explain", "cmig.spec.steps")
+    assert "Example" in operator.kubectl("explain", "cmig.spec.steps.weightPercent")
+    described = operator.kubectl("describe", "fb", "web-frameworks")
+    assert "Published" in described
+    operator.kubectl("wait", "fb/web-frameworks", "--for=condition=Finished", "--timeout=5s")
+
+
+def test_no_annotation_of_kopf_is_on_users_objects(operator: Kube) -> None:
+    for kind in ("fb", "httproute", "deployment"):
+        for item in operator.items(kind):
+            assert not [a for a in item["metadata"].get("annotations", {}) if "kopf" in a]
+    assert operator.get("fb", "web-frameworks")["metadata"].get("finalizers", []) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("steps", [{"weightPercent": 50}, {"weightPercent": 10}], "weightPercent must rise"),
+        ("steps", [{"weightPercent": 120}], "spec.steps[0].weightPercent"),
+        ("objectives", [{"name": "e", "type": "Errors"}], "set errors exactly when type is Errors"),
+        ("stepz", [], "spec.stepz"),
+    ],
+)
+def test_an_invalid_migration_is_refused_with_the_field_and_the_mend(
+    operator: Kube, field: str, value: Any, said: str
+) -> None:
+    good = {
+        "stable": {"service": {"name": "a", "port": 80}, "workload": {"name": "a"}},
+        "canary": {"type": "Workload", "workload": {"service": {"name": "b", "port": 80}, "workload": {"name": "b"}}},
+        "traffic": {"type": "GatewayAPI", "gatewayAPI": {"route": {"name": "r"}, "parentRefs": [{"name": "g"}]}},
+        "steps": [{"weightPercent": 100}],
+        "objectives": [{"name": "e", "type": "Errors", "errors": {"maxPercent": "1"}}],
+    }
+    body = {
+        "apiVersion": "changeover.dev/v1alpha1",
+        "kind": "CanaryMigration",
+        "metadata": {"name": "bad"},
+        "spec": {**good, field: value},
+    }
+    with pytest.raises(CommandFailed, match=r"(?s).*") as refused:
+        operator.kubectl("apply", "--filename", "-", stdin=json.dumps(body))
+
+    assert said in str(refused.value)
+
+
+def test_live_traffic_moves_to_the_winner_and_no_request_fails(operator: Kube) -> None:
+    acts.start_shop(operator)
+    acts.start_traffic(operator)
+    operator.apply("examples/migrate-to-winner.yaml")
+    status = follow_and_kill(
+        operator, "cmig", "migrate-to-winner", MIGRATION_SECONDS, lambda s: s.get("step", {}).get("index", 0) == 2
+    )
+
+    assert status["outcome"]["result"] == "Promoted", status["outcome"]
+    assert [d["to"] for d in status["history"]] == [10, 50, 100]
+    assert acts.condition(status, "Ready")["status"] == "True"
+    operator.kubectl("wait", "cmig/migrate-to-winner", "--for=condition=Finished", "--timeout=5s")
+
+
+def test_each_step_gave_the_canary_its_share(operator: Kube) -> None:
+    status = acts.status_of(operator, "cmig", "migrate-to-winner")
+    ends = [epoch(d["at"]) for d in status["history"][1:]] + [epoch(status["outcome"]["at"])]
+    print()
+    for decision, end in zip(status["history"], ends, strict=True):
+        begin = epoch(decision["at"]) + 10  # the gateway takes the weight, and one whole scrape passes
+        counts = {arm: requests_between(operator, service, begin, end) for arm, service in ARMS.items()}
+        share = 100 * counts["canary"] / sum(counts.values())
+        print(f"  weight {decision['to']:>3} %: stable {counts['stable']:,.0f}, canary {counts['canary']:,.0f}: {share:.1f} %")
+        assert share == pytest.approx(decision["to"], abs=SHARE_TOLERANCE)
+
+
+ARMS = {"stable": "e2e-shop-express-80", "canary": "e2e-migrate-to-winner-canary-80"}
+
+
+def requests_between(kube: Kube, service: str, begin: float, end: float) -> float:
+    """Requests that the gateway sent to a service, by difference of its counters."""
+    query = f'sum(traefik_service_requests_total{{service=~"{service}.*"}})'
+    first, last = (kube.prometheus(query, at=at) for at in (begin, end))
+    return (float(last[0]["value"][1]) if last else 0.0) - (float(first[0]["value"][1]) if first else 0.0)
+
+
+def test_a_hand_edited_weight_is_put_back_and_never_adopted(operator: Kube) -> None:
+    patch = [
+        {"op": "replace", "path": "/spec/rules/0/backendRefs/0/weight", "value": 63},
+        {"op": "replace", "path": "/spec/rules/0/backendRefs/1/weight", "value": 37},
+    ]
+    operator.kubectl("patch", "httproute", "shop", "--type=json", "--patch", json.dumps(patch))
+
+    def weights() -> list[int]:
+        return [b["weight"] for b in operator.get("httproute", "shop")["spec"]["rules"][0]["backendRefs"]]
+
+    acts.wait_until("the weight is put back", 60, lambda: weights() == [0, 100])
+    assert weights() == [0, 100]
+
+
+def test_deleting_a_promoted_migration_leaves_the_traffic_where_it_is(operator: Kube) -> None:
+    operator.kubectl("delete", "cmig", "migrate-to-winner", "--wait", "--timeout=30s")
+    route = operator.get("httproute", "shop")
+
+    assert [b["weight"] for b in route["spec"]["rules"][0]["backendRefs"]] == [0, 100]
+    assert "changeover.dev/mark" not in route["metadata"].get("annotations", {})
+    assert operator.get("deployment", "migrate-to-winner-canary")["status"]["readyReplicas"] == 2
+
+
+def test_a_slow_canary_is_rolled_back(operator: Kube) -> None:
+    acts.hand_over(operator, "migrate-to-slow")
+    operator.apply("examples/migrate-to-slow.yaml")
+    status: acts.Status = {}
+    for status in acts.follow(operator, "cmig", "migrate-to-slow", MIGRATION_SECONDS):
+        pass
+
+    assert status["outcome"]["result"] == "RolledBack"
+    assert status["outcome"]["reason"] == "LatencyObjectiveMissed"
+    assert status["traffic"]["appliedPercent"] == 0
+    assert acts.condition(status, "Stalled")["status"] == "True"
+    assert max(d["to"] for d in status["history"]) == 10, "a slow canary climbed"
+    operator.kubectl("wait", "cmig/migrate-to-slow", "--for=condition=Finished", "--timeout=5s")
+    print(f"\n  {status['outcome']['message']}")
+    print(f"  first bad scrape to weight 0: {seconds_to_roll_back(operator, status):.0f} s")
+
+
+def seconds_to_roll_back(kube: Kube, status: acts.Status) -> float:
+    """From the first scrape that held a slow answer of the canary to the write of weight 0."""
+    raised, back = (epoch(d["at"]) for d in status["history"][-2:])
+    slow = (
+        'sum(traefik_service_request_duration_seconds_bucket{service=~"e2e-shop-slow-80.*",le="+Inf"}) - '
+        'sum(traefik_service_request_duration_seconds_bucket{service=~"e2e-shop-slow-80.*",le="0.05"})'
+    )
+    at = raised
+    while at < back:
+        found = kube.prometheus(slow, at=at)
+        if found and float(found[0]["value"][1]) > 0:
+            return back - at
+        at += 1
+    return 0.0
+
+
+def test_no_request_of_the_whole_story_failed(operator: Kube) -> None:
+    report = acts.stop_traffic(operator)
+    sent, failed = acts.sent_and_failed(report)
+    print(f"\n  {sent:,} requests sent, {failed} failed")
+
+    assert sent > 10_000
+    assert failed == 0, (report["statusCodeDistribution"], report["errorDistribution"])
+
+
+def test_nothing_is_written_once_all_has_ended(operator: Kube) -> None:
+    def versions() -> dict[str, str]:
+        found = [o for kind in ("fb", "cmig", "httproute") for o in operator.items(kind)]
+        return {o["kind"] + o["metadata"]["name"]: o["metadata"]["resourceVersion"] for o in found}
+
+    before = versions()
+    time.sleep(40)  # longer than the pass that looks after an ended migration's route
+
+    assert versions() == before
