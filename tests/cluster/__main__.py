@@ -10,9 +10,10 @@ import time
 from . import down as ending
 from . import images, packages, preflight
 from .layout import Cluster, cluster_from_environment
+from .locks import exclusive
 from .processes import pid_of, recorded
 from .progress import Runner, duration
-from .shell import Problem, run
+from .shell import Problem, Words, run
 from .up import up
 
 
@@ -32,13 +33,15 @@ def main() -> int:
 
 def _up(cluster: Cluster, _: list[str]) -> int:
     begun = time.monotonic()
-    up(cluster)
+    with exclusive(cluster.cache / "locks", cluster.name):
+        up(cluster)
     print(f"The cluster is up ({duration(time.monotonic() - begun)}). To use it:\n  {environment(cluster)}")
     return 0
 
 
 def _down(cluster: Cluster, _: list[str]) -> int:
-    ending.down(cluster)
+    with exclusive(cluster.cache / "locks", cluster.name):
+        ending.down(cluster)
     return _leftovers(cluster, [])
 
 
@@ -74,7 +77,7 @@ def _status(cluster: Cluster, _: list[str]) -> int:
     for name in recorded(cluster):
         pid = pid_of(cluster, name)
         print(f"{name:32} {f'process {pid}' if pid else 'NOT RUNNING: see ' + str(cluster.logs / name) + '.log'}")
-    kubectl = [cluster.bin / "kubectl", "--kubeconfig", cluster.kubeconfig]
+    kubectl: Words = [cluster.bin / "kubectl", "--kubeconfig", cluster.kubeconfig]
     print(run([*kubectl, "get", "nodes,gateways,pods", "-A", "-o", "wide"]))
     return 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from . import tools
 from .controlplane import kubectl
 from .layout import DNS_ADDRESS, MANIFESTS, Cluster
-from .shell import succeeds, wait_until
+from .shell import Words, succeeds, wait_until
 from .systemimages import Archive
 
 DEPLOYMENTS = {"coredns": "kube-system", "traefik": "gateway", "prometheus": "monitoring"}
@@ -48,5 +48,5 @@ def wait(cluster: Cluster, programs: Path, *, seconds: int) -> None:
 
 def nodes_registered(cluster: Cluster, programs: Path, names: list[str]) -> None:
     """Wait until the kubelets have registered: `kubectl wait` refuses what does not exist yet."""
-    words = [programs / "kubectl", "--kubeconfig", cluster.kubeconfig, "get", "node", *names]
+    words: Words = [programs / "kubectl", "--kubeconfig", cluster.kubeconfig, "get", "node", *names]
     wait_until("the kubelets to register", lambda: succeeds(words), seconds=60, every=0.5)

@@ -7,17 +7,23 @@ debootstrap. Compilers are the machine's own, mounted while an image is built, a
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from . import tools
 from .layout import HERE, Cluster
-from .shell import Problem, run
+from .shell import Problem, Words, run, run_logged
 from .versions import pin
 
 RECIPES = HERE / "bases"
-ARGUMENTS = {"python": "PYTHON_IMAGE", "debian": "DEBIAN_IMAGE", "node": "NODE_IMAGE", "go": "GO_IMAGE", "rust": "RUST_IMAGE"}
+ARGUMENTS = {
+    "python": "PYTHON_IMAGE",
+    "debian": "DEBIAN_IMAGE",
+    "node": "NODE_IMAGE",
+    "go": "GO_IMAGE",
+    "rust": "RUST_IMAGE",
+}
 TYPICAL = {"debian": 90, "python": 30, "node": 10, "go": 5, "rust": 40}  # seconds, the first time
+_AS_ROOT = {"BUILDAH_ISOLATION": "chroot"}  # no user namespace and no cgroup: neither is needed for root
 _CERTIFICATES = "/etc/ssl/certs"
 _SLIM = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "var/cache/apt", "var/lib/apt/lists")
 
@@ -28,26 +34,26 @@ class Builder:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.folder = cluster.cache / "buildah"
-        self.driver = (
-            "overlay" if "overlay" in Path("/proc/filesystems").read_text().split() else "vfs"
-        )
+        self.driver = "overlay" if "overlay" in Path("/proc/filesystems").read_text().split() else "vfs"
 
-    def buildah(self, *words: str | Path, log: Path | None = None) -> str:
-        """Run buildah; without user namespaces, since we are root, and without cgroups."""
-        storage = ["--root", self.folder / "storage", "--runroot", self.folder / "run", "--storage-driver", self.driver]
-        return run(["buildah", *storage, *words], env={"BUILDAH_ISOLATION": "chroot"}, log=log)
+    def buildah(self, *words: str | Path) -> str:
+        """Run buildah and return what it says."""
+        return run([*self._buildah(), *words], env=_AS_ROOT)
+
+    def _buildah(self) -> Words:
+        storage = ["--root", str(self.folder / "storage"), "--runroot", str(self.folder / "run")]
+        return ["buildah", *storage, "--storage-driver", self.driver]
 
     def has(self, reference: str) -> bool:
         """Whether an image is in the storage."""
         return bool(self.buildah("images", "-q", "--filter", f"reference={reference}").strip())
 
-    def build(self, reference: str, recipe: Path, context: Path, extra: Sequence[str | Path]) -> None:
+    def build(self, reference: str, recipe: Path, context: Path, extra: Words) -> None:
         """Build an image with the compilers, their caches and the machine's certificates mounted."""
-        self.buildah(
-            "bud", "--layers", "--network=host", "--pull-never", "--format=oci", *mounts(self.cluster), *extra,
-            "-t", reference, "-f", recipe, context,
-            log=self.cluster.cache / "logs" / f"image-{reference.rpartition('/')[2].replace(':', '-')}.log",
-        )  # fmt: skip
+        name = reference.rpartition("/")[2].replace(":", "-")
+        options = ["--layers", "--network=host", "--pull-never", "--format=oci", *mounts(self.cluster)]
+        command: Words = [*self._buildah(), "bud", *options, *extra, "-t", reference, "-f", recipe, context]
+        run_logged(command, self.cluster.cache / "logs" / f"image-{name}.log", env=_AS_ROOT)
 
 
 def mounts(cluster: Cluster) -> list[str]:
@@ -101,8 +107,8 @@ def make_rootfs(cluster: Cluster) -> Path:
     def make(folder: Path) -> None:
         root = folder / "rootfs"
         log = cluster.cache / "logs" / "debootstrap.log"
-        words = ["debootstrap", "--variant=minbase", "--include=ca-certificates", pin("debian", "suite"), root]
-        run(words, log=log)
+        words: Words = ["debootstrap", "--variant=minbase", "--include=ca-certificates", pin("debian", "suite"), root]
+        run_logged(words, log)
         for path in _SLIM:
             shutil.rmtree(root / path, ignore_errors=True)
             (root / path).mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from . import pki
 from .layout import API_PORT, CONTROL_ADDRESS, FIRST_RELAY_PORT, HERE, SERVICE_RANGE, Cluster
-from .processes import Launch, pid_of, start
-from .shell import Problem, run, succeeds, wait_until
+from .processes import Place, pid_of, start
+from .shell import Problem, Words, run, succeeds, wait_until
 
 PROCESSES = ("kube-scheduler", "kube-controller-manager", "relay", "kube-apiserver", "etcd")  # in order of stopping
 SERVER = f"https://{CONTROL_ADDRESS}:{API_PORT}"
@@ -19,16 +19,16 @@ SERVER = f"https://{CONTROL_ADDRESS}:{API_PORT}"
 
 def up(cluster: Cluster, programs: Path, cgroup_files: list[Path]) -> None:
     """Start what does not run and wait until the API answers."""
-    where = {"netns": cluster.netns("control"), "cgroup_files": cgroup_files}
+    inside = Place(cgroup_files, netns=cluster.netns("control"))
     for user in ("kube-controller-manager", "kube-scheduler"):
         _write_secret(cluster.run / f"{user}.kubeconfig", pki.kubeconfig(cluster, user, SERVER))
-    start(cluster, Launch("etcd", _etcd(cluster), **where))
-    start(cluster, Launch("kube-apiserver", _apiserver(cluster, programs), **where))
-    port = _relay(cluster, cgroup_files)
+    start(cluster, "etcd", _etcd(cluster), inside)
+    start(cluster, "kube-apiserver", _apiserver(cluster, programs), inside)
+    port = _relay(cluster, Place(cgroup_files))
     _write_secret(cluster.kubeconfig, pki.kubeconfig(cluster, "admin", f"https://127.0.0.1:{port}"))
     wait_until("the API server", lambda: ready(cluster, programs), seconds=90)
-    start(cluster, Launch("kube-controller-manager", _controller_manager(cluster, programs), **where))
-    start(cluster, Launch("kube-scheduler", _scheduler(cluster, programs), **where))
+    start(cluster, "kube-controller-manager", _controller_manager(cluster, programs), inside)
+    start(cluster, "kube-scheduler", _scheduler(cluster, programs), inside)
 
 
 def ready(cluster: Cluster, programs: Path) -> bool:
@@ -38,7 +38,7 @@ def ready(cluster: Cluster, programs: Path) -> bool:
     return succeeds([programs / "kubectl", "--kubeconfig", cluster.kubeconfig, "get", "--raw", "/readyz"])
 
 
-def _etcd(cluster: Cluster) -> list[str | Path]:
+def _etcd(cluster: Cluster) -> Words:
     """Without fsync: the data is thrown away with the cluster, and a slow disk must not slow the API."""
     return [
         shutil.which("etcd") or "etcd", "--name=etcd", "--data-dir", cluster.run / "etcd", "--unsafe-no-fsync",
@@ -48,7 +48,7 @@ def _etcd(cluster: Cluster) -> list[str | Path]:
     ]  # fmt: skip
 
 
-def _apiserver(cluster: Cluster, programs: Path) -> list[str | Path]:
+def _apiserver(cluster: Cluster, programs: Path) -> Words:
     p = cluster.pki
     return [
         programs / "kube-apiserver",
@@ -69,7 +69,7 @@ def _apiserver(cluster: Cluster, programs: Path) -> list[str | Path]:
     ]  # fmt: skip
 
 
-def _controller_manager(cluster: Cluster, programs: Path) -> list[str | Path]:
+def _controller_manager(cluster: Cluster, programs: Path) -> Words:
     kubeconfig = cluster.run / "kube-controller-manager.kubeconfig"
     return [
         programs / "kube-controller-manager", f"--kubeconfig={kubeconfig}", "--bind-address=127.0.0.1",
@@ -81,7 +81,7 @@ def _controller_manager(cluster: Cluster, programs: Path) -> list[str | Path]:
     ]  # fmt: skip
 
 
-def _scheduler(cluster: Cluster, programs: Path) -> list[str | Path]:
+def _scheduler(cluster: Cluster, programs: Path) -> Words:
     kubeconfig = cluster.run / "kube-scheduler.kubeconfig"
     return [
         programs / "kube-scheduler", f"--kubeconfig={kubeconfig}", "--bind-address=127.0.0.1", "--leader-elect=false",
@@ -89,14 +89,15 @@ def _scheduler(cluster: Cluster, programs: Path) -> list[str | Path]:
     ]  # fmt: skip
 
 
-def _relay(cluster: Cluster, cgroup_files: list[Path]) -> int:
+def _relay(cluster: Cluster, place: Place) -> int:
     """Start the relay; the port on loopback that it listens on."""
     memory = cluster.run / "relay.json"
     if pid_of(cluster, "relay"):
         return int(json.loads(memory.read_text())["port"])
     port = next(number for number in range(FIRST_RELAY_PORT, FIRST_RELAY_PORT + 500) if _free(number))
-    argv = [sys.executable, HERE / "relay.py", str(port), f"/run/netns/{cluster.netns('control')}"]
-    start(cluster, Launch("relay", [*argv, CONTROL_ADDRESS, str(API_PORT)], cgroup_files=cgroup_files))
+    script = str(HERE / "relay.py")
+    namespace = f"/run/netns/{cluster.netns('control')}"
+    start(cluster, "relay", [sys.executable, script, str(port), namespace, CONTROL_ADDRESS, str(API_PORT)], place)
     memory.write_text(json.dumps({"port": port}))
     return port
 
@@ -117,6 +118,6 @@ def _write_secret(path: Path, text: str) -> None:
         path.write_text(text)
 
 
-def kubectl(cluster: Cluster, programs: Path, *words: str, stdin: str | None = None) -> str:
+def kubectl(cluster: Cluster, programs: Path, *words: str, stdin: str = "") -> str:
     """Run kubectl as the administrator."""
     return run([programs / "kubectl", "--kubeconfig", cluster.kubeconfig, *words], stdin=stdin)

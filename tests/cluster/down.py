@@ -6,7 +6,7 @@ import contextlib
 import shutil
 from pathlib import Path
 
-from . import cgroups, controlplane, network, node, sysctls
+from . import before, cgroups, controlplane, network, node
 from .layout import NODES, Cluster
 from .processes import pid_of, recorded, stop
 
@@ -31,7 +31,7 @@ def down(cluster: Cluster) -> None:
     network.down(cluster)
     network.forget_mount_point(cluster)
     cgroups.remove(cluster)
-    sysctls.restore(cluster)
+    before.restore(cluster)
     shutil.rmtree(cluster.run, ignore_errors=True)
     with contextlib.suppress(OSError):
         cluster.run.parent.rmdir()
@@ -43,7 +43,8 @@ def leftovers(cluster: Cluster) -> list[str]:
     found += [f"network namespace {name}" for name in network.namespaces(cluster)]
     found += [f"mount {line}" for line in _mounts(cluster)]
     found += [f"cgroup {folder}" for folder in cgroups.folders(cluster)]
-    found += [f"folder {path}" for path in _folders(cluster) if path.exists()]
+    found += [f"setting {text}" for text in before.changed_settings(cluster)]
+    found += [f"folder {path}" for path in (cluster.run, *before.new_folders(cluster)) if path.exists()]
     return found
 
 
@@ -68,9 +69,3 @@ def _mounts(cluster: Cluster) -> list[str]:
     points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     ours = (str(cluster.run), str(cluster.cache / "image-store" / cluster.name), f"/run/netns/{cluster.name}-")
     return [point for point in points if point.startswith(ours)]
-
-
-def _folders(cluster: Cluster) -> list[Path]:
-    """The cluster's own folder, and those that Kubernetes programs use when they are not told otherwise."""
-    usual = ("/var/lib/kubelet", "/var/lib/cni", "/var/log/pods", "/var/log/containers", "/run/containerd", "/run/flannel")
-    return [cluster.run, *map(Path, usual)]

@@ -119,8 +119,12 @@ def steps(cluster: Cluster, names: Iterable[str]) -> list[list[Step]]:
     new = [source for source in wanted if not archive_folder(cluster, source).is_dir()]
     names_of_bases = {name for source in new for name in needed_bases(source.recipe.read_text())}
     missing = [name for name in bases.ARGUMENTS if name in names_of_bases and not builder.has(bases.reference(name))]
-    making = [[Step(f"make base image {name}", bases.TYPICAL[name], partial(bases.ensure, builder, name))] for name in missing]
-    building = [[Step(f"image {source.name}", _typical(source, new), partial(_ready, builder, source))] for source in wanted]
+    making = [
+        [Step(f"make base image {name}", bases.TYPICAL[name], partial(bases.ensure, builder, name))] for name in missing
+    ]
+    building = [
+        [Step(f"image {source.name}", _typical(source, new), partial(_ready, builder, source))] for source in wanted
+    ]
     return making + building
 
 

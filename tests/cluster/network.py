@@ -5,12 +5,10 @@ Every link is made inside the namespaces, so nothing shows on the machine and no
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from . import before
+from .before import NETNS
 from .layout import CONTROL_ADDRESS, LINK_BITS, NODES, Cluster, Node
 from .shell import run, succeeds
-
-_NETNS = Path("/run/netns")
 
 # A run with a new connection a request leaves thousands of closed ones a second; kept for the usual two minutes they
 # would fill the machine's connection table and packets would be dropped.
@@ -25,9 +23,6 @@ def up(cluster: Cluster) -> None:
     """Make the namespaces, the bridge and the routes; nothing when they are there."""
     if exists(cluster):
         return
-    if not _NETNS.is_dir():
-        cluster.run.mkdir(parents=True, exist_ok=True)
-        (cluster.run / "made-run-netns").touch()
     down(cluster)
     control = cluster.netns("control")
     run(["ip", "netns", "add", control])
@@ -54,12 +49,12 @@ def _join(cluster: Cluster, node: Node) -> None:
     run(["ip", "-n", control, "link", "set", node.name, "master", "bridge", "up"])
     run(["ip", "-n", mine, "address", "add", f"{node.address}/{LINK_BITS}", "dev", "eth0"])
     run(["ip", "-n", mine, "link", "set", "eth0", "up"])
-    # kube-proxy and the kubelet look for a default route to know their address; it leads to the control namespace, which
-    # forwards nothing.
+    # kube-proxy and the kubelet look for a default route to know their address; it leads to the control namespace,
+    # which forwards nothing.
     run(["ip", "-n", mine, "route", "add", "default", "via", CONTROL_ADDRESS])
     for name, value in _NODE_SYSCTLS.items():
         path = "/proc/sys/" + name.replace(".", "/")
-        run(["nsenter", f"--net={_NETNS / mine}", "sh", "-c", f"echo {value} >{path}"])
+        run(["nsenter", f"--net={NETNS / mine}", "sh", "-c", f"echo {value} >{path}"])
 
 
 def _route(namespace: str, node: Node) -> None:
@@ -70,7 +65,7 @@ def _route(namespace: str, node: Node) -> None:
 def exists(cluster: Cluster) -> bool:
     """Whether the last thing that `up` makes is there."""
     last = cluster.netns(NODES[-1].name)
-    if not (_NETNS / last).exists():
+    if not (NETNS / last).exists():
         return False
     return all(node.pod_range in run(["ip", "-n", cluster.netns("control"), "route"]) for node in NODES)
 
@@ -78,18 +73,18 @@ def exists(cluster: Cluster) -> bool:
 def namespaces(cluster: Cluster) -> list[str]:
     """Those of the cluster's namespaces that exist."""
     names = [cluster.netns(part) for part in ("control", *(node.name for node in NODES))]
-    return [name for name in names if (_NETNS / name).exists()]
+    return [name for name in names if (NETNS / name).exists()]
 
 
 def down(cluster: Cluster) -> None:
     """Delete the namespaces; links, routes and filter rules go with them."""
     for name in namespaces(cluster):
         if not succeeds(["ip", "netns", "delete", name]):
-            (_NETNS / name).unlink(missing_ok=True)
+            (NETNS / name).unlink(missing_ok=True)
 
 
 def forget_mount_point(cluster: Cluster) -> None:
     """Remove /run/netns when we were the first to need it and nobody uses it now."""
-    if (cluster.run / "made-run-netns").exists() and _NETNS.is_dir() and not any(_NETNS.iterdir()):
-        succeeds(["umount", str(_NETNS)])
-        _NETNS.rmdir()
+    if not before.had_netns_folder(cluster) and NETNS.is_dir() and not any(NETNS.iterdir()):
+        succeeds(["umount", str(NETNS)])
+        NETNS.rmdir()

@@ -7,14 +7,15 @@ do not meet, and whatever is mounted or left there vanishes with the namespace i
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import pki
 from .controlplane import SERVER
 from .layout import DNS_ADDRESS, POD_RANGE, ROLE, Cluster, Node
-from .processes import Launch, enter, pid_of, start
-from .shell import Problem, run, succeeds, wait_until, write_if_changed
+from .processes import Place, enter, pid_of, start
+from .shell import Problem, Words, run, succeeds, wait_until, write_if_changed
 
 CONTAINERD_SOCKET = "unix:///run/containerd/containerd.sock"
 PARTS = ("kubelet", "kube-proxy", "containerd", "holder")  # in order of stopping
@@ -57,7 +58,10 @@ exec sleep infinity
 
 
 def containerd_config(sandbox_image: str, cni_dir: Path) -> str:
-    """The scores cannot be lowered without CAP_SYS_RESOURCE; ports below 1024 are open to any user, as in containerd 2."""
+    """containerd's settings.
+
+    OOM scores cannot be lowered without CAP_SYS_RESOURCE; ports below 1024 are open to any user, as in containerd 2.
+    """
     return f"""version = 2
 root = "/var/lib/containerd"
 state = "/run/containerd"
@@ -86,7 +90,7 @@ disabled_plugins = [
 
 
 def cni_config(node: Node) -> dict[str, object]:
-    """Point-to-point links rather than a bridge: every packet is routed, so services work between pods of one node too."""
+    """Point-to-point links rather than a bridge: every packet is routed, so services work within a node too."""
     ipam = {"type": "host-local", "ranges": [[{"subnet": node.pod_range}]], "routes": [{"dst": "0.0.0.0/0"}]}
     return {
         "cniVersion": "1.0.0",
@@ -119,6 +123,8 @@ def kubelet_config(cluster: Cluster, node: Node, machine: Machine) -> dict[str, 
         "resolvConf": str(cluster.node_dir(node) / "resolv.conf"),
         "registerWithTaints": taints,
         "maxPods": 250,
+        # A load generator that opens thousands of connections a second may ask for these in its pod.
+        "allowedUnsafeSysctls": ["net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_max_tw_buckets", "net.core.somaxconn"],
         "systemReserved": {"memory": str(machine.memory_bytes)},
         # The disk is shared with everything else on the machine, and an image that is collected cannot be pulled again.
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "0%", "imagefs.available": "0%"},
@@ -164,37 +170,37 @@ def write_files(cluster: Cluster, node: Node, machine: Machine, sandbox_image: s
     write_if_changed(cluster.run / "kube-proxy.kubeconfig", pki.kubeconfig(cluster, "kube-proxy", SERVER))
 
 
-def start_runtime(cluster: Cluster, node: Node, cgroup_files: list[Path]) -> None:
+def start_runtime(cluster: Cluster, node: Node, cgroup_files: Sequence[Path]) -> None:
     """Start containerd in the node's namespaces and wait until it answers."""
     folder = cluster.node_dir(node)
-    mine = {"netns": cluster.netns(node.name), "cgroup_files": cgroup_files}
     ready = folder / "holder-ready"
     if not pid_of(cluster, f"{node.name}-holder"):
         ready.unlink(missing_ok=True)
-    unshare = ["unshare", "--mount", "--propagation", "slave", "sh", folder / "holder.sh"]
-    start(cluster, Launch(f"{node.name}-holder", unshare, **mine))
+    unshare = ["unshare", "--mount", "--propagation", "slave", "sh", str(folder / "holder.sh")]
+    start(cluster, f"{node.name}-holder", unshare, Place(cgroup_files, netns=cluster.netns(node.name)))
     wait_until(f"the mounts of node {node.name}", ready.exists, seconds=10, every=0.02)
-    start(cluster, _inside(cluster, node, "containerd", ["containerd", "--config", folder / "containerd.toml"], mine))
+    containerd = ["containerd", "--config", str(folder / "containerd.toml")]
+    start(cluster, f"{node.name}-containerd", containerd, _inside(cluster, node, cgroup_files))
     wait_until(f"containerd of node {node.name}", lambda: succeeds(ctr(cluster, node, "version")), seconds=30)
 
 
-def start_agents(cluster: Cluster, node: Node, programs: Path, cgroup_files: list[Path]) -> None:
+def start_agents(cluster: Cluster, node: Node, programs: Path, cgroup_files: Sequence[Path]) -> None:
     """Start the kubelet and kube-proxy."""
     folder = cluster.node_dir(node)
-    mine = {"netns": cluster.netns(node.name), "cgroup_files": cgroup_files}
-    kubelet = [
+    place = _inside(cluster, node, cgroup_files)
+    kubelet: Words = [
         programs / "kubelet", f"--config={folder}/kubelet.json", f"--kubeconfig={folder}/kubelet.kubeconfig",
         f"--hostname-override={node.name}", f"--node-ip={node.address}", f"--node-labels={ROLE}={node.role}",
-        "--housekeeping-interval=2s",  # cAdvisor waits up to twice this: CPU counters are never older than 4 s
+        "--housekeeping-interval=1s",  # cAdvisor waits up to twice this: CPU counters are never older than 2 s
     ]  # fmt: skip
-    proxy = [programs / "kube-proxy", f"--config={folder}/kube-proxy.json"]
-    start(cluster, _inside(cluster, node, "kubelet", kubelet, mine))
-    start(cluster, _inside(cluster, node, "kube-proxy", proxy, mine))
+    proxy: Words = [programs / "kube-proxy", f"--config={folder}/kube-proxy.json"]
+    start(cluster, f"{node.name}-kubelet", kubelet, place)
+    start(cluster, f"{node.name}-kube-proxy", proxy, place)
 
 
-def _inside(cluster: Cluster, node: Node, name: str, argv: list[str | Path], mine: dict[str, object]) -> Launch:
-    holder = _holder(cluster, node)
-    return Launch(f"{node.name}-{name}", argv, mounts_of=holder, **mine)  # type: ignore[arg-type]
+def _inside(cluster: Cluster, node: Node, cgroup_files: Sequence[Path]) -> Place:
+    """The node's own namespaces and cgroup."""
+    return Place(cgroup_files, netns=cluster.netns(node.name), mounts_of=_holder(cluster, node))
 
 
 def _holder(cluster: Cluster, node: Node) -> int:
@@ -204,16 +210,15 @@ def _holder(cluster: Cluster, node: Node) -> int:
     return pid
 
 
-def ctr(cluster: Cluster, node: Node, *words: str | Path) -> list[str | Path]:
+def ctr(cluster: Cluster, node: Node, *words: str | Path) -> Words:
     """A ctr command for the node's containers."""
     return [*enter("", _holder(cluster, node)), "ctr", "-n", "k8s.io", *words]
 
 
 def remove_containers(cluster: Cluster, node: Node) -> None:
     """Kill and forget all containers, so that the kept image store holds nothing but images."""
-    for task in run(ctr(cluster, node, "tasks", "list", "-q")).split():
-        succeeds(ctr(cluster, node, "tasks", "kill", "-a", "-s", "SIGKILL", task))
-        succeeds(ctr(cluster, node, "tasks", "delete", "--force", task))
-    names = run(ctr(cluster, node, "containers", "list", "-q")).split()
+    for task in run(ctr(cluster, node, "tasks", "list", "-q"), seconds=20).split():
+        succeeds(ctr(cluster, node, "tasks", "delete", "--force", task), seconds=20)
+    names = run(ctr(cluster, node, "containers", "list", "-q"), seconds=20).split()
     if names:
-        succeeds(ctr(cluster, node, "containers", "delete", *names))
+        succeeds(ctr(cluster, node, "containers", "delete", *names), seconds=60)

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 from .layout import Cluster
-from .shell import Problem, run
+from .shell import Problem, run_logged
 
 # program -> the package that brings it
 PACKAGES = {
-    "etcd": "etcd-server", "containerd": "containerd", "runc": "runc", "/usr/lib/cni/ptp": "containernetworking-plugins",
-    "ip": "iproute2", "nft": "nftables", "iptables": "iptables", "conntrack": "conntrack", "openssl": "openssl",
-    "prometheus": "prometheus", "buildah": "buildah", "debootstrap": "debootstrap", "wrk": "wrk", "nsenter": "util-linux",
-    "mount": "mount",
+    "etcd": "etcd-server", "containerd": "containerd", "ctr": "containerd", "runc": "runc",
+    "/usr/lib/cni/ptp": "containernetworking-plugins", "ip": "iproute2", "nft": "nftables", "iptables": "iptables",
+    "conntrack": "conntrack", "openssl": "openssl", "prometheus": "prometheus", "buildah": "buildah",
+    "debootstrap": "debootstrap", "nsenter": "util-linux", "mount": "mount",
 }  # fmt: skip
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def missing() -> list[str]:
     """The packages whose programs are not there."""
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/bin:/bin"
-    return sorted({package for program, package in PACKAGES.items() if not shutil.which(program, path=path)})
+    return sorted({package for program, package in PACKAGES.items() if not shutil.which(program)})
 
 
 def install(cluster: Cluster) -> None:
@@ -43,8 +41,8 @@ def install(cluster: Cluster) -> None:
     env = {"DEBIAN_FRONTEND": "noninteractive"}
     log = cluster.cache / "logs" / "apt.log"
     try:
-        run(["apt-get", "update", "-q"], env=env, log=log)
-        run(["apt-get", "install", "-q", "-y", "--no-install-recommends", *wanted], env=env, log=log)
+        run_logged(["apt-get", "update", "-q"], log, env=env)
+        run_logged(["apt-get", "install", "-q", "-y", "--no-install-recommends", *wanted], log, env=env)
     finally:
         if ours:
             _POLICY.unlink()

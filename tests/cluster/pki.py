@@ -60,9 +60,7 @@ def _issue(folder: Path, name: str, subject: str, *, san: str = "", usage: str =
 
 def kubeconfig(cluster: Cluster, user: str, server: str) -> str:
     """A kubeconfig whose certificates are inside it, so that the one file can be moved."""
-    authority, certificate, key = (
-        _base64(cluster.pki / name) for name in ("ca.crt", f"{user}.crt", f"{user}.key")
-    )
+    authority, certificate, key = (_base64(cluster.pki / name) for name in ("ca.crt", f"{user}.crt", f"{user}.key"))
     return f"""apiVersion: v1
 kind: Config
 clusters:

@@ -16,38 +16,36 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .layout import Cluster
+from .shell import Words
 
 # Moves itself into the cgroups named before `--`, then becomes the command after it.
 _ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 70; shift; done; shift; exec "$@"'
 
 
 @dataclass(frozen=True)
-class Launch:
-    """What to start, and in which network namespace, mount namespace and cgroups."""
+class Place:
+    """Where a process runs: cgroups, network namespace, mount namespace; what is not given is the machine's."""
 
-    name: str
-    argv: Sequence[str | Path]
-    netns: str = ""
-    mounts_of: int = 0  # process id whose mount namespace is entered; 0: the machine's
     cgroup_files: Sequence[Path] = ()
-    cwd: Path | None = None
+    netns: str = ""
+    mounts_of: int = 0  # a process id, whose mount namespace is entered
 
 
-def start(cluster: Cluster, launch: Launch) -> int:
+def start(cluster: Cluster, name: str, command: Words, place: Place) -> int:
     """Start it unless it runs already; it outlives us. Its output goes to logs/NAME.log."""
-    running = pid_of(cluster, launch.name)
+    running = pid_of(cluster, name)
     if running:
         return running
     for folder in (cluster.logs, cluster.records):
         folder.mkdir(parents=True, exist_ok=True)
-    cgroups = [str(file) for file in launch.cgroup_files]
-    argv = ["sh", "-c", _ENTER, "sh", *cgroups, "--", *enter(launch.netns, launch.mounts_of), *map(str, launch.argv)]
-    with (cluster.logs / f"{launch.name}.log").open("ab") as log:
+    cgroups = [str(file) for file in place.cgroup_files]
+    argv = ["sh", "-c", _ENTER, "sh", *cgroups, "--", *enter(place.netns, place.mounts_of), *map(str, command)]
+    with (cluster.logs / f"{name}.log").open("ab") as log:
         child = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=launch.cwd or "/"
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
         )
     record = {"pid": child.pid, "started": _start_time(child.pid), "argv": argv}
-    (cluster.records / f"{launch.name}.json").write_text(json.dumps(record, indent=1))
+    (cluster.records / f"{name}.json").write_text(json.dumps(record, indent=1))
     return child.pid
 
 
@@ -69,7 +67,8 @@ def pid_of(cluster: Cluster, name: str) -> int:
         record = json.loads((cluster.records / f"{name}.json").read_text())
     except (FileNotFoundError, ValueError):
         return 0
-    return record["pid"] if record["started"] and _start_time(record["pid"]) == record["started"] else 0
+    pid = int(record["pid"])
+    return pid if record["started"] and _start_time(pid) == record["started"] else 0
 
 
 def recorded(cluster: Cluster) -> list[str]:

@@ -30,7 +30,9 @@ Group = Sequence[Step]
 def duration(seconds: float) -> str:
     """Seconds as a person says them."""
     whole = round(seconds)
-    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    return (
+        f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    )
 
 
 class Runner:

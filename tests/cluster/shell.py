@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+Words = Sequence[str | Path]
+
 
 class Problem(Exception):
     """Something is in the way; the message says what, and how to mend it. Shown without a traceback."""
@@ -18,40 +20,49 @@ class CommandFailed(Problem):
 
 
 def run(
-    argv: Sequence[str | Path],
+    argv: Words,
     *,
-    stdin: str | None = None,
+    stdin: str = "",
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    log: Path | None = None,
+    seconds: float | None = None,
 ) -> str:
-    """Run a command to its end and return what it wrote; `log` also keeps the output for later reading."""
-    words = [str(word) for word in argv]
-    done = subprocess.run(
-        words,
-        input=stdin if stdin is not None else "",
-        env={**os.environ, **(env or {})},
-        cwd=cwd,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        errors="replace",
-    )
-    if log is not None:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(done.stdout + done.stderr)
+    """Run a command to its end and return what it wrote to its standard output."""
+    done = _finish(argv, stdin, env, cwd, seconds)
     if done.returncode != 0:
-        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
-        where = f"\n(all of it: {log})" if log else ""
-        raise CommandFailed(f"`{' '.join(words)[:300]}` ended with {done.returncode}:\n{tail}{where}")
+        raise CommandFailed(_reason(argv, done))
     return done.stdout
 
 
-def succeeds(argv: Sequence[str | Path]) -> bool:
+def run_logged(argv: Words, log: Path, *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
+    """Run a long command and keep all that it wrote, for when its last lines are not enough."""
+    done = _finish(argv, "", env, cwd, None)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(done.stdout + done.stderr)
+    if done.returncode != 0:
+        raise CommandFailed(f"{_reason(argv, done)}\n(all of it: {log})")
+
+
+def _finish(
+    argv: Words, stdin: str, env: Mapping[str, str] | None, cwd: Path | None, seconds: float | None
+) -> subprocess.CompletedProcess[str]:
+    words = [str(word) for word in argv]
+    everything = {**os.environ, **(env or {})}
+    return subprocess.run(
+        words, input=stdin, env=everything, cwd=cwd, text=True, capture_output=True, errors="replace", timeout=seconds
+    )
+
+
+def _reason(argv: Words, done: subprocess.CompletedProcess[str]) -> str:
+    tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
+    return f"`{' '.join(map(str, argv))[:300]}` ended with {done.returncode}:\n{tail}"
+
+
+def succeeds(argv: Words, *, seconds: float | None = None) -> bool:
     """Whether a command ends well; its output does not matter."""
     try:
-        run(argv)
-    except (CommandFailed, FileNotFoundError):
+        run(argv, seconds=seconds)
+    except (CommandFailed, FileNotFoundError, subprocess.TimeoutExpired):
         return False
     return True
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from . import node, ociarchive, tools
 from .layout import Cluster, Node
+from .locks import exclusive
 from .shell import run
 
 
@@ -54,6 +55,11 @@ def _with_libraries(program: Path) -> dict[str, Path]:
 
 def bring(cluster: Cluster, target: Node, archives: list[Archive]) -> list[str]:
     """Import what the node does not hold yet; the references that were imported."""
+    with exclusive(cluster.cache / "locks", f"images-of-{cluster.name}-{target.name}"):
+        return _bring(cluster, target, archives)
+
+
+def _bring(cluster: Cluster, target: Node, archives: list[Archive]) -> list[str]:
     memory = cluster.image_store(target) / "changeover-imported.json"
     known: dict[str, str] = json.loads(memory.read_text()) if memory.exists() else {}
     held = set(run(node.ctr(cluster, target, "images", "list", "-q")).split())

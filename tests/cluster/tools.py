@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import shutil
 import sys
 import tarfile
@@ -18,7 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .layout import GO_SOURCE, Cluster
-from .shell import Problem, run
+from .locks import exclusive
+from .shell import Problem, Words, run, run_logged
 from .versions import pin
 
 KUBE_NAMES = ("kubectl", "kubelet", "kube-proxy", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -37,12 +37,15 @@ def digest(*parts: str | bytes) -> str:
 
 def complete(folder: Path, make: Callable[[Path], None]) -> Path:
     """Make a folder through a temporary one, so that an interrupted attempt is never mistaken for the real thing."""
-    if not folder.is_dir():
-        unfinished = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        make(unfinished)
-        unfinished.rename(folder)
+    if folder.is_dir():
+        return folder
+    with exclusive(folder.parent / ".locks", folder.name):
+        if not folder.is_dir():  # somebody else may have made it while we waited
+            unfinished = folder.with_name(f"{folder.name}.part")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True)
+            make(unfinished)
+            unfinished.rename(folder)
     return folder
 
 
@@ -81,7 +84,8 @@ def build_go(cluster: Cluster, command: str) -> Path:
     def make(folder: Path) -> None:
         words = [go_program(), "build", "-trimpath", "-buildvcs=false", "-ldflags", _flags(command)]
         log = cluster.cache / "logs" / f"go-build-{command}.log"
-        run([*words, "-o", folder / command, f"./cmd/{command}"], cwd=GO_SOURCE, env={"CGO_ENABLED": "0"}, log=log)
+        here: Words = [*words, "-o", folder / command, f"./cmd/{command}"]
+        run_logged(here, log, env={"CGO_ENABLED": "0"}, cwd=GO_SOURCE)
         for name in KUBE_NAMES if command == "kube" else ():
             (folder / name).symlink_to("kube")
 

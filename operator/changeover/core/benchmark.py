@@ -111,7 +111,7 @@ def _pursue(seen: SeenBenchmark, run: Run, records: Mapping[str, RunRecord]) -> 
     stale = _stale(seen, run)
     if stale:
         return Next("Measuring", "what the run before left is removed", stale, run)
-    workload = next((w for w in seen.workloads if w.labels.get(names.LABEL_ROUND) == str(run.round)), None)
+    workload = next((w for w in seen.workloads if w.labels.get(names.LABEL_ROUND) == _round_token(seen, run)), None)
     if any(w is not workload for w in seen.workloads) or (workload and workload.deleting):
         return Next("Measuring", "the pods of the run before are going", (), run)
     if workload is None:
@@ -119,7 +119,7 @@ def _pursue(seen: SeenBenchmark, run: Run, records: Mapping[str, RunRecord]) -> 
         if rest > 0:
             return Next("Measuring", "cooling down", (), run, rest)
         return Next("Measuring", f"{run.candidate} is started", _start(seen, run, records), run)
-    load = seen.loads.get(run.id)
+    load = seen.loads.get(_run_token(seen, run))
     if load is None:
         return _begin_load(seen, run, workload)
     if isinstance(load, LoadRunning):
@@ -130,12 +130,12 @@ def _pursue(seen: SeenBenchmark, run: Run, records: Mapping[str, RunRecord]) -> 
 def _stale(seen: SeenBenchmark, run: Run) -> tuple[Action, ...]:
     """Deletions of everything of ours that does not belong to this run."""
     assert not isinstance(seen.workloads, Unreadable) and not isinstance(seen.loads, Unreadable)
-    old_jobs = [Delete(_job(seen, other)) for other in seen.loads if other != run.id]
+    old_jobs = [Delete(_job(seen, other)) for other in seen.loads if other != _run_token(seen, run)]
     own = names.candidate_workload(seen.owner.name, run.candidate)
     old_workloads = [
         w
         for w in seen.workloads
-        if not w.deleting and (w.name != own or w.labels.get(names.LABEL_ROUND) != str(run.round)) and _exists(w)
+        if not w.deleting and (w.name != own or w.labels.get(names.LABEL_ROUND) != _round_token(seen, run)) and _exists(w)
     ]
     return (*old_jobs, *(Delete(_ref(seen, kind, w.name)) for w in old_workloads for kind in ("Deployment", "Service")))
 
@@ -156,7 +156,7 @@ def _begin_load(seen: SeenBenchmark, run: Run, workload: Workload) -> Next:
     scenario = next(s for s in seen.spec.scenarios if s.name == run.scenario)
     candidate = _candidate(seen.spec, run.candidate)
     url = f"http://{workload.name}.{seen.owner.namespace}.svc:{candidate.port}"
-    job = make_load_job(seen.owner, seen.spec, scenario, LoadTarget(run.id, url, seen.loader_image))
+    job = make_load_job(seen.owner, seen.spec, scenario, LoadTarget(_run_token(seen, run), url, seen.loader_image))
     return Next("Measuring", f"load on {run.candidate} begins", (Apply(job),), run)
 
 
@@ -171,7 +171,7 @@ def _record(seen: SeenBenchmark, run: Run, load: LoadReport | LoadFailed, worklo
     record["at"] = seen.now.isoformat()
     text = json.dumps(record, separators=(",", ":"), sort_keys=True)
     # First the record, then the deletion: in the other order a crash between them would lose the run.
-    actions = (Record(_ref(seen, "ConfigMap", records_name(seen)), run.id, text), Delete(_job(seen, run.id)))
+    actions = (Record(_ref(seen, "ConfigMap", records_name(seen)), run.id, text), Delete(_job(seen, _run_token(seen, run))))
     return Next("Measuring", f"{run.candidate} is measured", actions, run)
 
 
@@ -182,7 +182,7 @@ def _start(seen: SeenBenchmark, run: Run, records: Mapping[str, RunRecord]) -> t
         namespace=seen.owner.namespace,
         labels={
             **labels_of(benchmark=seen.owner.name, role=names.ROLE_CANDIDATE, candidate=run.candidate),
-            names.LABEL_ROUND: str(run.round),
+            names.LABEL_ROUND: _round_token(seen, run),
         },
         nodes=seen.spec.placement.candidates,
         pinned_node=next((r["node"] for r in records.values() if r["node"]), ""),
@@ -200,7 +200,7 @@ def _cool_down_left(seen: SeenBenchmark) -> float:
 
 def _remove_all(seen: SeenBenchmark) -> tuple[Action, ...]:
     assert not isinstance(seen.workloads, Unreadable) and not isinstance(seen.loads, Unreadable)
-    jobs = [Delete(_job(seen, run)) for run in seen.loads]
+    jobs = [Delete(_job(seen, token)) for token in seen.loads]
     backends = [w.name for w in seen.workloads if not w.deleting and _exists(w)]
     return (*jobs, *(Delete(_ref(seen, kind, name)) for name in backends for kind in ("Deployment", "Service")))
 
@@ -223,6 +223,16 @@ def _records_map(seen: SeenBenchmark) -> dict[str, Any]:
     }
 
 
+def _round_token(seen: SeenBenchmark, run: Run) -> str:
+    """Tells this spec's pods of a round from those of an earlier spec, which may have other limits."""
+    return f"{run.round}-{seen.fingerprint}"
+
+
+def _run_token(seen: SeenBenchmark, run: Run) -> str:
+    """Tells this spec's run from the same one of an earlier spec."""
+    return names.shorten(f"{run.id}.{seen.fingerprint}")
+
+
 def _candidate(spec: BenchmarkSpec, name: str) -> Candidate:
     return next(c for c in spec.candidates if c.name == name)
 
@@ -231,5 +241,5 @@ def _ref(seen: SeenBenchmark, kind: str, name: str) -> Ref:
     return Ref(kind, seen.owner.namespace, name)
 
 
-def _job(seen: SeenBenchmark, run: str) -> Ref:
-    return _ref(seen, "Job", names.load_job(seen.owner.name, run))
+def _job(seen: SeenBenchmark, token: str) -> Ref:
+    return _ref(seen, "Job", names.load_job(seen.owner.name, token))

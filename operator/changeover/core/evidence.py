@@ -18,7 +18,7 @@ from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.migration import MigrationSpec, Objective
 from changeover.core import sequential
 from changeover.core.conditions import parse_timestamp
-from changeover.core.cpushare import CPUShare, judge_share
+from changeover.core.capacity import CPUShare, judge_share
 from changeover.core.observed import Counts, Evidence
 from changeover.core.sequential import Block, Decision, Design, Target, TargetDecision, TargetState, Verdict
 
@@ -233,7 +233,7 @@ def _cpu_view(objective: Objective, evidence: StepEvidence) -> ObjectiveView:
     verdict, why = judge_share(share, objective.cpu.max_percent / 100)
     shown = f"{100 * share.mean:.1f}" if share.mean is not None else ""
     return ObjectiveView(
-        objective.name, objective.type, "", shown, str(objective.cpu.max_percent), "%", evidence.requests, verdict, why
+        objective.name, objective.type, "", shown, str(objective.cpu.max_percent), "%", evidence.requests, verdict.value, why
     )
 
 

@@ -31,9 +31,7 @@ def a_migration(name: str = "shop", **spec: Any) -> Manifest:
         "stable": a_backend("old"),
         "canary": {"type": "Workload", "workload": a_backend("new")},
         "traffic": {"gatewayAPI": {"route": {"name": "shop"}, "parentRefs": [{"name": "public"}]}},
-        "steps": [
-            {"weightPercent": weight, "minDuration": "2m", "maxDuration": "2h"} for weight in (10, 50, 100)
-        ],
+        "steps": [{"weightPercent": weight, "minDuration": "2m", "maxDuration": "2h"} for weight in (10, 50, 100)],
         "objectives": [
             {"name": "latency", "type": "Latency", "latency": {"percentile": "99", "max": "50ms"}},
             {"name": "errors", "type": "Errors", "errors": {"maxPercent": "1"}},

@@ -32,7 +32,7 @@ def ref_of(manifest: Manifest) -> Ref:
 class FakeCluster:
     """The port ``Cluster``.
 
-    ``watchers`` see every change (before, after); ``fault`` is asked before every call (verb, kind, name) and may raise.
+    ``watchers`` see every change (before, after); ``fault`` is asked before every call (verb, kind, name), may raise.
     Pods go gracefully: deleting one marks it, and ``remove`` ends it, as a kubelet would.
     """
 

@@ -216,7 +216,11 @@ class DecisionDesign(Model):
     false_rollback_percent: Annotated[int, Field(ge=1, le=20)] = described(
         "Accepted chance to roll a good canary back, percent a migration. Default: 1.", default=1
     )
-    block: Duration = described("Length of one block of evidence. Default: 1m.", default="1m")
+    block: Duration = described(
+        "Length of one block of evidence; below 20s it is for demonstrations: noise that lasts minutes is not guarded "
+        "against. Default: 1m. Example: 5s.",
+        default="1m",
+    )
     max_blind: Duration = described("Roll back after so long without fresh evidence. Default: 5m.", default="5m")
 
     @model_validator(mode="after")

@@ -1,0 +1,201 @@
+"""A small world around the fake API server: Deployments get pods, Jobs end, the gateway takes routes, time passes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from changeover.adapters.load.jobs import JobLoadDriver
+from changeover.adapters.routers.gateway_api import GatewayAPIRouter
+from changeover.core import names
+from changeover.core.conditions import parse_timestamp
+from changeover.core.plan import Manifest, Ref
+from changeover.ports import Cluster, Dependencies
+from changeover.testing.builders import NAMESPACE, a_node, a_report
+from changeover.testing.clock import FakeClock
+from changeover.testing.cluster import FakeCluster, ref_of
+from changeover.testing.metrics import Behaviour, FakeMetrics
+
+SCRAPE_SECONDS = 5.0
+LOADER_IMAGE = "localhost/changeover-loader:1"
+_JOB_LABEL = "batch.kubernetes.io/job-name"
+
+
+class World:
+    """Everything around the operator. ``tick`` lets the other controllers work; ``advance`` lets time pass first.
+
+    speeds       requests per second of a benchmark's candidate
+    broken       names of Deployments whose pods never become ready
+    failing_jobs names of candidates whose load Jobs fail
+    accepts      whether the gateway takes routes
+    """
+
+    def __init__(self, *bodies: Manifest) -> None:
+        self.clock = FakeClock()
+        self.cluster = FakeCluster(self.clock)
+        self.metrics = FakeMetrics(self.share)
+        self.metrics.cores = self._cores
+        self.speeds: dict[str, float] = {}
+        self.broken: set[str] = set()
+        self.failing_jobs: set[str] = set()
+        self.accepts = True
+        self.splits: list[tuple[datetime, dict[str, float]]] = []
+        self.cluster.watchers.append(self._note_split)
+        self.cluster.put(a_node())
+        for body in bodies:
+            self.cluster.put(body)
+        self.tick()
+
+    def dependencies(self, cluster: Cluster | None = None) -> Dependencies:
+        """What a freshly started operator gets; ``cluster`` may stand between it and this world's."""
+        used = cluster or self.cluster
+        return Dependencies(
+            clock=self.clock,
+            cluster=used,
+            router=GatewayAPIRouter(used),
+            load=JobLoadDriver(used),
+            sources={"default": self.metrics},
+            scrape_seconds={"default": SCRAPE_SECONDS},
+            loader_image=LOADER_IMAGE,
+        )
+
+    def advance(self, seconds: float) -> None:
+        """Time passes, then everybody else reacts."""
+        self.clock.advance(seconds)
+        self.tick()
+
+    def tick(self) -> None:
+        """One round of all controllers."""
+        self._end_pods()
+        for deployment in list(self.cluster.all("Deployment")):
+            self._run_deployment(deployment)
+        for job in list(self.cluster.all("Job")):
+            self._run_job(job)
+        for route in list(self.cluster.all("HTTPRoute")):
+            self._take_route(route)
+
+    def share(self, service: str, start: datetime, end: datetime) -> float | None:
+        """Mean share of the traffic that a Service got; None for one that has never had any."""
+        if not any(split.get(service, 0) > 0 for at, split in self.splits if at < end):
+            return None
+        total = 0.0
+        ends = [at for at, _ in self.splits[1:]] + [end]
+        for (begin, split), until in zip(self.splits, ends, strict=True):
+            overlap = (min(until, end) - max(begin, start)).total_seconds()
+            total += max(0.0, overlap) * split.get(service, 0.0)
+        return total / (end - start).total_seconds()
+
+    def weight_of(self, route: str, service: str) -> int | None:
+        """The weight that a route gives to a Service; None without the route."""
+        found = self.cluster.peek(Ref("HTTPRoute", NAMESPACE, route))
+        return None if found is None else int(weights(found).get(service, 0))
+
+    def _note_split(self, before: Manifest | None, after: Manifest | None) -> None:
+        body = after or before
+        if body is None or body["kind"] != "HTTPRoute":
+            return
+        shares = {name: weight / 100 for name, weight in weights(after).items()} if after else {}
+        if not self.splits or self.splits[-1][1] != shares:
+            self.splits.append((self.clock.now(), shares))
+
+    def _cores(self, pod: str) -> float | None:
+        for name, behaviour in self.metrics.behaviours.items():
+            if pod.startswith(f"{name}-"):
+                return behaviour.cores_per_pod
+        return Behaviour().cores_per_pod
+
+    # Controllers
+
+    def _end_pods(self) -> None:
+        for pod in list(self.cluster.all("Pod")):
+            if "deletionTimestamp" in pod["metadata"] and self._age(pod["metadata"]["deletionTimestamp"]) > 0:
+                self.cluster.remove(ref_of(pod))
+
+    def _run_deployment(self, deployment: Manifest) -> None:
+        template, name = deployment["spec"]["template"], deployment["metadata"]["name"]
+        own = [pod for pod in self.cluster.all("Pod") if _belongs(pod, deployment)]
+        alive = [pod for pod in own if "deletionTimestamp" not in pod["metadata"]]
+        wanted = deployment["spec"].get("replicas", 1)
+        for number in range(len(own), len(own) + wanted - len(alive)):
+            self._start_pod(deployment, f"{name}-{deployment['metadata']['uid']}-{number}", template)
+        for pod in alive[wanted:]:
+            self.cluster.discard(ref_of(pod))
+        for pod in alive[:wanted]:
+            self._set_ready(pod, name not in self.broken)
+
+    def _set_ready(self, pod: Manifest, ready: bool) -> None:
+        image = pod["spec"]["containers"][0]["image"]
+        container: dict[str, Any] = {"imageID": f"sha256:{image}", "restartCount": 0}
+        if not ready:
+            container["state"] = {"waiting": {"reason": "ImagePullBackOff", "message": f"no image {image}"}}
+        conditions = [{"type": "Ready", "status": str(ready)}]
+        status = {"phase": "Running", "conditions": conditions, "containerStatuses": [container]}
+        self.cluster.patch(ref_of(pod), {"spec": {"nodeName": "node-1"}, "status": status})
+
+    def _start_pod(self, owner: Manifest, name: str, template: Manifest, labels: dict[str, str] | None = None) -> None:
+        reference = {"kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
+        metadata = {
+            "name": name,
+            "namespace": owner["metadata"]["namespace"],
+            "labels": {**template["metadata"]["labels"], **(labels or {})},
+            "ownerReferences": [reference],
+        }
+        self.cluster.put({"kind": "Pod", "metadata": metadata, "spec": template["spec"]})
+
+    def _run_job(self, job: Manifest) -> None:
+        name = job["metadata"]["name"]
+        if job.get("status"):
+            return
+        if not any(_belongs(pod, job) for pod in self.cluster.all("Pod")):
+            self._start_pod(job, f"{name}-pod", job["spec"]["template"], {_JOB_LABEL: name})
+            return
+        arguments = _arguments(job)
+        started = parse_timestamp(job["metadata"]["creationTimestamp"])
+        window_end = started.timestamp() + 1 + float(arguments["warm-up"]) + float(arguments["measure"])
+        if self.clock.now().timestamp() > window_end:
+            self._end_job(job, window_end, float(arguments["measure"]))
+
+    def _end_job(self, job: Manifest, window_end: float, seconds: float) -> None:
+        name, run = job["metadata"]["name"], job["metadata"]["labels"][names.LABEL_RUN]
+        round_name, candidate = run.split(".")[:2]
+        failed = candidate in self.failing_jobs
+        # A little noise that depends on nothing but the run, so that every replay measures the same.
+        speed = self.speeds.get(candidate, 1000.0) * (1 + 0.002 * (int(round_name[1:]) % 3))
+        times = {"windowStart": window_end - seconds, "windowEnd": window_end}
+        report: dict[str, Any] = a_report(speed, **times)
+        if failed:
+            report = {"version": 1, "failed": "connection refused"}
+        self.cluster.logs[job["metadata"]["namespace"], f"{name}-pod"] = f"starting\n{json.dumps(report)}\n"
+        condition = {"type": "Failed" if failed else "Complete", "status": "True", "reason": "", "message": ""}
+        self.cluster.patch(ref_of(job), {"status": {"conditions": [condition]}})
+
+    def _take_route(self, route: Manifest) -> None:
+        if not self.accepts:
+            return
+        generation = route["metadata"]["generation"]
+        conditions = [
+            {"type": name, "status": "True", "reason": name, "observedGeneration": generation}
+            for name in ("Accepted", "ResolvedRefs")
+        ]
+        parents = [{"parentRef": parent, "conditions": conditions} for parent in route["spec"]["parentRefs"]]
+        self.cluster.patch(ref_of(route), {"status": {"parents": parents}})
+
+    def _age(self, moment: str) -> float:
+        return (self.clock.now() - parse_timestamp(moment)).total_seconds()
+
+
+def weights(route: Manifest) -> dict[str, int]:
+    """Weight by Service of a route with one rule."""
+    return {backend["name"]: backend.get("weight", 1) for backend in route["spec"]["rules"][0]["backendRefs"]}
+
+
+def _belongs(pod: Manifest, owner: Manifest) -> bool:
+    references: Iterable[Manifest] = pod["metadata"].get("ownerReferences") or []
+    return any(reference["uid"] == owner["metadata"]["uid"] for reference in references)
+
+
+def _arguments(job: Manifest) -> dict[str, str]:
+    words = job["spec"]["template"]["spec"]["containers"][0]["args"]
+    return dict(word.removeprefix("--").split("=", 1) for word in words)
