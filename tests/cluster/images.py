@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -98,11 +99,34 @@ def build(builder: Builder, source: Source) -> Archive:
         if source.target:
             extra.append(f"--target={source.target}")
         builder.build(source.reference, source.recipe, source.context, extra)
-        archive = f"oci-archive:{unfinished / 'image.tar'}:{source.reference}"
-        builder.buildah("push", "--disable-compression", source.reference, archive)
+        _write_archive(builder, source, unfinished)
 
     tools.complete(folder, make)
-    return Archive(source.reference, folder / "image.tar", folder.name)
+    for other in _older(folder):
+        shutil.rmtree(other, ignore_errors=True)
+    return Archive(source.reference, folder / "image.tar", (folder / "image-id").read_text())
+
+
+def _write_archive(builder: Builder, source: Source, unfinished: Path) -> None:
+    """Write the image as an archive; when the build came to the same image as last time, the last archive will do.
+
+    The operator and the loader share a context, so a change of one builds both; mostly only one comes out different.
+    """
+    identity = builder.buildah("images", "-q", "--no-trunc", "--filter", f"reference={source.reference}").strip()
+    (unfinished / "image-id").write_text(identity)
+    for other in _older(unfinished):
+        if (other / "image-id").exists() and (other / "image-id").read_text() == identity:
+            (unfinished / "image.tar").hardlink_to(other / "image.tar")
+            return
+    archive = f"oci-archive:{unfinished / 'image.tar'}:{source.reference}"
+    builder.buildah("push", "--disable-compression", source.reference, archive)
+
+
+def _older(folder: Path) -> list[Path]:
+    """Archives of the same image from other content; each is some hundred megabytes, and only the newest is of use."""
+    name = folder.name.rpartition("-")[0]
+    found = [path for path in folder.parent.glob(f"{name}-*") if path.name.rpartition("-")[0] == name]
+    return [path for path in found if path.suffix != ".part" and path != folder]
 
 
 def bring(cluster: Cluster, archive: Archive) -> None:

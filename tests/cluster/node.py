@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import pki
+from . import cgroups, pki
 from .controlplane import SERVER
 from .layout import DNS_ADDRESS, POD_RANGE, ROLE, Cluster, Node
 from .processes import Place, enter, pid_of, start
@@ -74,6 +74,7 @@ disabled_plugins = [
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{sandbox_image}"
   restrict_oom_score_adj = true
+  disable_apparmor = true
   enable_unprivileged_ports = true
   enable_unprivileged_icmp = true
   [plugins."io.containerd.grpc.v1.cri".containerd]
@@ -175,6 +176,8 @@ def start_runtime(cluster: Cluster, node: Node, cgroup_files: Sequence[Path]) ->
     folder = cluster.node_dir(node)
     ready = folder / "holder-ready"
     if not pid_of(cluster, f"{node.name}-holder"):
+        # Whatever of this node still runs sits in the mount namespace of a holder that is gone: nothing can join it.
+        cgroups.kill_all(cluster, node.name)
         ready.unlink(missing_ok=True)
     unshare = ["unshare", "--mount", "--propagation", "slave", "sh", str(folder / "holder.sh")]
     start(cluster, f"{node.name}-holder", unshare, Place(cgroup_files, netns=cluster.netns(node.name)))

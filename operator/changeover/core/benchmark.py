@@ -135,7 +135,9 @@ def _stale(seen: SeenBenchmark, run: Run) -> tuple[Action, ...]:
     old_workloads = [
         w
         for w in seen.workloads
-        if not w.deleting and (w.name != own or w.labels.get(names.LABEL_ROUND) != _round_token(seen, run)) and _exists(w)
+        if not w.deleting
+        and (w.name != own or w.labels.get(names.LABEL_ROUND) != _round_token(seen, run))
+        and _exists(w)
     ]
     return (*old_jobs, *(Delete(_ref(seen, kind, w.name)) for w in old_workloads for kind in ("Deployment", "Service")))
 
@@ -171,7 +173,10 @@ def _record(seen: SeenBenchmark, run: Run, load: LoadReport | LoadFailed, worklo
     record["at"] = seen.now.isoformat()
     text = json.dumps(record, separators=(",", ":"), sort_keys=True)
     # First the record, then the deletion: in the other order a crash between them would lose the run.
-    actions = (Record(_ref(seen, "ConfigMap", records_name(seen)), run.id, text), Delete(_job(seen, _run_token(seen, run))))
+    actions = (
+        Record(_ref(seen, "ConfigMap", records_name(seen)), run.id, text),
+        Delete(_job(seen, _run_token(seen, run))),
+    )
     return Next("Measuring", f"{run.candidate} is measured", actions, run)
 
 

@@ -52,9 +52,7 @@ def _published(seen: SeenBenchmark, records: Mapping[str, RunRecord], fields: di
     return _said(seen, Reason.PUBLISHED, f"winner {winner['candidate']}: {winner['message']}", fields)
 
 
-def _said(
-    seen: SeenBenchmark, reason: Reason, message: str, fields: dict[str, Any], step: Next | None = None
-) -> Said:
+def _said(seen: SeenBenchmark, reason: Reason, message: str, fields: dict[str, Any], step: Next | None = None) -> Said:
     """The conditions of every state, in one table (kstatus reads Reconciling and Stalled)."""
     ended = {Reason.PUBLISHED: True, Reason.NO_VALID_RESULT: False, Reason.DEADLINE_EXCEEDED: False}.get(reason)
     finished, succeeded = ended is not None, ended

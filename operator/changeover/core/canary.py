@@ -10,7 +10,7 @@ from changeover.core import names
 from changeover.core.conditions import is_true
 from changeover.core.manifests.candidate import Shape, make_deployment, make_service
 from changeover.core.manifests.common import labels_of
-from changeover.core.migration import CanaryChoice
+from changeover.core.migration_state import CanaryChoice
 from changeover.core.observed import Owner
 from changeover.core.plan import Manifest
 

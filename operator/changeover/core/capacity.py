@@ -74,8 +74,8 @@ class CapacityDesign:
 PROJECTED = CapacityDesign()
 """Looks of the gate that projects to a higher load: at blocks 24, 36, 54, ..."""
 
-PLAIN = CapacityDesign(first_look=4)
-"""Looks of the gate on the share as it is: at blocks 4, 6, 9, 14, ..."""
+PLAIN = CapacityDesign(first_look=4, looks=12, widening=1.25)
+"""Looks of the gate on the share as it is: at blocks 4, 6, 9, 14, ... 346."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,9 +136,7 @@ def fold(
         if block.start != evidence.until:
             raise ValueError(f"a block from {block.start} does not follow evidence until {evidence.until}")
         states = {
-            name: sequential.update(
-                evidence.states.get(name, TargetState.start()), _block(block, name), target, design
-            )
+            name: sequential.update(evidence.states.get(name, TargetState.start()), _block(block, name), target, design)
             for name, target in targets.items()
         }
         requests = block.canary.requests if block.canary is not None else 0
@@ -233,7 +231,15 @@ def _cpu_view(objective: Objective, evidence: StepEvidence) -> ObjectiveView:
     verdict, why = judge_share(share, objective.cpu.max_percent / 100)
     shown = f"{100 * share.mean:.1f}" if share.mean is not None else ""
     return ObjectiveView(
-        objective.name, objective.type, "", shown, str(objective.cpu.max_percent), "%", evidence.requests, verdict.value, why
+        objective.name,
+        objective.type,
+        "",
+        shown,
+        str(objective.cpu.max_percent),
+        "%",
+        evidence.requests,
+        verdict.value,
+        why,
     )
 
 

@@ -11,6 +11,9 @@ from typing import Any
 from changeover.core.conditions import parse_timestamp
 
 
+MESSAGE_LENGTH = 512  # characters of a message that the mark keeps; what is shown of it elsewhere is cut alike
+
+
 class Phase(StrEnum):
     """What the migration is about."""
 
@@ -43,7 +46,7 @@ class Mark:
             "generation": self.generation,
             "arms": self.arms,
             "reason": str(self.reason),
-            "message": self.message[:512],
+            "message": self.message[:MESSAGE_LENGTH],
             "from": self.came_from,
         }
 

@@ -8,63 +8,22 @@ write, and nothing but a new generation of the spec, after the outcome is writte
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
 from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.base import duration_seconds
-from changeover.api.v1alpha1.migration import MigrationSpec
+from changeover.api.v1alpha1.migration import Step as StepSpec
 from changeover.core import names
 from changeover.core.evidence import StepEvidence, Weighing, fold, hard_trip, weigh
 from changeover.core.mark import Mark, Phase
-from changeover.core.observed import Evidence, NoData, Owner, Route, Unreadable, Workload
-from changeover.core.plan import Action, Apply, HoldFinalizer, Manifest, ReleaseRoute, SetSplit
+from changeover.core.migration_end import LOOK_AFTER_SECONDS, finish_rollback, keep, release
+from changeover.core.migration_state import CanaryChoice, SeenMigration, Step, make_outcome, split
+from changeover.core.observed import Evidence, Route, Unreadable, Workload
+from changeover.core.plan import Apply, HoldFinalizer
 from changeover.core.sequential import Verdict
 
-TICK_SECONDS = 2.0
-SETTLE_SECONDS = 15.0  # a rollback is over when no canary traffic is measured, or this long after weight 0
-
-
-@dataclass(frozen=True)
-class CanaryChoice:
-    """The canary as the spec resolves it: the workload to make, if we make it, or why it is refused."""
-
-    refused: Reason | None = None
-    why: str = ""
-    manifests: tuple[Manifest, ...] = ()
-
-
-@dataclass(frozen=True)
-class SeenMigration:
-    """The world of one migration, as read in this pass."""
-
-    now: datetime
-    owner: Owner
-    spec: MigrationSpec
-    arms: str  # fingerprint of stable and canary
-    choice: CanaryChoice | Unreadable
-    stable: Workload | Unreadable | None
-    canary: Workload | Unreadable | None
-    route: Route | Unreadable | None
-    evidence: StepEvidence | None  # what status held, if it belongs to the route's mark
-    blocks: tuple[Evidence, ...] | Unreadable  # whole blocks since then, in order
-    latest: Evidence | NoData | Unreadable | None  # the last scrape
-    scrape_seconds: float
-
-
-@dataclass(frozen=True)
-class Step:
-    """What is decided in this pass."""
-
-    reason: Reason
-    message: str
-    actions: tuple[Action, ...] = ()
-    mark: Mark | None = None  # the mark after the actions
-    weighing: Weighing | None = None
-    outcome: dict[str, Any] | None = None
-    stalled: bool = False
-    recheck_after: float | None = TICK_SECONDS
+__all__ = ["CanaryChoice", "SeenMigration", "Step", "decide"]
 
 
 def decide(seen: SeenMigration) -> Step:
@@ -73,16 +32,16 @@ def decide(seen: SeenMigration) -> Step:
         return Step(Reason.UNREADABLE, f"the route could not be read, so nothing is changed: {seen.route.reason}")
     mark = Mark.parse(seen.route.mark) if seen.route is not None and seen.route.ours else None
     if seen.owner.deleting:
-        return _release(seen, seen.route, mark)
+        return release(seen, seen.route, mark)
     if names.FINALIZER not in seen.owner.finalizers:
         return Step(Reason.PREPARING, "deletion is guarded first", (HoldFinalizer(True),), mark, recheck_after=0.0)
     if seen.route is not None and not seen.route.ours:
         return _refuse(Reason.ROUTE_NOT_OURS, _not_ours_message(seen), mark)
     outcome = seen.owner.status.get("outcome")
     if outcome is not None and (outcome["result"] == "Promoted" or outcome["generation"] == seen.owner.generation):
-        return _keep(seen, seen.route, mark, outcome)
+        return keep(seen, seen.route, mark, outcome)
     if mark is not None and mark.phase is Phase.ROLLING_BACK and not _is_outcome_of(outcome, mark):
-        return _finish_rollback(seen, seen.route, mark)
+        return finish_rollback(seen, seen.route, mark)
     if seen.spec.suspend:
         return Step(Reason.SUSPENDED, "spec.suspend is true; the weight stays", (), mark, recheck_after=None)
     return _prepare(seen, seen.route, mark)
@@ -108,12 +67,12 @@ def _prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Ste
         return _wait_for(seen, mark, f"stable {seen.spec.stable.workload.name} has no ready pod")
     if starts_over:
         first = Mark(Phase.PREPARING, 0, 0, seen.now, seen.owner.generation, seen.arms, Reason.PREPARING, "", 0)
-        return Step(Reason.PREPARING, "the route is made; all traffic is on stable", (_split(first),), first)
+        return Step(Reason.PREPARING, "the route is made; all traffic is on stable", (split(first),), first)
     assert mark is not None and route is not None
     if route.canary_percent != mark.weight:
         # Somebody else changed the weights: what was decided stands; a foreign weight is never progress.
         message = f"the route was at {route.canary_percent} %, not ours; {mark.weight} % is put back"
-        return Step(Reason.PREPARING, message, (_split(mark),), mark)
+        return Step(Reason.PREPARING, message, (split(mark),), mark)
     if mark.weight == 0:
         return _before_first_step(seen, route, mark)
     return _on_step(seen, route, mark)
@@ -175,7 +134,7 @@ def _weigh(seen: SeenMigration, mark: Mark, canary: Workload) -> Weighing:
 
 
 def _advance(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
-    step = seen.spec.steps[mark.step - 1]
+    step = _current(seen, mark)
     stayed = (seen.now - mark.since).total_seconds()
     if stayed < duration_seconds(step.min_duration):
         message = f"{weighing.message}; the step lasts at least {step.min_duration}"
@@ -183,21 +142,37 @@ def _advance(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
     if weighing.evidence.requests < step.min_requests:
         message = f"{weighing.message}; {weighing.evidence.requests} of at least {step.min_requests} requests"
         return Step(Reason.WAITING_FOR_REQUESTS, message, (), mark, weighing)
+    if not isinstance(seen.latest, Evidence) or seen.latest.canary is None:
+        # What was enough a block ago is no ground to go on blindly now.
+        why = (
+            "the canary has no counters"
+            if seen.latest is None or isinstance(seen.latest, Evidence)
+            else seen.latest.reason
+        )
+        message = f"{weighing.message}; but the last scrapes show nothing: {why}"
+        return Step(Reason.METRICS_MISSING, message, (), mark, weighing)
     if mark.step < len(seen.spec.steps):
         return _raise(seen, mark, weighing.message, weighing)
     message = f"held its objectives at {mark.weight} %: {weighing.message}"
-    outcome = _outcome("Promoted", seen, seen.owner.generation, Reason.PROMOTED, message)
-    return Step(Reason.PROMOTED, message, (), mark, weighing, outcome, recheck_after=None)
+    outcome = make_outcome("Promoted", seen, seen.owner.generation, Reason.PROMOTED, message)
+    return Step(Reason.PROMOTED, message, (), mark, weighing, outcome, recheck_after=LOOK_AFTER_SECONDS)
+
+
+def _current(seen: SeenMigration, mark: Mark) -> StepSpec:
+    """The step of the spec that the mark stands on; the last one when the spec was shortened under way."""
+    return seen.spec.steps[min(mark.step, len(seen.spec.steps)) - 1]
 
 
 def _hold(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
-    step = seen.spec.steps[min(mark.step, len(seen.spec.steps)) - 1]
+    step = _current(seen, mark)
     if (seen.now - mark.since).total_seconds() <= duration_seconds(step.max_duration):
         return Step(weighing.reason, weighing.message, (), mark, weighing)
     message = f"undecided after {step.max_duration}: {weighing.message}"
     if step.on_undecided == "Rollback":
         return _roll_back(seen, mark, Reason.UNDECIDED, message, weighing)
-    return Step(Reason.UNDECIDED, f"{message}; the weight stays until a person decides", (), mark, weighing, stalled=True)
+    return Step(
+        Reason.UNDECIDED, f"{message}; the weight stays until a person decides", (), mark, weighing, stalled=True
+    )
 
 
 def _raise(seen: SeenMigration, mark: Mark, message: str, weighing: Weighing | None = None) -> Step:
@@ -210,7 +185,7 @@ def _raise(seen: SeenMigration, mark: Mark, message: str, weighing: Weighing | N
     up = Mark(
         Phase.STEPPING, index, weight, seen.now, seen.owner.generation, seen.arms, Reason.STEPPED, message, mark.weight
     )
-    return Step(Reason.STEPPED, f"{mark.weight} % -> {weight} %: {message}", (_split(up),), up, weighing)
+    return Step(Reason.STEPPED, f"{mark.weight} % -> {weight} %: {message}", (split(up),), up, weighing)
 
 
 def _roll_back(seen: SeenMigration, mark: Mark, reason: Reason, why: str, weighing: Weighing | None) -> Step:
@@ -218,56 +193,7 @@ def _roll_back(seen: SeenMigration, mark: Mark, reason: Reason, why: str, weighi
     down = Mark(
         Phase.ROLLING_BACK, mark.step, 0, seen.now, seen.owner.generation, seen.arms, reason, message, mark.weight
     )
-    return Step(Reason.ROLLING_BACK, message, (_split(down),), down, weighing)
-
-
-def _finish_rollback(seen: SeenMigration, route: Route | None, mark: Mark) -> Step:
-    if route is None or route.canary_percent != 0:
-        return Step(Reason.ROLLING_BACK, mark.message, (_split(mark),), mark)
-    quiet = isinstance(seen.latest, Evidence) and seen.latest.canary is not None and seen.latest.canary.requests == 0
-    settled = quiet and route.accepted and isinstance(seen.latest, Evidence) and seen.latest.start > mark.since
-    if not settled and (seen.now - mark.since).total_seconds() < SETTLE_SECONDS:
-        return Step(Reason.ROLLING_BACK, mark.message, (), mark)
-    outcome = _outcome("RolledBack", seen, mark.generation, mark.reason, mark.message)
-    return Step(Reason.ROLLED_BACK, mark.message, (), mark, None, outcome, recheck_after=None)
-
-
-def _keep(seen: SeenMigration, route: Route | None, mark: Mark | None, outcome: dict[str, Any]) -> Step:
-    """It ended: the route stays as it was decided, whoever touches it."""
-    reason = Reason.PROMOTED if outcome["result"] == "Promoted" else Reason.ROLLED_BACK
-    message = outcome["message"]
-    if reason is Reason.PROMOTED and outcome["generation"] != seen.owner.generation:
-        reason = Reason.ALREADY_PROMOTED
-        message += "; the spec was changed since: a promoted migration does not start again, make a new one"
-    final = mark or _final_mark(seen, outcome)
-    drifted = route is None or route.canary_percent != final.weight
-    actions = (_split(final),) if drifted else ()
-    return Step(reason, message, actions, final, None, outcome, recheck_after=30.0)
-
-
-def _final_mark(seen: SeenMigration, outcome: dict[str, Any]) -> Mark:
-    """The mark of an ended migration whose route was deleted under it."""
-    promoted = outcome["result"] == "Promoted"
-    step = len(seen.spec.steps) if promoted else 0
-    weight = seen.spec.steps[-1].weight_percent if promoted else 0
-    phase = Phase.STEPPING if promoted else Phase.ROLLING_BACK
-    reason, message = outcome["reason"], outcome["message"]
-    return Mark(phase, step, weight, seen.now, outcome["generation"], seen.arms, reason, message, weight)
-
-
-def _release(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step:
-    """Deleted: traffic of an unfinished migration goes back to stable first, then the route is its users' again."""
-    if names.FINALIZER not in seen.owner.finalizers:
-        return Step(Reason.DELETING, "released", (), mark, recheck_after=None)
-    if route is None or not route.ours or mark is None:
-        return Step(Reason.DELETING, "released", (HoldFinalizer(False),), mark, recheck_after=None)
-    outcome = seen.owner.status.get("outcome")
-    promoted = outcome is not None and outcome["result"] == "Promoted"
-    actions: tuple[Action, ...] = (ReleaseRoute(), HoldFinalizer(False))
-    if not promoted and route.canary_percent != 0:
-        back = replace(mark, phase=Phase.ROLLING_BACK, weight=0, since=seen.now, reason=Reason.DELETING)
-        actions = (_split(back), *actions)
-    return Step(Reason.DELETING, "the route is given back", actions, mark, recheck_after=None)
+    return Step(Reason.ROLLING_BACK, message, (split(down),), down, weighing)
 
 
 def _refuse(reason: Reason, message: str, mark: Mark | None) -> Step:
@@ -292,13 +218,3 @@ def _not_ours_message(seen: SeenMigration) -> str:
         f"spec.traffic.gatewayAPI.route.name, or hand it over with the annotation "
         f"{names.ANNOTATION_HAND_OVER}: {seen.owner.name}"
     )
-
-
-def _split(mark: Mark) -> SetSplit:
-    return SetSplit(mark.weight, mark.to_dict())
-
-
-def _outcome(result: str, seen: SeenMigration, generation: int, reason: str, message: str) -> dict[str, Any]:
-    at = seen.now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"result": result, "at": at, "generation": generation, "reason": str(reason), "message": message[:1024]}
-

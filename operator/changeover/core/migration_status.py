@@ -8,8 +8,8 @@ from changeover.api.reasons import ConditionType, Reason
 from changeover.core.conditions import timestamp
 from changeover.core.errors import ChangeoverError
 from changeover.core.evidence import StepEvidence, Weighing, as_dict
-from changeover.core.mark import Mark
-from changeover.core.migration import SeenMigration, Step
+from changeover.core.mark import MESSAGE_LENGTH, Mark
+from changeover.core.migration_state import SeenMigration, Step
 from changeover.core.observed import Evidence, Route, Unreadable, Workload
 from changeover.core.plan import Judgement, SetSplit
 
@@ -102,9 +102,17 @@ def _fields(seen: SeenMigration, step: Step) -> dict[str, Any]:
             "traffic": _traffic(seen, step, mark),
             "history": _history(before.get("history", []), mark),
         }
-    if step.outcome is not None:
-        fields["outcome"] = step.outcome
+    outcome = step.outcome or _kept_outcome(before.get("outcome"), mark)
+    if outcome is not None:
+        fields["outcome"] = outcome
     return fields
+
+
+def _kept_outcome(before: dict[str, Any] | None, mark: Mark | None) -> dict[str, Any] | None:
+    """What ended stays ended, also in a pass that could not read the route; only a newer mark starts over."""
+    if before is None or (mark is not None and mark.generation > before["generation"]):
+        return None
+    return before
 
 
 def _step(seen: SeenMigration, step: Step, mark: Mark) -> dict[str, Any]:
@@ -149,7 +157,7 @@ def _history(before: list[dict[str, Any]], mark: Mark) -> list[dict[str, Any]]:
         "from": mark.came_from,
         "to": mark.weight,
         "reason": str(mark.reason),
-        "message": mark.message[:1024],
+        "message": mark.message[:MESSAGE_LENGTH],
     }
     if mark.step == 0 or entry in before:
         return before

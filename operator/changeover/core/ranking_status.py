@@ -71,17 +71,13 @@ def make_results(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> list[
     for scenario in spec.scenarios:
         speeds = race(spec, records, scenario.name, "Throughput")
         for candidate in spec.candidates:
-            own = [
-                r for r in records.values() if (r["candidate"], r["scenario"]) == (candidate.name, scenario.name)
-            ]
+            own = [r for r in records.values() if (r["candidate"], r["scenario"]) == (candidate.name, scenario.name)]
             if own:
                 results.append(_result(spec, own, speeds.estimate(candidate.name)))
     return results
 
 
-def _result(
-    spec: BenchmarkSpec, own: Sequence[RunRecord], speed: ranking.Estimate | None
-) -> dict[str, Any]:
+def _result(spec: BenchmarkSpec, own: Sequence[RunRecord], speed: ranking.Estimate | None) -> dict[str, Any]:
     good = [r for r in own if not r["void"]]
     errors = sum(sum(r["report"]["errors"].values()) for r in own if r["report"])
     answered = sum(r["report"]["succeeded"] for r in own if r["report"])

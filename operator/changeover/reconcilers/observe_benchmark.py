@@ -134,9 +134,7 @@ async def _usage(
     return await readable(deps.sources[spec.metrics.source].usage(owner.namespace, pods, start, end))
 
 
-async def _environment(
-    records: Mapping[str, RunRecord] | Unreadable | None, deps: Dependencies
-) -> Mapping[str, str]:
+async def _environment(records: Mapping[str, RunRecord] | Unreadable | None, deps: Dependencies) -> Mapping[str, str]:
     """The candidates' node, once one is known; left empty when it cannot be read, since nothing is decided by it."""
     node = next((r["node"] for r in records.values() if r["node"]), "") if isinstance(records, Mapping) else ""
     if not node:

@@ -12,7 +12,7 @@ from changeover.core.canary import canary_backend, choose
 from changeover.core.errors import InvalidSpec
 from changeover.core.evidence import StepEvidence
 from changeover.core.mark import Mark
-from changeover.core.migration import CanaryChoice, SeenMigration
+from changeover.core.migration_state import CanaryChoice, SeenMigration
 from changeover.core.observed import Evidence, NoData, Owner, Route, Unreadable, Workload
 from changeover.core.plan import Ref
 from changeover.ports import BackendPort, Bound, CountQuery, Dependencies, MetricSource, SplitTarget

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from changeover.api.kinds import KINDS
 from changeover.api.reasons import ConditionType, Reason
 from changeover.core import conditions
 from changeover.core.plan import Judgement, Manifest, Ref
@@ -36,7 +37,10 @@ class Summary:
 async def report(body: Manifest, summary: Summary, order: Sequence[str], deps: Dependencies) -> None:
     """Write status when it differs from what the API server has, and post an event when the reason moved on."""
     before = body.get("status") or {}
-    status = next_status(before, summary, order, body["metadata"]["generation"], deps)
+    model = next(kind.status for kind in KINDS if kind.name == body["kind"])
+    said = next_status(before, summary, order, body["metadata"]["generation"], deps)
+    # As the API server will give it back: with the schema's defaults. Otherwise the next pass would find a difference.
+    status = model.model_validate(said).model_dump(by_alias=True, exclude_none=True)
     if status == before:
         return
     metadata = body["metadata"]
@@ -50,9 +54,7 @@ def next_status(
     before: Mapping[str, Any], summary: Summary, order: Sequence[str], generation: int, deps: Dependencies
 ) -> dict[str, Any]:
     """The whole status: server-side apply drops what we no longer say, so all of it is said."""
-    merged = conditions.merge(
-        before.get("conditions") or [], summary.conditions, order, generation, deps.clock.now()
-    )
+    merged = conditions.merge(before.get("conditions") or [], summary.conditions, order, generation, deps.clock.now())
     return {"observedGeneration": generation, "conditions": merged, **summary.fields}
 
 

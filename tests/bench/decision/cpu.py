@@ -121,7 +121,7 @@ MACHINES: dict[str, Machine] = {
     "A edge / wander / iid": Machine(LIMIT, wander, phi=0.0),
     "A edge / wander / ar .7": Machine(LIMIT, wander),
     "A edge / wander / ar .7 / idle 0": Machine(LIMIT, wander, idle=0.0),
-    "A edge / narrow / ar .7 / idle 0": Machine(LIMIT, narrow, idle=0.0),
+    "A edge / narrow / ar .7 / idle 0": Machine(LIMIT, narrow, idle=0.0, scale=1.7),
     "A edge / probe ramp / ar .7": Machine(LIMIT, probe_ramp, scale=1.0),
     "A edge / wander / ar .9": Machine(LIMIT, wander, phi=0.9),
     "A edge / wander / cv .3": Machine(LIMIT, wander, cv=0.3),
@@ -132,6 +132,6 @@ MACHINES: dict[str, Machine] = {
     "D good .25 / wander / ar .7": Machine(0.25, wander),
     "D good .30 / wander / ar .7": Machine(0.30, wander),
     "D good .30 / probe ramp / ar .7": Machine(0.30, probe_ramp, scale=1.0),
-    "D good .30 / narrow / ar .7": Machine(0.30, narrow),
+    "D good .30 / narrow / ar .7": Machine(0.30, narrow, scale=1.7),
 }
 """Name -> machine; A is at or above the limit, D below."""

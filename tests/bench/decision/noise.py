@@ -1,7 +1,7 @@
 """How the rate of bad requests wanders: models of noise, as endless paths of factors with a long-run mean of one.
 
-A step of a path is (traffic, canary, stable): the block's traffic relative to its mean, and each arm's rate relative to
-its long-run mean.  The mean is the request-weighted one over a whole day, because that is what a limit is about.
+A step of a path is (traffic, canary, stable): the block's traffic relative to its mean, and each arm's rate relative
+to its long-run mean.  The mean is the request-weighted one over a whole day, because that is what a limit is about.
 """
 
 from __future__ import annotations
@@ -67,15 +67,20 @@ def burst(*, shared: bool, stay: float = 0.5, share: float = 0.02, height: float
 
 
 def collector(rng: Random) -> Path:
-    """Garbage collection, canary only: latency creeps up by 80 % over 15-25 blocks, then a full collection of one
-    block at three times the usual rate resets it.  Not used while the rule was tuned."""
-    mean = 1.4 + (3 - 1.4) / 21
+    """Garbage collection, canary only: the rate creeps up by 80 % over 15-25 blocks, then one block of full collection.
+
+    That block is three times as bad and resets it.  Not used while the rule was tuned.
+    """
+    mean = (20 + 0.4 * 19 + 3) / 21  # the sum of a cycle of mean length over that length
+    period = rng.randint(15, 25)
+    position = rng.randrange(period)
     while True:
-        period = rng.randint(15, 25)
-        first = rng.randrange(period)
-        for position in range(first, period):
+        if position < period:
             yield 1.0, (1 + 0.8 * position / period) / mean, 1.0
-        yield 1.0, 3 / mean, 1.0
+            position += 1
+        else:
+            yield 1.0, 3 / mean, 1.0
+            period, position = rng.randint(15, 25), 0
 
 
 def regimes(cv: float = 0.4, stay: float = 10.0) -> Model:
@@ -106,7 +111,7 @@ MODELS: dict[str, Model] = {
     "ar_cand cv 1": ar(cv=1.0, shared=False),
     "burst_cand": burst(shared=False),
 }
-"""Name -> model.  The first six are the specification's, the next two this project's own, the rest beyond the design."""
+"""Name -> model.  The first six are the specification's, the next two our own, the rest beyond the design."""
 
 
 def _ar_factors(rng: Random, phi: float, cv: float) -> Iterator[float]:

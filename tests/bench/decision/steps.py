@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
+import math
 from dataclasses import dataclass, field
 from random import Random
 
@@ -117,10 +117,6 @@ def _block(scene: Scene, rng: Random, traffic: float, canary: float, stable: flo
 
 
 def _quantile(values: list[int], runs: int, share: float) -> float | None:
-    """Quantile over all runs; None when fewer than that share ended so."""
-    if len(values) < share * runs or not values:
-        return None
-    padded = sorted(values) + [10**9] * (runs - len(values))
-    if share == 0.5:
-        return statistics.median_low(padded)
-    return padded[min(runs - 1, int(share * runs))]
+    """Lower quantile over all runs, those that ended otherwise counting as later; None when it lies among them."""
+    rank = math.ceil(share * runs) - 1
+    return sorted(values)[rank] if rank < len(values) else None

@@ -1,0 +1,74 @@
+"""How a migration ends: a rollback is seen through, what ended is kept, and what is deleted is given back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from changeover.api.reasons import Reason
+from changeover.core import names
+from changeover.core.mark import Mark, Phase
+from changeover.core.migration_state import SeenMigration, Step, make_outcome, split
+from changeover.core.observed import Evidence, Route
+from changeover.core.plan import Action, HoldFinalizer, ReleaseRoute
+
+SETTLE_SECONDS = 15.0  # a rollback is over when no canary traffic is measured, or this long after weight 0
+LOOK_AFTER_SECONDS = 30.0  # how often the route of an ended migration is looked at
+
+
+def finish_rollback(seen: SeenMigration, route: Route | None, mark: Mark) -> Step:
+    if route is None or (mark.arms == seen.arms and route.canary_percent != 0):
+        # With other arms in the spec the weights would be written to backends that this rollback is not about.
+        return Step(Reason.ROLLING_BACK, mark.message, (split(mark),), mark)
+    quiet = isinstance(seen.latest, Evidence) and seen.latest.canary is not None and seen.latest.canary.requests == 0
+    settled = quiet and route.accepted and isinstance(seen.latest, Evidence) and seen.latest.start > mark.since
+    if not settled and (seen.now - mark.since).total_seconds() < SETTLE_SECONDS:
+        return Step(Reason.ROLLING_BACK, mark.message, (), mark)
+    outcome = make_outcome("RolledBack", seen, mark.generation, mark.reason, mark.message)
+    return Step(Reason.ROLLED_BACK, mark.message, (), mark, None, outcome, recheck_after=LOOK_AFTER_SECONDS)
+
+
+def keep(seen: SeenMigration, route: Route | None, mark: Mark | None, outcome: dict[str, Any]) -> Step:
+    """It ended: the route stays as it was decided, whoever touches it."""
+    reason = Reason.PROMOTED if outcome["result"] == "Promoted" else Reason.ROLLED_BACK
+    message = outcome["message"]
+    if reason is Reason.PROMOTED and outcome["generation"] != seen.owner.generation:
+        reason = Reason.ALREADY_PROMOTED
+        message += "; the spec was changed since: a promoted migration does not start again, make a new one"
+    if reason is Reason.ALREADY_PROMOTED and (mark is None or mark.arms != seen.arms):
+        # The spec speaks of other backends now: writing its route would send all traffic to one that was never judged.
+        return Step(reason, message, (), mark, None, outcome, recheck_after=LOOK_AFTER_SECONDS)
+    final = mark or _final_mark(seen, outcome)
+    drifted = route is None or mark is None or route.canary_percent != final.weight
+    actions = (split(final),) if drifted else ()
+    return Step(reason, message, actions, final, None, outcome, recheck_after=LOOK_AFTER_SECONDS)
+
+
+def _final_mark(seen: SeenMigration, outcome: dict[str, Any]) -> Mark:
+    """The mark of an ended migration whose route was deleted under it."""
+    promoted = outcome["result"] == "Promoted"
+    step = len(seen.spec.steps) if promoted else 0
+    weight = seen.spec.steps[-1].weight_percent if promoted else 0
+    phase = Phase.STEPPING if promoted else Phase.ROLLING_BACK
+    reason, message = outcome["reason"], outcome["message"]
+    return Mark(phase, step, weight, seen.now, outcome["generation"], seen.arms, reason, message, weight)
+
+
+def release(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step:
+    """Deleted: traffic of an unfinished migration goes back to stable first, then the route is its users' again."""
+    if names.FINALIZER not in seen.owner.finalizers:
+        return Step(Reason.DELETING, "released", (), mark, recheck_after=None)
+    if route is None or not route.ours or (mark is None and route.canary_percent is None):
+        return Step(Reason.DELETING, "released", (HoldFinalizer(False),), mark, recheck_after=None)
+    outcome = seen.owner.status.get("outcome")
+    promoted = outcome is not None and outcome["result"] == "Promoted"
+    actions: tuple[Action, ...] = (HoldFinalizer(False),) if mark is None else (ReleaseRoute(), HoldFinalizer(False))
+    if not promoted and route.canary_percent != 0:
+        actions = (split(_back(seen, mark)), ReleaseRoute(), HoldFinalizer(False))
+    return Step(Reason.DELETING, "the route is given back", actions, mark, recheck_after=None)
+
+
+def _back(seen: SeenMigration, mark: Mark | None) -> Mark:
+    """All traffic on stable, whatever the mark said, and even when somebody broke it."""
+    step, came_from = (mark.step, mark.weight) if mark is not None else (0, 0)
+    reason, message = Reason.DELETING, "deleted under way"
+    return Mark(Phase.ROLLING_BACK, step, 0, seen.now, seen.owner.generation, seen.arms, reason, message, came_from)

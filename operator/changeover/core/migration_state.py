@@ -1,0 +1,68 @@
+"""What a migration's decision is made from, and what it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from changeover.api.reasons import Reason
+from changeover.api.v1alpha1.migration import MigrationSpec
+from changeover.core.evidence import StepEvidence, Weighing
+from changeover.core.mark import Mark
+from changeover.core.observed import Evidence, NoData, Owner, Route, Unreadable, Workload
+from changeover.core.plan import Action, Manifest, SetSplit
+
+TICK_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class CanaryChoice:
+    """The canary as the spec resolves it: the workload to make, if we make it, or why it is refused."""
+
+    refused: Reason | None = None
+    why: str = ""
+    manifests: tuple[Manifest, ...] = ()
+
+
+@dataclass(frozen=True)
+class SeenMigration:
+    """The world of one migration, as read in this pass."""
+
+    now: datetime
+    owner: Owner
+    spec: MigrationSpec
+    arms: str  # fingerprint of stable and canary
+    choice: CanaryChoice | Unreadable
+    stable: Workload | Unreadable | None
+    canary: Workload | Unreadable | None
+    route: Route | Unreadable | None
+    evidence: StepEvidence | None  # what status held, if it belongs to the route's mark
+    blocks: tuple[Evidence, ...] | Unreadable  # whole blocks since then, in order
+    latest: Evidence | NoData | Unreadable | None  # the last scrape
+    scrape_seconds: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is decided in this pass."""
+
+    reason: Reason
+    message: str
+    actions: tuple[Action, ...] = ()
+    mark: Mark | None = None  # the mark after the actions
+    weighing: Weighing | None = None
+    outcome: dict[str, Any] | None = None
+    stalled: bool = False
+    recheck_after: float | None = TICK_SECONDS
+
+
+def split(mark: Mark) -> SetSplit:
+    """The one write of weights and mark."""
+    return SetSplit(mark.weight, mark.to_dict())
+
+
+def make_outcome(result: str, seen: SeenMigration, generation: int, reason: str, message: str) -> dict[str, Any]:
+    """How it ended, as status has it."""
+    at = seen.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"result": result, "at": at, "generation": generation, "reason": str(reason), "message": message[:1024]}

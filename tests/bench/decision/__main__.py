@@ -1,0 +1,186 @@
+"""Print the tables of docs/decision-quality.md:  python -m tests.bench.decision [--runs N] [--seed S] [--only PART]"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from random import Random
+
+from changeover.core.capacity import PLAIN, PROJECTED
+from changeover.core.sequential import Design
+
+from . import cpu, race, steps
+from .noise import MODELS, ar, burst, iid, regimes
+
+Rows = Iterator[Sequence[str]]
+
+
+def error_rows(runs: int, seed: int) -> Rows:
+    """False advances by margin, false rollbacks at 0.6 q, per noise model."""
+    yield "noise", "advance 1.0q", "1.1q", "1.25q", "rollback .6q", "advance .6q"
+    for name, model in MODELS.items():
+        bad = [steps.measure(steps.Scene(model, ratio), runs, f"{seed}/{name}/{ratio}") for ratio in (1.0, 1.1, 1.25)]
+        good = steps.measure(steps.Scene(model, 0.6), runs, f"{seed}/{name}/0.6")
+        yield name, *(_percent(c.advanced) for c in bad), _percent(good.rolled_back), _blocks(good.advance_blocks)
+
+
+def speed_rows(runs: int, seed: int) -> Rows:
+    """Median blocks to advance and to roll back (p90 in brackets), per noise model."""
+    yield "noise", "advance .1q", ".3q", ".6q", "rollback 1.25q", "1.5q", "2q", "3q", "5q"
+    for name, model in MODELS.items():
+        good = [steps.measure(steps.Scene(model, ratio), runs, f"{seed}/{name}/{ratio}") for ratio in (0.1, 0.3, 0.6)]
+        bad = [steps.measure(steps.Scene(model, r), runs, f"{seed}/{name}/{r}") for r in (1.25, 1.5, 2.0, 3.0, 5.0)]
+        slow = [f"{_blocks(cell.rollback_blocks)} ({_blocks(cell.rollback_p90)})" for cell in bad]
+        yield name, *(_blocks(cell.advance_blocks) for cell in good), *slow
+
+
+def traffic_rows(runs: int, seed: int) -> Rows:
+    """The same at low traffic, without a baseline, and for an error target."""
+    yield "cell", "advance 1.0q", "1.25q", "rollback .6q", "advance .3q", "rollback 3q"
+    shared, own = ar(shared=True), ar(shared=False)
+    scenes = {
+        "60 req/block, iid": steps.Scene(iid, 1.0, requests=60),
+        "60 req/block, ar_cand": steps.Scene(own, 1.0, requests=60),
+        "60000 req/block, ar_cand": steps.Scene(own, 1.0, requests=60_000),
+        "no baseline, iid": steps.Scene(iid, 1.0, with_baseline=False),
+        "no baseline, ar_cand": steps.Scene(own, 1.0, with_baseline=False),
+        "no baseline, ar_shared": steps.Scene(shared, 1.0, with_baseline=False),
+        "no baseline, diurnal": steps.Scene(MODELS["diurnal"], 1.0, with_baseline=False),
+        "no baseline, burst": steps.Scene(burst(shared=True), 1.0, with_baseline=False),
+        "errors .1 %, ar_cand": steps.Scene(own, 1.0, q=0.001),
+        "weight 50 %, ar_cand": steps.Scene(own, 1.0, weight=0.5),
+    }
+    for name, scene in scenes.items():
+        cells = [steps.measure(replace(scene, ratio=r), runs, f"{seed}/{name}/{r}") for r in (1.0, 1.25, 0.6, 0.3, 3.0)]
+        edge, beyond, good, calm, clear = cells
+        yield (
+            name, _percent(edge.advanced), _percent(beyond.advanced), _percent(good.rolled_back),
+            _blocks(calm.advance_blocks), f"{_blocks(clear.rollback_blocks)} ({_blocks(clear.rollback_p90)})",
+        )  # fmt: skip
+
+
+def block_rows(runs: int, seed: int) -> Rows:
+    """Short blocks: noise that lasts as in production (phi .7 a minute) against `Design.for_block`, no baseline."""
+    yield "block", "requests", "noise phi", "advance 1.0q", "1.1q", "1.25q", "advance .1q", ".3q", "rollback 2q", "3q"
+    for seconds in (5, 10, 20, 30, 60, 300):
+        design = Design.for_block(seconds)
+        horizon = min(1440, 4 * 3600 // seconds) if seconds < 60 else 240
+        for requests in (100, 1000):
+            for phi in sorted({0.7 ** (seconds / 60), design.phi}):
+                base = steps.Scene(
+                    ar(phi, shared=False), 1.0, requests=requests, horizon=horizon, with_baseline=False, design=design
+                )
+                key = f"{seed}/{seconds}/{requests}"
+                bad = [steps.measure(replace(base, ratio=r), runs, key) for r in (1.0, 1.1, 1.25)]
+                calm = replace(base, model=iid)
+                few = max(20, runs // 5)
+                good = [steps.measure(replace(calm, ratio=r), few, key) for r in (0.1, 0.3)]
+                worse = [steps.measure(replace(calm, ratio=r), few, key) for r in (2.0, 3.0)]
+                yield (
+                    f"{seconds} s", f"{requests}", f"{phi:.2f}", *(_percent(cell.advanced) for cell in bad),
+                    *(_minutes(cell.advance_blocks, seconds) for cell in good),
+                    *(_minutes(cell.rollback_blocks, seconds) for cell in worse),
+                )  # fmt: skip
+
+
+def projection_rows(runs: int, seed: int) -> Rows:
+    """The CPU gate that projects to three times the peak; limit 40 %."""
+    yield "scenario", "passes", "refused", "over", "median block", "first look 8: passes", "median block"
+    early = replace(PROJECTED, first_look=8)
+    for name, machine in cpu.MACHINES.items():
+        usual, short = (
+            cpu.summarise([cpu.run_projection(machine, Random(f"{seed}/{name}/{i}"), design) for i in range(runs)])
+            for design in (PROJECTED, early)
+        )
+        yield (
+            name, _percent(usual.passed), _percent(usual.refused), _percent(usual.failed), _blocks(usual.block),
+            _percent(short.passed), _blocks(short.block),
+        )  # fmt: skip
+
+
+def share_rows(runs: int, seed: int) -> Rows:
+    """The CPU gate without projection; limit 40 %."""
+    yield "mean share", "cv", "phi", "passes", "fails", "median block"
+    for mean, cv, phi in (
+        (0.4, 0.1, 0.0), (0.4, 0.1, 0.7), (0.4, 0.3, 0.7), (0.4, 0.1, 0.9), (0.42, 0.1, 0.7), (0.44, 0.1, 0.7),
+        (0.38, 0.1, 0.7), (0.35, 0.1, 0.7), (0.3, 0.1, 0.7), (0.3, 0.3, 0.7), (0.2, 0.3, 0.7), (0.2, 0.1, 0.7),
+        (0.5, 0.1, 0.7), (0.6, 0.3, 0.7),
+    ):  # fmt: skip
+        key = f"{seed}/{mean}/{cv}/{phi}"
+        cell = cpu.summarise([cpu.run_share(mean, cv, phi, Random(f"{key}/{i}"), PLAIN) for i in range(runs)])
+        yield f"{mean}", f"{cv}", f"{phi}", _percent(cell.passed), _percent(cell.failed), _blocks(cell.block)
+
+
+def race_rows(runs: int, seed: int) -> Rows:
+    """The race of candidates."""
+    yield "candidates", "wrong order", "best lost", "sole right winner", "not decided", "runs used"
+    for name, field in race.FIELDS.items():
+        cell = race.measure(field, runs, f"{seed}/{name}")
+        shares = (cell.wrong_order, cell.best_lost, cell.sole_winner, cell.undecided)
+        yield name, *(_percent(share) for share in shares), f"{cell.runs_used:.1f} of {cell.runs_planned}"
+
+
+def beyond_rows(runs: int, seed: int) -> Rows:
+    """How noise of other lengths and sizes breaks the edge (canary only)."""
+    yield "noise", "advance 1.0q", "1.1q", "1.25q", "rollback .6q"
+    models = {
+        "ar phi .5 cv .7": ar(0.5, 0.7, shared=False),
+        "ar phi .8 cv .5": ar(0.8, 0.5, shared=False),
+        "ar phi .7 cv .3": ar(0.7, 0.3, shared=False),
+        "regimes cv .25, stay 10": regimes(0.25),
+        "single-block bursts": burst(shared=False, stay=0.0),
+    }
+    for name, model in models.items():
+        cells = [steps.measure(steps.Scene(model, r), runs, f"{seed}/{name}/{r}") for r in (1.0, 1.1, 1.25, 0.6)]
+        yield name, *(_percent(cell.advanced) for cell in cells[:3]), _percent(cells[3].rolled_back)
+
+
+PARTS: dict[str, tuple[str, Callable[[int, int], Rows]]] = {
+    "errors": ("Wrong decisions, % of runs (1 000 canary requests a block, weight 10 %, 480 blocks)", error_rows),
+    "speed": ("Blocks until the decision: median (p90)", speed_rows),
+    "traffic": ("Other traffic, no baseline, other targets", traffic_rows),
+    "beyond": ("Noise beyond and beside the design", beyond_rows),
+    "blocks": ("Short and long blocks; times in minutes", block_rows),
+    "projection": ("CPU gate, projected", projection_rows),
+    "share": ("CPU gate, as it is", share_rows),
+    "race": ("Race of candidates", race_rows),
+}
+
+
+def main() -> None:
+    """Print the chosen tables as Markdown."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.decision", description=__doc__)
+    parser.add_argument("--runs", type=int, default=400, help="runs a cell (default 400)")
+    parser.add_argument("--seed", type=int, default=1, help="seed (default 1)")
+    parser.add_argument("--only", choices=sorted(PARTS), action="append", help="one part; may be repeated")
+    options = parser.parse_args()
+    print(f"{options.runs} runs a cell, seed {options.seed}, Python {platform.python_version()}, {os.cpu_count()} CPUs")
+    for part in options.only or PARTS:
+        title, rows = PARTS[part]
+        began = time.monotonic()
+        print(f"\n### {title}\n")
+        for index, row in enumerate(rows(options.runs, options.seed)):
+            print("| " + " | ".join(row) + " |", flush=True)
+            if index == 0:
+                print("|" + " --- |" * len(row))
+        print(f"\n`--only {part}`: {time.monotonic() - began:.0f} s", flush=True)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.2g}" if share < 10 else f"{share:.0f}"
+
+
+def _blocks(blocks: float | None) -> str:
+    return "never" if blocks is None else f"{blocks:.0f}"
+
+
+def _minutes(blocks: float | None, seconds: int) -> str:
+    return "never" if blocks is None else f"{blocks * seconds / 60:.1f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The stories that are replayed."""
+
+from __future__ import annotations
+
+from changeover.core.plan import Manifest, Ref
+from changeover.testing.builders import NAMESPACE, a_benchmark, a_deployment, a_migration
+from changeover.testing.metrics import Behaviour
+from changeover.testing.world import World
+from tests.unit.crash.replay import Scenario
+
+MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")
+BENCHMARK = Ref("FrameworkBenchmark", NAMESPACE, "web")
+
+
+def migration(**spec: object) -> Manifest:
+    steps = [{"weightPercent": weight, "minDuration": "2m", "maxDuration": "2h"} for weight in (10, 100)]
+    return a_migration(**{"steps": steps, **spec})
+
+
+def a_world(new: Behaviour | None = None, **spec: object) -> World:
+    world = World(a_deployment("old"), a_deployment("new"), migration(**spec))
+    if new is not None:
+        world.metrics.behaviours["new"] = new
+    return world
+
+
+def outcome_of(world: World) -> tuple[str, int]:
+    found = world.cluster.peek(MIGRATION) or {}
+    outcome = found.get("status", {}).get("outcome") or {}
+    return outcome.get("result", ""), outcome.get("generation", 0)
+
+
+def on_canary(world: World) -> bool:
+    return bool(world.weight_of("shop", "new"))
+
+
+def break_canary(world: World) -> None:
+    if on_canary(world):
+        world.broken.add("new")
+
+
+def lose_metrics(world: World) -> None:
+    if on_canary(world):
+        world.metrics.mode = "none"
+
+
+def lose_prometheus(world: World) -> None:
+    if on_canary(world):
+        world.metrics.mode = "unreadable"
+
+
+def delete_owner(world: World) -> None:
+    if on_canary(world) and world.cluster.peek(MIGRATION):
+        world.cluster.discard(MIGRATION)
+
+
+def mend_and_edit(world: World) -> None:
+    """After the rollback a person mends the canary and changes the spec."""
+    if outcome_of(world) == ("RolledBack", 1):
+        world.metrics.behaviours["new"] = Behaviour()
+        world.cluster.patch(MIGRATION, {"spec": {"decision": {"falseAdvancePercent": 10}}})
+
+
+def edit_during_rollback(world: World) -> None:
+    """The spec is changed after the weight fell and before the outcome is written."""
+    found = world.cluster.peek(MIGRATION)
+    if found and found["metadata"]["generation"] == 1 and found.get("status", {}).get("history", [])[1:]:
+        world.metrics.behaviours["new"] = Behaviour()
+        world.cluster.patch(MIGRATION, {"spec": {"decision": {"falseAdvancePercent": 10}}})
+
+
+def a_published_world() -> World:
+    """A benchmark that has published, and a migration to its winner."""
+    benchmark = a_benchmark()
+    benchmark["metadata"]["generation"] = 1
+    ready = {
+        "type": "Ready", "status": "True", "observedGeneration": 1, "reason": "Published", "message": "",
+        "lastTransitionTime": "2030-01-01T11:00:00Z",
+    }  # fmt: skip
+    winner = {"candidate": "fast", "image": "localhost/fast:1", "message": "fastest"}
+    benchmark["status"] = {"observedGeneration": 1, "conditions": [ready], "winner": winner}
+    canary = {"type": "Benchmark", "benchmark": {"ref": {"name": "web"}}}
+    return World(benchmark, a_deployment("old"), migration(canary=canary))
+
+
+def _ends(result: str, generation: int = 1) -> object:
+    return lambda world: outcome_of(world) == (result, generation)
+
+
+def _story(make: object, over: object, meddle: object = lambda world: None) -> Scenario:
+    return Scenario(make, MIGRATION, over, meddle)  # type: ignore[arg-type]
+
+
+def _gone(world: World) -> bool:
+    return world.cluster.peek(MIGRATION) is None
+
+
+def _published(world: World) -> bool:
+    conditions = (world.cluster.peek(BENCHMARK) or {}).get("status", {}).get("conditions", [])
+    return any(c["type"] == "Finished" and c["status"] == "True" for c in conditions)
+
+
+def _benchmark_world() -> World:
+    world = World(a_benchmark())
+    world.speeds = {"fast": 2000.0, "lame": 1000.0}
+    return world
+
+
+def _failing_world() -> World:
+    world = _benchmark_world()
+    world.failing_jobs.add("lame")
+    return world
+
+
+MIGRATIONS = {
+    "promoted": _story(a_world, _ends("Promoted")),
+    "rolled back for latency": _story(lambda: a_world(Behaviour(slow_share=0.2)), _ends("RolledBack")),
+    "rolled back for errors": _story(lambda: a_world(Behaviour(error_share=0.9)), _ends("RolledBack")),
+    "rolled back for CPU": _story(lambda: a_world(Behaviour(cores_per_pod=0.4)), _ends("RolledBack")),
+    "rolled back, not ready": _story(a_world, _ends("RolledBack"), break_canary),
+    "rolled back, blind": _story(a_world, _ends("RolledBack"), lose_metrics),
+    "rolled back, Prometheus down": _story(a_world, _ends("RolledBack"), lose_prometheus),
+    "deleted mid-step": _story(a_world, _gone, delete_owner),
+    "spec edited after rollback": _story(
+        lambda: a_world(Behaviour(slow_share=0.2)), _ends("Promoted", 2), mend_and_edit
+    ),
+    "spec edited during rollback": _story(
+        lambda: a_world(Behaviour(slow_share=0.2)), _ends("Promoted", 2), edit_during_rollback
+    ),
+}
+BENCHMARKS = {
+    "published": Scenario(_benchmark_world, BENCHMARK, _published, seconds=9.0),
+    "one candidate fails": Scenario(_failing_world, BENCHMARK, _published, seconds=9.0),
+}
