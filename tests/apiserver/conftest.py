@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -40,3 +41,9 @@ def server() -> Iterator[ApiServer]:
 def client(server: ApiServer) -> Iterator[Client]:
     with server.client() as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def samples() -> dict[str, dict[str, Any]]:
+    """The objects of samples/ by file name."""
+    return {path.stem: yaml.safe_load(path.read_text()) for path in (Path(__file__).parent / "samples").glob("*.yaml")}

@@ -30,6 +30,8 @@ SLOW_MIXTURE = ((1.25, 0.30), (1.5, 0.30), (2.0, 0.20), (3.0, 0.15), (6.0, 0.05)
 SLOW_HORIZON_BLOCKS = 480
 """Blocks over which the slow rule's chance to start afresh is budgeted (§2.6a)."""
 
+SLOW_LEAST_NATS, SLOW_MOST_NATS = -50.0, 50.0
+
 SLOW_CEILING = 1e30
 """Ceiling of the slow rule's evidence: far above any threshold, far below overflow."""
 
@@ -243,7 +245,7 @@ def _slow(state: TargetState, block: Block, target: Target, design: Design) -> t
     values = []
     for (ratio, _), value in zip(SLOW_MIXTURE, state.slow, strict=True):
         exponent = (block.canary_bad * math.log(ratio) - allowed * state.load * (ratio - 1)) / dispersion
-        grown = math.exp(max(-50.0, min(50.0, exponent))) * (value + restart)
+        grown = math.exp(max(SLOW_LEAST_NATS, min(SLOW_MOST_NATS, exponent))) * (value + restart)
         values.append(significant(min(SLOW_CEILING, grown)))
     return tuple(values)
 
