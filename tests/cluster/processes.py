@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from .layout import Cluster
 from .shell import Words
 
 # Moves itself into the cgroups named before `--`, then becomes the command after it.
-_ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 70; shift; done; shift; exec "$@"'
+_ENTER = 'cd /; while [ "$1" != -- ]; do echo 0 >"$1" || exit 70; shift; done; shift; exec "$@"'
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,16 @@ def start(cluster: Cluster, name: str, command: Words, place: Place) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     cgroups = [str(file) for file in place.cgroup_files]
     argv = ["sh", "-c", _ENTER, "sh", *cgroups, "--", *enter(place.netns, place.mounts_of), *map(str, command)]
-    with (cluster.logs / f"{name}.log").open("ab") as log:
-        child = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
-        )
-    record = {"pid": child.pid, "started": _start_time(child.pid), "argv": argv}
+    output = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    files = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(cluster.logs / f"{name}.log"), output, 0o644),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    pid = os.posix_spawnp("sh", argv, os.environ, file_actions=files, setsid=True)
+    record = {"pid": pid, "started": _start_time(pid), "argv": argv}
     (cluster.records / f"{name}.json").write_text(json.dumps(record, indent=1))
-    return child.pid
+    return pid
 
 
 def enter(netns: str, mounts_of: int = 0) -> list[str]:

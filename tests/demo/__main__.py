@@ -43,17 +43,17 @@ def main() -> int:
 def check_prerequisites(kube: Kube) -> None:
     """Say at once what is missing, rather than fail in the middle. Raises CommandFailed."""
     needs = {
-        "a cluster that answers": ("version",),
-        "the Gateway API's CRDs (kubectl apply its standard channel)": ("get", "crd", "httproutes.gateway.networking.k8s.io"),
-        "a Gateway named public in namespace gateway": ("-n", "gateway", "get", "gateway", "public"),
-        "Prometheus as Service prometheus:9090 in namespace monitoring": ("-n", "monitoring", "get", "service", "prometheus"),
-        "a node labelled changeover.dev/role=candidate": ("get", "node", "-l", "changeover.dev/role=candidate", "-o", "name"),
-        "a node labelled changeover.dev/role=load": ("get", "node", "-l", "changeover.dev/role=load", "-o", "name"),
+        "a cluster that answers": "version",
+        "the Gateway API's CRDs (its standard channel)": "get crd httproutes.gateway.networking.k8s.io",
+        "a Gateway named public in namespace gateway": "-n gateway get gateway public",
+        "Prometheus as Service prometheus:9090 in namespace monitoring": "-n monitoring get service prometheus",
+        "a node labelled changeover.dev/role=candidate": "get node -l changeover.dev/role=candidate -o name",
+        "a node labelled changeover.dev/role=load": "get node -l changeover.dev/role=load -o name",
     }
     missing = []
     for what, arguments in needs.items():
         try:
-            if not kube.run("kubectl", *arguments).strip():
+            if not kube.run("kubectl", *arguments.split()).strip():
                 missing.append(what)
         except CommandFailed:
             missing.append(what)
@@ -106,17 +106,16 @@ def print_ranking(status: acts.Status) -> None:
     for row in status.get("ranking", []):
         interval = f"[{float(row['low']):,.0f}, {float(row['high']):,.0f}]"
         tied = ", ".join(row.get("tiedWith", []))
-        share = f"{100 * float(row['relativeToFirst']):.0f} %"
-        print(f"  {row['rank']:>2} {row['candidate']:<14} {float(row['score']):>12,.0f} {interval:>25} {share:>9}  {tied}")
-    head = f"\n  {'candidate':<14} {'scenario':<12} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8} {'errors':>7}"
-    print(f"{head} {'CPU us/req':>11} {'memory':>8}")
+        share, score = f"{100 * float(row['relativeToFirst']):.0f} %", float(row["score"])
+        print(f"  {row['rank']:>2} {row['candidate']:<14} {score:>12,.0f} {interval:>25} {share:>9}  {tied}")
+    head = ("req/s", "p50 ms", "p99 ms", "max ms", "errors", "CPU us/req", "memory")
+    print(f"\n  {'candidate':<14} {'scenario':<12}" + "".join(f"{name:>11}" for name in head))
     for r in status.get("results", []):
-        latency, speed = r.get("latency", {}), r.get("requestsPerSecond", {})
+        latency, speed = r.get("latency", {}), float(r.get("requestsPerSecond", {}).get("mean", 0))
         memory = f"{float(r['memoryPeak']) / 2**20:.0f} MiB" if r.get("memoryPeak") else ""
-        print(
-            f"  {r['candidate']:<14} {r['scenario']:<12} {float(speed.get('mean', 0)):>8,.0f} {latency.get('p50', ''):>8} "
-            f"{latency.get('p99', ''):>8} {latency.get('max', ''):>8} {r['errors']:>7} {r.get('cpuPerRequest', ''):>11} {memory:>8}"
-        )
+        figures = (f"{speed:,.0f}", *(latency.get(key, "") for key in ("p50", "p99", "max")), r["errors"])
+        cells = (*figures, r.get("cpuPerRequest", ""), memory)
+        print(f"  {r['candidate']:<14} {r['scenario']:<12}" + "".join(f"{cell:>11}" for cell in cells))
     for r in status.get("results", []):
         for note in r.get("notes", []):
             print(f"  note: {r['candidate']} {r['scenario']}: {note}")

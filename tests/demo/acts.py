@@ -1,4 +1,4 @@
-"""The acts of the main job: install, rank, migrate, roll back. The demonstration narrates them, the tests assert them."""
+"""The acts of the main job: install, rank, migrate, roll back. The demonstration narrates, the tests assert."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def clear(kube: Kube) -> None:
     """Remove what an earlier run left, migrations first so that they give their routes back."""
     for kind in ("canarymigrations", "frameworkbenchmarks"):
         kube.kubectl("delete", kind, "--all", "--wait", "--timeout=60s", "--ignore-not-found")
-    kube.kubectl("delete", "httproute,deployment,service,job,pod", "--all", "--wait", "--timeout=90s", "--grace-period=5")
+    everything = "httproute,deployment,service,job,pod"
+    kube.kubectl("delete", everything, "--all", "--wait", "--timeout=90s", "--grace-period=5")
 
 
 def status_of(kube: Kube, kind: str, name: str) -> Status:
@@ -61,7 +62,7 @@ def follow(kube: Kube, kind: str, name: str, seconds: float) -> Iterator[Status]
         if is_finished(status):
             return
         if time.monotonic() > deadline:
-            raise CommandFailed(f"{kind} {name} has not ended after {seconds:.0f} s; its status:\n{json.dumps(status)}")
+            raise CommandFailed(f"{kind} {name} has not ended after {seconds:.0f} s; status:\n{json.dumps(status)}")
         time.sleep(POLL_SECONDS)
 
 

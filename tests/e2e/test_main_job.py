@@ -177,7 +177,8 @@ def test_each_step_gave_the_canary_its_share(operator: Kube) -> None:
         begin = epoch(decision["at"]) + 10  # the gateway takes the weight, and one whole scrape passes
         counts = {arm: requests_between(operator, service, begin, end) for arm, service in ARMS.items()}
         share = 100 * counts["canary"] / sum(counts.values())
-        print(f"  weight {decision['to']:>3} %: stable {counts['stable']:,.0f}, canary {counts['canary']:,.0f}: {share:.1f} %")
+        stable, canary = counts["stable"], counts["canary"]
+        print(f"  weight {decision['to']:>3} %: stable {stable:,.0f}, canary {canary:,.0f}: {share:.1f} %")
         assert share == pytest.approx(decision["to"], abs=SHARE_TOLERANCE)
 
 
@@ -217,9 +218,7 @@ def test_deleting_a_promoted_migration_leaves_the_traffic_where_it_is(operator: 
 def test_a_slow_canary_is_rolled_back(operator: Kube) -> None:
     acts.hand_over(operator, "migrate-to-slow")
     operator.apply("examples/migrate-to-slow.yaml")
-    status: acts.Status = {}
-    for status in acts.follow(operator, "cmig", "migrate-to-slow", MIGRATION_SECONDS):
-        pass
+    status = list(acts.follow(operator, "cmig", "migrate-to-slow", MIGRATION_SECONDS))[-1]
 
     assert status["outcome"]["result"] == "RolledBack"
     assert status["outcome"]["reason"] == "LatencyObjectiveMissed"

@@ -22,7 +22,7 @@ def make_record(
     usage: Usage | NoData | Unreadable,
     workload: Workload | None,
 ) -> RunRecord:
-    """What is kept of a run: the report without its histogram, what it used, where it ran, and why it is void, if so."""
+    """What is kept of a run: the report without its histogram, what it used, where it ran, and why it is void."""
     pod = workload.pods[0] if workload is not None and workload.pods else None
     report = (
         {key: value for key, value in outcome.content.items() if key != "histogram"}
@@ -55,7 +55,7 @@ def _remarks(report: Mapping[str, Any]) -> list[str]:
 def void_reasons(
     outcome: LoadReport | LoadFailed, usage: Usage | NoData | Unreadable, restarts: int | None
 ) -> list[str]:
-    """Why a run is void; empty when it is valid. The words before a colon are the reason, those after it the numbers."""
+    """Why a run is void; empty when it is valid. Before a colon stands the reason, after it the numbers."""
     if isinstance(outcome, LoadFailed):
         return [f"LoadFailed: {outcome.reason}"]
     found = _report_reasons(outcome.content)

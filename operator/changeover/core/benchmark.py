@@ -7,7 +7,7 @@ of a run is written before its Job is deleted, so that a crash anywhere repeats 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -135,21 +135,21 @@ def _stale(seen: SeenBenchmark, run: Run) -> tuple[Action, ...]:
     old_workloads = [
         w
         for w in seen.workloads
-        if not w.deleting
-        and (w.name != own or w.labels.get(names.LABEL_ROUND) != _round_token(seen, run))
-        and _exists(w)
+        if not w.deleting and (w.name != own or w.labels.get(names.LABEL_ROUND) != _round_token(seen, run))
     ]
-    return (*old_jobs, *(Delete(_ref(seen, kind, w.name)) for w in old_workloads for kind in ("Deployment", "Service")))
+    return (*old_jobs, *_deletions(seen, [w.name for w in old_workloads]))
 
 
-def _exists(workload: Workload) -> bool:
-    """A Deployment of which only dying pods are left is listed without replicas; there is nothing to delete then."""
-    return workload.replicas > 0
+def _deletions(seen: SeenBenchmark, workloads: Sequence[str]) -> Iterator[Action]:
+    """The Deployment last: it is what is looked for, so after a crash between the two the Service would be forgotten."""
+    return (Delete(_ref(seen, kind, name)) for name in workloads for kind in ("Service", "Deployment"))
 
 
 def _begin_load(seen: SeenBenchmark, run: Run, workload: Workload) -> Next:
     if workload.ready < 1:
-        waited = (seen.now - workload.created).total_seconds()
+        # The run before on the same pod may have left it breathless: it has its time again from there.
+        since = max(workload.created, seen.last_record or workload.created)
+        waited = (seen.now - since).total_seconds()
         why = next((pod.waiting for pod in workload.pods if pod.waiting), "") or "its pod is not ready"
         if waited <= READY_WITHIN_SECONDS:
             return Next("WaitingForWorkloads", f"{run.candidate}: {why}", (), run)
@@ -159,7 +159,9 @@ def _begin_load(seen: SeenBenchmark, run: Run, workload: Workload) -> Next:
     candidate = _candidate(seen.spec, run.candidate)
     url = f"http://{workload.name}.{seen.owner.namespace}.svc:{candidate.port}"
     job = make_load_job(seen.owner, seen.spec, scenario, LoadTarget(_run_token(seen, run), url, seen.loader_image))
-    return Next("Measuring", f"load on {run.candidate} begins", (Apply(job),), run)
+    # The Service again: a crash after the Deployment may have left it unmade.
+    service = make_service(candidate, _shape(seen, run, {}), candidate.port)
+    return Next("Measuring", f"load on {run.candidate} begins", (Apply(service), Apply(job)), run)
 
 
 def _record(seen: SeenBenchmark, run: Run, load: LoadReport | LoadFailed, workload: Workload) -> Next:
@@ -181,8 +183,12 @@ def _record(seen: SeenBenchmark, run: Run, load: LoadReport | LoadFailed, worklo
 
 
 def _start(seen: SeenBenchmark, run: Run, records: Mapping[str, RunRecord]) -> tuple[Action, ...]:
-    candidate = _candidate(seen.spec, run.candidate)
-    shape = Shape(
+    candidate, shape = _candidate(seen.spec, run.candidate), _shape(seen, run, records)
+    return (Apply(make_deployment(candidate, shape)), Apply(make_service(candidate, shape, candidate.port)))
+
+
+def _shape(seen: SeenBenchmark, run: Run, records: Mapping[str, RunRecord]) -> Shape:
+    return Shape(
         name=names.candidate_workload(seen.owner.name, run.candidate),
         namespace=seen.owner.namespace,
         labels={
@@ -193,7 +199,6 @@ def _start(seen: SeenBenchmark, run: Run, records: Mapping[str, RunRecord]) -> t
         pinned_node=next((r["node"] for r in records.values() if r["node"]), ""),
         owner=seen.owner,
     )
-    return (Apply(make_deployment(candidate, shape)), Apply(make_service(candidate, shape, candidate.port)))
 
 
 def _cool_down_left(seen: SeenBenchmark) -> float:
@@ -206,8 +211,7 @@ def _cool_down_left(seen: SeenBenchmark) -> float:
 def _remove_all(seen: SeenBenchmark) -> tuple[Action, ...]:
     assert not isinstance(seen.workloads, Unreadable) and not isinstance(seen.loads, Unreadable)
     jobs = [Delete(_job(seen, token)) for token in seen.loads]
-    backends = [w.name for w in seen.workloads if not w.deleting and _exists(w)]
-    return (*jobs, *(Delete(_ref(seen, kind, name)) for name in backends for kind in ("Deployment", "Service")))
+    return (*jobs, *_deletions(seen, [w.name for w in seen.workloads if not w.deleting]))
 
 
 def records_name(seen: SeenBenchmark) -> str:

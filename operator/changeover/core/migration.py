@@ -214,7 +214,7 @@ def _canary_message(canary: Workload | None) -> str:
 def _not_ours_message(seen: SeenMigration) -> str:
     assert seen.spec.traffic.gateway_api is not None
     return (
-        f"HTTPRoute {seen.spec.traffic.gateway_api.route.name} exists and was not made by this migration; choose another "
-        f"spec.traffic.gatewayAPI.route.name, or hand it over with the annotation "
+        f"HTTPRoute {seen.spec.traffic.gateway_api.route.name} exists and was not made by this migration; choose "
+        f"another spec.traffic.gatewayAPI.route.name, or hand it over with the annotation "
         f"{names.ANNOTATION_HAND_OVER}: {seen.owner.name}"
     )

@@ -7,7 +7,7 @@ from typing import Any
 from changeover.api.reasons import ConditionType, Reason
 from changeover.core.conditions import timestamp
 from changeover.core.errors import ChangeoverError
-from changeover.core.evidence import StepEvidence, Weighing, as_dict
+from changeover.core.evidence import MISSED, StepEvidence, Weighing, as_dict
 from changeover.core.mark import MESSAGE_LENGTH, Mark
 from changeover.core.migration_state import SeenMigration, Step
 from changeover.core.observed import Evidence, Route, Unreadable, Workload
@@ -57,6 +57,9 @@ def _about_parts(seen: SeenMigration, step: Step) -> dict[str, Judgement]:
     parts[ConditionType.METRICS_AVAILABLE] = _metrics(seen)
     if step.weighing is not None:
         parts[ConditionType.OBJECTIVES_MET] = _objectives(step.weighing)
+    elif step.mark is not None and step.mark.reason in MISSED.values():
+        # Read off the mark, so that a crash between weight and status does not leave the last word unsaid.
+        parts[ConditionType.OBJECTIVES_MET] = Judgement(False, Reason(step.mark.reason), step.mark.message)
     return parts
 
 

@@ -27,7 +27,7 @@ class Run:
 def order_of_round(candidates: list[str], seed: int, round_number: int) -> list[str]:
     """The candidates of a round in an order shuffled from the seed.
 
-    Sorting by a hash of (seed, round, name) gives every order the same chance and needs no state of a generator, and the
+    Sorting by a hash of (seed, round, name) gives every order the same chance, needs no state of a generator, and the
     order of a round does not depend on the rounds before it.
     """
     return sorted(candidates, key=lambda name: hashlib.sha256(f"{seed}/{round_number}/{name}".encode()).digest())

@@ -74,7 +74,7 @@ def orphaned(name: str, pods: Sequence[Manifest], now: datetime) -> Workload:
 
 
 def cpu_limit(pod_spec: Mapping[str, Any]) -> float | None:
-    """Cores that a pod may use: the sum of its containers' limits, else of their requests; None when one has neither."""
+    """Cores that a pod may use: the sum of its containers' limits, else requests; None when one has neither."""
     total = 0.0
     for container in pod_spec["containers"]:
         resources = container.get("resources") or {}

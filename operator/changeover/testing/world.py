@@ -160,7 +160,8 @@ class World:
     def _end_job(self, job: Manifest, window_end: float, seconds: float) -> None:
         name, run = job["metadata"]["name"], job["metadata"]["labels"][names.LABEL_RUN]
         round_name, candidate = run.split(".")[:2]
-        failed = candidate in self.failing_jobs
+        service = Ref("Service", job["metadata"]["namespace"], _service_of(job))
+        failed = candidate in self.failing_jobs or self.cluster.peek(service) is None
         # A little noise that depends on nothing but the run, so that every replay measures the same.
         speed = self.speeds.get(candidate, 1000.0) * (1 + 0.002 * (int(round_name[1:]) % 3))
         times = {"windowStart": window_end - seconds, "windowEnd": window_end}
@@ -194,6 +195,10 @@ def weights(route: Manifest) -> dict[str, int]:
 def _belongs(pod: Manifest, owner: Manifest) -> bool:
     references: Iterable[Manifest] = pod["metadata"].get("ownerReferences") or []
     return any(reference["uid"] == owner["metadata"]["uid"] for reference in references)
+
+
+def _service_of(job: Manifest) -> str:
+    return _arguments(job)["url"].removeprefix("http://").split(".")[0]
 
 
 def _arguments(job: Manifest) -> dict[str, str]:

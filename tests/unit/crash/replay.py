@@ -98,12 +98,16 @@ async def replay(scenario: Scenario, reference: Reference, k: int, after: bool) 
         await one_pass(scenario, world)
         if scenario.is_over(world):
             await settle(scenario, world)
-            assert end_state(world) == reference.end
+            assert end_state(world) == reference.end, _difference(end_state(world), reference.end)
             break
         _go_on(scenario, world)
     else:
         raise AssertionError(f"killed at write {k}, it is not over after {MOST_PASSES} passes: {end_state(world)}")
     reference.good.update(seen)
+
+
+def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    return "; ".join(f"{key}: {found[key]} instead of {wanted[key]}" for key in wanted if found[key] != wanted[key])
 
 
 def fingerprint(world: World) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from changeover.core.observed import Counts, NoData, Usage
@@ -79,7 +80,7 @@ def usage(series: Sequence[Series], span: Span, pods: Iterable[str]) -> Usage | 
 
 
 def quantile(buckets: Mapping[float, float], share: float) -> float | None:
-    """Quantile of cumulative buckets by linear interpolation, as Prometheus' histogram_quantile does; to be shown only."""
+    """Quantile of cumulative buckets by linear interpolation, as histogram_quantile does; to be shown only."""
     bounds = sorted(buckets)
     total = buckets[math.inf]
     if total <= 0:
@@ -144,7 +145,7 @@ def _at(series: Series, edge: float, scrape: float) -> float | None:
 
 def _was_reset(series: Series) -> bool:
     values = [float(v) for _, v in series["values"]]
-    return any(b < a for a, b in zip(values, values[1:], strict=False))
+    return any(b < a for a, b in pairwise(values))
 
 
 def _of_pod(series: Sequence[Series], name: str, pod: str, span: Span) -> list[list[tuple[float, float]]]:

@@ -1,8 +1,8 @@
 """A Prometheus as the port ``MetricSource``, fenced: it may hang, drip, redirect, lie or be down; we stay responsive.
 
 prometheus-api-client is synchronous, has no timeout by default, tries again for as long as a server asks, follows
-redirects, and reads bodies of any size. Here it runs in a bounded pool, with a timeout, no second try, no redirect, and a
-cap on the body; what it raises becomes Unavailable.
+redirects, and reads bodies of any size. Here it runs in a bounded pool, with a timeout, no second try, no redirect, and
+a cap on the body; what it raises becomes Unavailable.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ class PrometheusSource:
             # A server that drips a byte at a time outlives the client's timeout, which is per read.
             result = await asyncio.wait_for(call, 2 * self._settings.timeout_seconds)
         except (requests.RequestException, PrometheusApiClientException, TimeoutError, OSError) as error:
-            raise Unavailable(f"metric source {self._settings.name}: {type(error).__name__}: {str(error)[:200]}") from error
+            why = f"{type(error).__name__}: {str(error)[:200]}"
+            raise Unavailable(f"metric source {self._settings.name}: {why}") from error
         except (ValueError, KeyError, TypeError) as error:
             raise Unavailable(f"metric source {self._settings.name} answered nonsense: {error!r}") from error
         return checked(result, self._settings.name)
