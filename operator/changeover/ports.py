@@ -131,6 +131,7 @@ class CountQuery:
     """Which counters: the arm's backend as the gateway calls it, and the latency bounds that matter, by objective."""
 
     namespace: str
+    route: str
     backend: BackendPort
     bounds: Mapping[str, Bound] = field(default_factory=dict)
 

@@ -27,7 +27,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as running:
+    # As on OpenShift: an owner reference needs rights on the owner.
+    with ApiServer(["--enable-admission-plugins=OwnerReferencesPermissionEnforcement"]) as running:
         with running.client() as client:
             for path in sorted((REPOSITORY / "crds").glob("*.yaml")):
                 answer = client.create(CRDS, yaml.safe_load(path.read_text()))

@@ -32,7 +32,7 @@ from tests.cluster.layout import Cluster, cluster_from_environment
 from tests.cluster.tools import build_go, fetch_helm
 
 READY_SECONDS = 60.0
-STOP_SECONDS = 10.0
+STOP_SECONDS = 3.0  # nothing here is worth a longer goodbye
 SERVICE_RANGE = "10.0.0.0/24"
 ISSUER = "https://kubernetes.default.svc"
 ADMIN_TOKEN = "only-for-tests-on-loopback"

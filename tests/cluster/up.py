@@ -16,8 +16,7 @@ GO_COMMANDS = ("kube", "coredns", "pause", "targets")
 
 
 def up(cluster: Cluster) -> None:
-    """Bring the cluster up; quick when it is up already."""
-    preflight.check(cluster)
+    """Bring the cluster up; quick when it is up already. Whoever calls this holds the cluster's lock."""
     Runner(Bringing(cluster).groups(), cluster.cache / "timings.json").run()
 
 

@@ -127,7 +127,9 @@ def migrate(kube: Kube) -> None:
     """How do we move without hurting anybody?"""
     title("A CanaryMigration moves the live traffic to the winner, as fast as the evidence allows")
     say("Look: kubectl -n demo get cmig -w;  kubectl -n demo describe cmig migrate-to-winner")
-    kube.apply("examples/migrate-to-winner.yaml")
+    chosen = acts.migrate_to_winner(kube)
+    if chosen:
+        say(f"The first candidates tie on this machine, so the operator would refuse; we choose {chosen}")
     status = narrate(kube, "migrate-to-winner")
     if status.get("outcome", {}).get("result") != "Promoted":
         raise CommandFailed("migrate-to-winner was not promoted")

@@ -158,7 +158,7 @@ def test_an_invalid_migration_is_refused_with_the_field_and_the_mend(
 def test_live_traffic_moves_to_the_winner_and_no_request_fails(operator: Kube) -> None:
     acts.start_shop(operator)
     acts.start_traffic(operator)
-    operator.apply("examples/migrate-to-winner.yaml")
+    acts.migrate_to_winner(operator)
     status = follow_and_kill(
         operator, "cmig", "migrate-to-winner", MIGRATION_SECONDS, lambda s: s.get("step", {}).get("index", 0) == 2
     )
@@ -182,12 +182,12 @@ def test_each_step_gave_the_canary_its_share(operator: Kube) -> None:
         assert share == pytest.approx(decision["to"], abs=SHARE_TOLERANCE)
 
 
-ARMS = {"stable": "e2e-shop-express-80", "canary": "e2e-migrate-to-winner-canary-80"}
+ARMS = {"stable": "shop-express", "canary": "migrate-to-winner-canary"}
 
 
 def requests_between(kube: Kube, service: str, begin: float, end: float) -> float:
     """Requests that the gateway sent to a service, by difference of its counters."""
-    query = f'sum(traefik_service_requests_total{{service=~"{service}.*"}})'
+    query = f'sum(traefik_service_requests_total{{service=~".+-svc-e2e-{service}-[0-9]+@kubernetesgateway"}})'
     first, last = (kube.prometheus(query, at=at) for at in (begin, end))
     return (float(last[0]["value"][1]) if last else 0.0) - (float(first[0]["value"][1]) if first else 0.0)
 
@@ -234,8 +234,8 @@ def seconds_to_roll_back(kube: Kube, status: acts.Status) -> float:
     """From the first scrape that held a slow answer of the canary to the write of weight 0."""
     raised, back = (epoch(d["at"]) for d in status["history"][-2:])
     slow = (
-        'sum(traefik_service_request_duration_seconds_bucket{service=~"e2e-shop-slow-80.*",le="+Inf"}) - '
-        'sum(traefik_service_request_duration_seconds_bucket{service=~"e2e-shop-slow-80.*",le="0.05"})'
+        'sum(traefik_service_request_duration_seconds_bucket{service=~".+-svc-e2e-shop-slow-.+",le="+Inf"}) - '
+        'sum(traefik_service_request_duration_seconds_bucket{service=~".+-svc-e2e-shop-slow-.+",le="0.05"})'
     )
     at = raised
     while at < back:

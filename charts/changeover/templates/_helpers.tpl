@@ -85,10 +85,6 @@ logFormat: {{ .Values.log.format }}
 - apiGroups: [changeover.dev]
   resources: [frameworkbenchmarks/status, canarymigrations/status]
   verbs: [patch]
-# Owner references of what a benchmark makes (asked for by the admission plugin OwnerReferencesPermissionEnforcement).
-- apiGroups: [changeover.dev]
-  resources: [frameworkbenchmarks/finalizers]
-  verbs: [update]
 # Candidates while they are measured, and the canary that a benchmark chose; those of users are only read.
 - apiGroups: [apps]
   resources: [deployments]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from statistics import median
 from typing import Any
 
@@ -19,8 +20,7 @@ _KEYS = {"50": "p50", "90": "p90", "99": "p99", "99.9": "p999"}
 
 def number(value: float, digits: int = 6) -> str:
     """A decimal string with so many significant digits and no exponent; status knows no floats."""
-    rounded = float(f"{value:.{digits}g}")
-    return f"{rounded:.12f}".rstrip("0").rstrip(".") if abs(rounded) < 1e15 else f"{rounded:.0f}"
+    return f"{Decimal(f'{value:.{digits}g}'):f}"
 
 
 def valid_records(records: Mapping[str, RunRecord], candidate: str, scenario: str) -> list[RunRecord]:

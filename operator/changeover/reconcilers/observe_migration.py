@@ -140,7 +140,7 @@ class EvidenceReader:
         """Both arms; NoData when neither has usable counters, with the reason."""
         arms = []
         for backend in (self._target.canary, self._target.stable):
-            query = CountQuery(self._namespace, backend, self._bounds)
+            query = CountQuery(self._namespace, self._target.route, backend, self._bounds)
             counts = await readable(self._source.counts(query, start, end))
             if isinstance(counts, Unreadable):
                 return counts

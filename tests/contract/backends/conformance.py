@@ -24,10 +24,9 @@ from dataclasses import dataclass
 BODY = b"Hello, World!"
 READ_TIMEOUT_SECONDS = 5.0
 START_TIMEOUT_SECONDS = 15.0
-DRAIN_SECONDS = 2
-"""How long a server under test serves on after SIGTERM."""
-EXIT_GRACE_SECONDS = 5.0
-"""How long after the drain a server may take to finish and exit."""
+DRAIN_SECONDS = 2  # how long a server under test serves on after SIGTERM
+EXIT_GRACE_SECONDS = 5.0  # how long after the drain it may take to finish and exit
+WATCHDOG_SECONDS = 120.0  # a server that hangs in its shutdown must not hang the check
 
 Address = tuple[str, int]
 
@@ -96,6 +95,8 @@ class Client:
             self.socket.recv(1)
         except TimeoutError:
             return not self.pending
+        finally:
+            self.socket.settimeout(READ_TIMEOUT_SECONDS)
         return False
 
 
@@ -106,11 +107,8 @@ def require(holds: bool, seen: str) -> None:
 
 def require_hello(answer: Answer) -> None:
     require(answer.status == 200, f"status {answer.status}")
-    require(answer.headers.get("content-type") == "text/plain", f"type {answer.headers.get('content-type')!r}")
-    require(
-        answer.headers.get("content-length") == str(len(BODY)),
-        f"length {answer.headers.get('content-length')!r}",
-    )
+    kind, length = answer.headers.get("content-type"), answer.headers.get("content-length")
+    require(kind == "text/plain" and length == str(len(BODY)), f"type {kind!r}, length {length!r}")
     require(answer.body == BODY, f"body {answer.body!r}")
 
 
@@ -272,8 +270,7 @@ def start_and_check(command: list[str]) -> int:
     address = ("127.0.0.1", free_port())
     environment = os.environ | {"PORT": str(address[1]), "DRAIN_SECONDS": str(DRAIN_SECONDS)}
     process = subprocess.Popen(command, env=environment)
-    # A server that hangs in its shutdown must not hang the check.
-    watchdog = threading.Timer(120, process.kill)
+    watchdog = threading.Timer(WATCHDOG_SECONDS, process.kill)
     watchdog.start()
     try:
         wait_until_open(address, process)
@@ -300,7 +297,7 @@ def main() -> int:
     if not arguments.address:
         parser.error("give HOST:PORT or --start COMMAND")
     host, _, port = arguments.address.rpartition(":")
-    return run_checks((host, int(port)))
+    return run_checks((host.strip("[]"), int(port)))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,6 @@ import math
 from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from changeover.core.design import Baseline, Block, Design, Target, is_demonstration, make_baseline, significant
 from changeover.core.dispersion import (
     Batches,
@@ -21,6 +18,8 @@ from changeover.core.dispersion import (
     spread,
     von_neumann_factor,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 DESIGN = Design()
 
@@ -35,7 +34,7 @@ def test_the_defaults_are_the_specifications() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"alpha": 0.0}, {"beta": 1.0}, {"phi": 1.0}, {"cv": -0.1}, {"min_blocks": 0}, {"max_blind": 0}, {"floor_blocks": 0}],
+    [{"alpha": 0.0}, {"beta": 1.0}, {"phi": 1.0}, {"cv": -1}, {"min_blocks": 0}, {"max_blind": 0}, {"floor_blocks": 0}],
 )
 def test_a_design_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must"):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from changeover.core.studentt import t_cdf, t_quantile
 from hypothesis import given
 from hypothesis import strategies as st
-
-from changeover.core.studentt import t_cdf, t_quantile
 
 
 @pytest.mark.parametrize(

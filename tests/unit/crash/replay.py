@@ -131,6 +131,12 @@ def end_state(world: World) -> dict[str, Any]:
     }
 
 
+def _condition(condition: dict[str, Any]) -> tuple[str, ...]:
+    """Why something is unknown depends on how many passes there were; that it is unknown does not."""
+    known = condition["status"] != "Unknown"
+    return condition["type"], condition["status"], condition["reason"] if known else ""
+
+
 def _lasts(found: dict[str, Any]) -> bool:
     return found["kind"] != "Pod"  # their names hold the uids of their Deployments
 
@@ -145,7 +151,7 @@ def _status(status: dict[str, Any]) -> dict[str, Any]:
     outcome, winner = status.get("outcome") or {}, status.get("winner") or {}
     return {
         "observedGeneration": status.get("observedGeneration"),
-        "conditions": [(c["type"], c["status"], c["reason"]) for c in status.get("conditions", [])],
+        "conditions": [_condition(c) for c in status.get("conditions", [])],
         "outcome": {key: outcome.get(key) for key in ("result", "generation", "reason")},
         "history": [(entry["from"], entry["to"], entry["reason"]) for entry in status.get("history", [])],
         "step": {key: status.get("step", {}).get(key) for key in ("index", "text", "weightPercent")},

@@ -90,7 +90,10 @@ async fn reply(stream: &mut Stream, ctx: &mut Context, status: usize, body: &[u8
     let head = matches!(ctx.get_request().get_method(), Method::Head);
     let close = DRAINING.load(Ordering::Relaxed) || ctx.get_request().is_disable_keep_alive();
     let response = ctx.get_mut_response();
-    response.set_status_code(status).set_header(CONTENT_TYPE, TEXT_PLAIN).set_body(body);
+    response
+        .set_status_code(status)
+        .set_header(CONTENT_TYPE, TEXT_PLAIN)
+        .set_body(body);
     if close {
         response.set_header(CONNECTION, CLOSE);
     }
@@ -108,25 +111,35 @@ async fn reply(stream: &mut Stream, ctx: &mut Context, status: usize, body: &[u8
 
 fn number(name: &str, default: u64) -> u64 {
     match env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} must be a whole number, not {text:?}")),
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} must be a whole number, not {text:?}")),
         Err(_) => default,
     }
 }
 
 async fn serve() {
     let mut config = ServerConfig::default();
-    config.set_address(format!("0.0.0.0:{}", number("PORT", 8080))).set_nodelay(Some(true));
+    config
+        .set_address(format!("0.0.0.0:{}", number("PORT", 8080)))
+        .set_nodelay(Some(true));
     let mut limits = RequestConfig::default();
     limits.set_read_timeout_ms(IDLE_TIMEOUT.as_millis() as u64);
 
     let mut server = Server::default();
     server.server_config(config).request_config(limits);
-    server.route::<Hello>("/").response_middleware::<NotFound>().request_error::<Refuse>();
+    server
+        .route::<Hello>("/")
+        .response_middleware::<NotFound>()
+        .request_error::<Refuse>();
 
     // As process 1 a signal without a handler is ignored, so both are taken before the port opens.
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM cannot be handled");
     let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT cannot be handled");
-    let running = server.run().await.unwrap_or_else(|error| panic!("cannot listen: {error}"));
+    let running = server
+        .run()
+        .await
+        .unwrap_or_else(|error| panic!("cannot listen: {error}"));
     tokio::select! {
         _ = terminate.recv() => {
             DRAINING.store(true, Ordering::Relaxed);

@@ -55,7 +55,9 @@ fn is_nth(count: u64, every: u64) -> bool {
 
 async fn close_while_draining(State(backend): State<Arc<Backend>>, mut response: Response) -> Response {
     if backend.draining.load(Ordering::Relaxed) {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
@@ -75,7 +77,9 @@ async fn until_drained(backend: Arc<Backend>) {
 
 fn number(name: &str, default: u64) -> u64 {
     match env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} must be a whole number, not {text:?}")),
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} must be a whole number, not {text:?}")),
         Err(_) => default,
     }
 }

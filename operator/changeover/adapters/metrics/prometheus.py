@@ -23,7 +23,7 @@ from urllib3.util.retry import Retry
 from changeover.adapters.metrics import counters
 from changeover.core.errors import Unavailable
 from changeover.core.observed import Counts, NoData, Usage
-from changeover.ports import BackendPort, CountQuery
+from changeover.ports import CountQuery
 
 MAX_BODY_BYTES = 8 * 2**20
 MAX_THREADS = 8
@@ -72,7 +72,7 @@ class PrometheusSource:
     async def counts(self, query: CountQuery, start: datetime, end: datetime) -> Counts | NoData:
         """Exact counter differences of one backend over the span, from Traefik's histogram a service."""
         span = self._span(start, end)
-        name = traefik_service(query.namespace, query.backend)
+        name = traefik_service(query)
         selector = f"traefik_service_request_duration_seconds_bucket{{service=~{quoted(name)}}}"
         return counters.counts(await self._range(selector, span), span, query.bounds)
 
@@ -118,6 +118,18 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
-def traefik_service(namespace: str, backend: BackendPort) -> str:
-    """Regular expression (anchored by PromQL) of Traefik's name for a Service behind an HTTPRoute."""
-    return re.escape(f"{namespace}-{backend.service}") + "-(http-)?" + f"{backend.port}@kubernetesgateway"
+def traefik_service(query: CountQuery) -> str:
+    """Regular expression (anchored by PromQL) of Traefik's name for one backend of an HTTPRoute.
+
+    Since 3.7 the name holds the route and the backend's place in it, so only this route's requests are counted; before,
+    it was namespace-service-port, shared by all routes to the Service.
+    """
+    service, route = (_normalised(f"{query.namespace}-{name}") for name in (query.backend.service, query.route))
+    today = f"httproute-{route}-gw-.+-svc-{service}-[0-9]+"
+    before = f"{service}-(http-)?{query.backend.port}"
+    return f"({today}|{before})@kubernetesgateway"
+
+
+def _normalised(name: str) -> str:
+    """As Traefik has names: every run of other characters is a dash."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", name)

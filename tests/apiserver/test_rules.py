@@ -1,0 +1,179 @@
+"""Every rule refuses what it is for, in words that name the field and the mend; pydantic refuses the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from changeover.api.crds import RULES, make_crd
+from changeover.api.kinds import KINDS, NAME_RULES
+from tests.apiserver.conftest import GROUP_PATH
+from tests.apiserver.harness import Client
+from tests.apiserver.test_agreement import KIND, LEFT_OUT, dry_run, with_change
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A sample with one thing wrong, where that is reported, and what is said."""
+
+    name: str
+    sample: str
+    changes: dict[Path, Any]
+    where: str
+    says: str
+
+
+WORKLOAD = {"service": {"name": "shop-rust", "port": 80}, "workload": {"name": "shop-rust"}}
+FB, CMIG, CMIG_MINIMAL = "benchmark-full", "migration-full", "migration-minimal"
+STEP, DECISION = ("steps", 0), ("decision",)
+BROKEN_RULES = [
+    Bad("closed is missing", FB, {("scenarios", 0, "closed"): LEFT_OUT},
+        "spec.scenarios[0]", "set closed exactly when type is Closed"),
+    Bad("rounds the wrong way round", FB, {("schedule", "rounds", "min"): 21},
+        "spec.schedule.rounds", "rounds.min must not exceed rounds.max; raise max or lower min"),
+    Bad("rounds.min above the default of max", "benchmark-minimal", {("schedule",): {"rounds": {"min": 16}}},
+        "spec.schedule.rounds", "rounds.min must not exceed rounds.max"),
+    Bad("measured too shortly", FB, {("schedule", "measure"): "4999ms"},
+        "spec.schedule", "measure must lie between 5s and 10m"),
+    Bad("measured too long", FB, {("schedule", "measure"): "10m1ms"},
+        "spec.schedule", "measure must lie between 5s and 10m"),
+    Bad("warmed up too long", FB, {("schedule", "warmUp"): "11m"}, "spec.schedule", "warmUp must be at most 10m"),
+    Bad("cooled down too long", FB, {("schedule", "coolDown"): "1h"}, "spec.schedule", "coolDown must be at most 10m"),
+    Bad("ranked by an unknown scenario", FB, {("ranking", "scenario"): "keep-alife"},
+        "spec", "ranking.scenario must name one of the scenarios"),
+    Bad("benchmark beside a workload", CMIG_MINIMAL, {("canary", "benchmark"): {"ref": {"name": "b"}}},
+        "spec.canary", "set benchmark exactly when type is Benchmark"),
+    Bad("workload of a benchmark", CMIG, {("canary", "workload"): WORKLOAD},
+        "spec.canary", "set workload exactly when type is Workload"),
+    Bad("no provider", CMIG, {("traffic", "gatewayAPI"): LEFT_OUT},
+        "spec.traffic", "set gatewayAPI exactly when type is GatewayAPI"),
+    Bad("latency objective without its member", CMIG, {("objectives", 0, "latency"): LEFT_OUT},
+        "spec.objectives[0]", "set latency exactly when type is Latency"),
+    Bad("errors objective of type CPU", CMIG, {("objectives", 1, "type"): "CPU"},
+        "spec.objectives[1]", "set errors exactly when type is Errors"),
+    Bad("cpu objective without its member", CMIG, {("objectives", 2, "cpu"): LEFT_OUT},
+        "spec.objectives[2]", "set cpu exactly when type is CPU"),
+    Bad("no error allowed at all", CMIG, {("objectives", 1, "errors", "maxPercent"): "0.0"},
+        "spec.objectives[1].errors", "maxPercent must be above 0; the least is 0.0001"),
+    Bad("a step shorter than itself", CMIG, {(*STEP, "minDuration"): "12h1ms"},
+        "spec.steps[0]", "minDuration must not exceed maxDuration; raise maxDuration or lower minDuration"),
+    Bad("a step against the default", CMIG_MINIMAL, {(*STEP, "minDuration"): "25h"},
+        "spec.steps[0]", "minDuration must not exceed maxDuration"),
+    Bad("a block too short", CMIG, {(*DECISION, "block"): "4s"}, "spec.decision", "block must lie between 5s and 10m"),
+    Bad("a block too long", CMIG, {(*DECISION, "block"): "601s", (*DECISION, "maxBlind"): "1h"},
+        "spec.decision", "block must lie between 5s and 10m"),
+    Bad("blind for less than a block", CMIG, {(*DECISION, "maxBlind"): "29s"},
+        "spec.decision", "maxBlind must be at least one block; raise maxBlind or shorten block"),
+    Bad("from a Service to itself", CMIG_MINIMAL, {("canary", "workload", "service", "name"): "shop-express"},
+        "spec", "canary.workload.service must differ from stable.service; give the canary a Service of its own"),
+    Bad("falling weights", CMIG, {(*STEP, "weightPercent"): 50},
+        "spec", "steps: weightPercent must rise from step to step; sort the steps"),
+]  # fmt: skip
+BROKEN_SHAPES = [
+    Bad("one candidate", FB, {("candidates", 1): LEFT_OUT}, "spec.candidates", "at least 2"),
+    Bad("two candidates of one name", FB, {("candidates", 1, "name"): "express"}, "spec.candidates[1]", "express"),
+    Bad("two scenarios of one name", FB, {("scenarios", 1, "name"): "keep-alive"}, "spec.scenarios[1]", "keep-alive"),
+    Bad("a variable twice", FB, {("candidates", 0, "env", 1, "name"): "WORKERS"}, "spec.candidates[0].env[1]", "WORKERS"),
+    Bad("a step twice", CMIG, {(*STEP, "weightPercent"): 10}, "spec.steps[1]", "10"),
+    Bad("an objective twice", CMIG, {("objectives", 1, "name"): "latency"}, "spec.objectives[1]", "latency"),
+    Bad("a misspelt field", CMIG, {(*STEP, "weightPercents"): 5}, "spec.steps[0].weightPercents", ""),
+    Bad("a misspelt type", CMIG, {("canary", "type"): "benchmark"}, "spec.canary.type", "Benchmark"),
+    Bad("a duration without its unit", CMIG, {(*STEP, "minDuration"): "10"}, "spec.steps[0].minDuration", "h|m|s|ms"),
+    Bad("a capital in a name", FB, {("candidates", 0, "name"): "Express"}, "spec.candidates[0].name", "[a-z]"),
+    Bad("no steps", CMIG, {("steps",): []}, "spec.steps", "at least 1"),
+    Bad("port 0", CMIG, {("stable", "service", "port"): 0}, "spec.stable.service.port", "1"),
+]  # fmt: skip
+
+
+def changed(bad: Bad, samples: dict[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """Kind and spec of a bad object."""
+    sample = samples[bad.sample]
+    spec = sample["spec"]
+    for path, value in bad.changes.items():
+        spec = with_change(spec, path, value)
+    return sample["kind"], spec
+
+
+@pytest.mark.parametrize("bad", BROKEN_RULES + BROKEN_SHAPES, ids=lambda bad: bad.name)
+def test_the_api_server_refuses_and_says_where_and_why(
+    bad: Bad, samples: dict[str, dict[str, Any]], client: Client
+) -> None:
+    kind, spec = changed(bad, samples)
+    answer = dry_run(client, KIND[kind], spec)
+    assert answer.status in (400, 422)
+    assert bad.where in answer.message
+    assert bad.says in answer.message
+
+
+@pytest.mark.parametrize("bad", BROKEN_RULES, ids=lambda bad: bad.name)
+def test_pydantic_says_the_same_in_the_same_place(bad: Bad, samples: dict[str, dict[str, Any]]) -> None:
+    kind, spec = changed(bad, samples)
+    with pytest.raises(ValidationError) as refusal:
+        KIND[kind].spec.model_validate(spec)
+    said = {(dotted(("spec", *error["loc"])), error["msg"]) for error in refusal.value.errors()}
+    assert any(where == bad.where and bad.says in message for where, message in said), said
+
+
+@pytest.mark.parametrize("bad", BROKEN_SHAPES, ids=lambda bad: bad.name)
+def test_pydantic_refuses_the_same_shapes(bad: Bad, samples: dict[str, dict[str, Any]]) -> None:
+    kind, spec = changed(bad, samples)
+    with pytest.raises(ValidationError):
+        KIND[kind].spec.model_validate(spec)
+
+
+@pytest.mark.parametrize("sample", ["benchmark-minimal", FB, CMIG_MINIMAL, CMIG])
+def test_the_samples_themselves_are_taken(sample: str, samples: dict[str, dict[str, Any]], client: Client) -> None:
+    answer = dry_run(client, KIND[samples[sample]["kind"]], samples[sample]["spec"])
+    assert answer.ok, answer.message
+
+
+def test_every_rule_of_the_crds_is_broken_by_a_case() -> None:
+    messages = set(rule_messages([make_crd(kind) for kind in KINDS])) - {rule.message for rule in NAME_RULES}
+    assert len(messages) > 15
+    assert {m for m in messages if not any(bad.says in m for bad in BROKEN_RULES)} == set()
+
+
+def test_every_message_tells_the_mend_or_the_bounds() -> None:
+    mends = ("; ", "set ", "must be at most", "must lie between", "must name one of")
+    assert [m for m in rule_messages([make_crd(kind) for kind in KINDS]) if not any(word in m for word in mends)] == []
+
+
+@pytest.mark.parametrize("plural", [kind.plural for kind in KINDS])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("a" * 41, "metadata.name must have at most 40 characters"),
+        ("shop.web", "metadata.name must begin with a letter and hold no dot"),
+        ("1shop", "use letters, digits and hyphens"),
+        ("a" * 40, ""),
+        ("shop-1", ""),
+    ],
+)
+def test_names_leave_room_for_those_made_from_them(
+    name: str, says: str, plural: str, samples: dict[str, dict[str, Any]], client: Client
+) -> None:
+    sample = next(s for s in samples.values() if f"{s['kind'].lower()}s" == plural)
+    body = {**sample, "metadata": {"name": name, "namespace": "default"}}
+    answer = client.create(f"{GROUP_PATH}/namespaces/default/{plural}?dryRun=All", body)
+    assert answer.ok == (not says)
+    assert says in answer.message
+
+
+def rule_messages(node: Any) -> list[str]:
+    """The messages of all rules in a schema."""
+    if isinstance(node, list):
+        return [message for item in node for message in rule_messages(item)]
+    if not isinstance(node, dict):
+        return []
+    own = [rule["message"] for rule in node.get(RULES, [])]
+    return own + [message for value in node.values() for message in rule_messages(value)]
+
+
+def dotted(path: tuple[str | int, ...]) -> str:
+    """A path as the API server writes it: ``spec.steps[0].minDuration``."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")

@@ -1,0 +1,173 @@
+"""The trap: a rollback that only sets weight 0 climbs again. Whatever happens in whatever order, it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from changeover.core.errors import ChangeoverError, Unavailable
+from changeover.reconcilers.migration import reconcile_migration
+from changeover.testing.crashes import Crash, CrashingCluster
+from changeover.testing.metrics import Behaviour
+from changeover.testing.world import World
+from tests.unit.crash.guard import Guard
+from tests.unit.crash.scenarios import MIGRATION, a_world, outcome_of
+
+ROUTE = MIGRATION.__class__("HTTPRoute", MIGRATION.namespace, "shop")
+Event = tuple[Any, ...]
+
+events = st.one_of(
+    st.tuples(st.just("pass"), st.sampled_from([2, 60, 600])),
+    st.tuples(st.just("pass"), st.just(600)),
+    st.tuples(st.just("crash"), st.integers(0, 3), st.booleans()),
+    st.tuples(st.just("evidence"), st.sampled_from(["good", "slow", "erring", "none", "unreadable"])),
+    st.tuples(st.just("unreadable"), st.sampled_from(["", "HTTPRoute", "Deployment", "Pod", "CanaryMigration"])),
+    st.tuples(st.just("write fails"), st.sampled_from(["", "apply", "apply_status", "merge"])),
+    st.tuples(st.just("spec edit")),
+    st.tuples(st.just("suspend"), st.booleans()),
+    st.tuples(st.just("foreign weight"), st.sampled_from([0, 5, 50, 100])),
+    st.tuples(st.just("canary ready"), st.booleans()),
+)
+BEHAVIOURS = {"good": Behaviour(), "slow": Behaviour(slow_share=0.3), "erring": Behaviour(error_share=0.9)}
+
+
+class Story:
+    """Plays events against a world under guard."""
+
+    def __init__(self) -> None:
+        self.world: World = a_world(decision={"falseAdvancePercent": 20, "block": "1m", "maxBlind": "5m"})
+        self.guard = Guard(self.world)
+        self.unreadable = self.failing = ""
+        self.world.cluster.fault = self._fault
+        self.edits = 0
+
+    def play(self, event: Event) -> None:
+        getattr(self, "_" + event[0].replace(" ", "_"))(*event[1:])
+
+    def finish(self) -> None:
+        """From here on all is well: it must come to an end."""
+        for event in (("evidence", "good"), ("unreadable", ""), ("write fails", ""), ("suspend", False)):
+            self.play(event)
+        self.play(("canary ready", True))
+        for _ in range(12):
+            self.play(("pass", 600))
+        found = self.world.cluster.peek(MIGRATION) or {}
+        assert outcome_of(self.world)[0] in ("Promoted", "RolledBack"), found["status"]["conditions"][0]
+
+    def _fault(self, verb: str, kind: str, name: str) -> None:
+        if (verb in ("get", "list") and kind == self.unreadable) or verb == self.failing:
+            raise Unavailable(f"{verb} {kind} {name}: timed out")
+
+    def _pass(self, seconds: float) -> None:
+        self._reconcile(CrashingCluster(self.world.cluster))
+        self._let_pass(seconds)
+
+    def _crash(self, at: int, after: bool) -> None:
+        self._reconcile(CrashingCluster(self.world.cluster, at, after))
+
+    def _reconcile(self, cluster: CrashingCluster) -> None:
+        try:
+            run(reconcile_migration(MIGRATION, self.world.dependencies(cluster)))
+        except (Crash, ChangeoverError):
+            pass  # the scheduler looks again
+
+    def _let_pass(self, seconds: float) -> None:
+        self.guard.foreign = True
+        self.world.advance(seconds)
+        self.guard.foreign = False
+
+    def _evidence(self, kind: str) -> None:
+        self.world.metrics.mode = "good" if kind in BEHAVIOURS else kind
+        self.world.metrics.behaviours["new"] = BEHAVIOURS.get(kind, Behaviour())
+
+    def _unreadable(self, kind: str) -> None:
+        self.unreadable = kind
+
+    def _write_fails(self, verb: str) -> None:
+        self.failing = verb
+
+    def _spec_edit(self) -> None:
+        self.edits += 1
+        self.world.cluster.patch(MIGRATION, {"spec": {"steps": steps(self.edits % 20)}})
+
+    def _suspend(self, suspended: bool) -> None:
+        self.world.cluster.patch(MIGRATION, {"spec": {"suspend": suspended}})
+
+    def _foreign_weight(self, weight: int) -> None:
+        route = self.world.cluster.peek(ROUTE)
+        if route is not None:
+            backends = [{**b, "weight": w} for b, w in zip(_backends(route), (100 - weight, weight), strict=True)]
+            self.guard.foreign = True
+            self.world.cluster.patch(ROUTE, {"spec": {"rules": [{"backendRefs": backends}]}})
+            self.guard.foreign = False
+
+    def _canary_ready(self, ready: bool) -> None:
+        self.world.broken = set() if ready else {"new"}
+        self._let_pass(0)
+
+
+def steps(requests: int) -> list[dict[str, Any]]:
+    return [
+        {"weightPercent": weight, "minDuration": "2m", "maxDuration": "2h", "minRequests": requests}
+        for weight in (10, 100)
+    ]
+
+
+def _backends(route: dict[str, Any]) -> list[dict[str, Any]]:
+    backends: list[dict[str, Any]] = route["spec"]["rules"][0]["backendRefs"]
+    return backends
+
+
+def run(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Run to the end without an event loop: nothing in memory ever waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("something waited")
+
+
+@settings(max_examples=60, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(events, min_size=4, max_size=24))
+def test_the_weight_never_rises_after_a_rollback_nor_without_evidence(story: list[Event]) -> None:
+    told = Story()
+    for _ in range(3):
+        told.play(("pass", 2))
+    for event in story:
+        told.play(event)
+    told.finish()
+    assert told.world.splits, "no route was ever written"
+
+
+def test_the_guard_sees_a_climb() -> None:
+    """The guard itself can fail: a rollback mark that is overwritten with weight is caught."""
+    told = Story()
+    for event in [("pass", 2)] * 4 + [("evidence", "erring"), ("pass", 60), ("pass", 2)]:
+        told.play(event)
+    assert told.guard.rolled_back == {1}
+    route = dict(told.world.cluster.peek(ROUTE) or {})
+    mark = {**mark_of_route(route), "phase": "Stepping", "weight": 10, "step": 1}
+    try:
+        run(told.world.dependencies().router.ensure(_target(), 10, mark))
+    except AssertionError as error:
+        assert "after a rollback in generation 1" in str(error)
+    else:
+        raise AssertionError("the guard let a climb pass")
+
+
+def mark_of_route(route: dict[str, Any]) -> dict[str, Any]:
+    from tests.unit.crash.guard import mark_of
+
+    return mark_of(route) or {}
+
+
+def _target() -> Any:
+    from changeover.api.v1alpha1 import MigrationSpec
+    from changeover.reconcilers.observe_migration import split_target
+    from changeover.reconcilers.workloads import parse_owner
+
+    body = a_world().cluster.peek(MIGRATION) or {}
+    return split_target(parse_owner(body), MigrationSpec.model_validate(body["spec"]))
