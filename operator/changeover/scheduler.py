@@ -37,7 +37,8 @@ class Scheduler:
     reconcilers: Mapping[str, Reconcile]  # by kind, the most urgent kind first
     observer: Observer
     workers: int = 8
-    _heap: list[tuple[float, int, Ref]] = field(default_factory=list)
+    _heap: list[tuple[float, Ref]] = field(default_factory=list)  # when, object; may hold outdated entries
+    _ready: list[tuple[int, float, Ref]] = field(default_factory=list)  # what is due, the most urgent kind first
     _due: dict[Ref, float] = field(default_factory=dict)
     _running: set[Ref] = field(default_factory=set)
     _again: set[Ref] = field(default_factory=set)
@@ -51,7 +52,7 @@ class Scheduler:
         when = self._now() + after
         if when < self._due.get(ref, float("inf")):
             self._due[ref] = when
-            heapq.heappush(self._heap, (when, self._urgency(ref), ref))
+            heapq.heappush(self._heap, (when, ref))
             self._news.set()
 
     def forget(self, ref: Ref) -> None:
@@ -99,19 +100,17 @@ class Scheduler:
 
     async def _next(self) -> Ref:
         while True:
-            while self._heap:
-                when, _, ref = self._heap[0]
-                if self._due.get(ref) != when or ref in self._running:
-                    heapq.heappop(self._heap)  # woken earlier since, forgotten, or at work: an outdated entry
-                    if self._due.get(ref) == when:
-                        del self._due[ref]
-                        self._again.add(ref)
-                    continue
-                if when > self._now():
-                    break
-                heapq.heappop(self._heap)
+            while self._heap and self._heap[0][0] <= self._now():
+                when, ref = heapq.heappop(self._heap)
+                heapq.heappush(self._ready, (self._urgency(ref), when, ref))
+            while self._ready:
+                _, when, ref = heapq.heappop(self._ready)
+                if self._due.get(ref) != when:
+                    continue  # woken earlier since, or forgotten: an outdated entry
                 del self._due[ref]
-                return ref
+                if ref not in self._running:
+                    return ref
+                self._again.add(ref)
             self._news.clear()
             wait = self._heap[0][0] - self._now() if self._heap else None
             try:

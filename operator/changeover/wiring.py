@@ -80,7 +80,9 @@ def make_scheduler(deps: Dependencies, telemetry: Telemetry) -> Scheduler:
 async def resync(cluster: Cluster, scheduler: Scheduler, telemetry: Telemetry, namespaces: list[str]) -> None:
     """Compare what is scheduled with a full list, for ever: what a broken watch hid is found, ghosts are dropped."""
     while True:
-        telemetry.objects.set(len(scheduler.known()))
+        # Taken before the list: what appears while the list is read is not a ghost.
+        known = scheduler.known()
+        telemetry.objects.set(len(known))
         try:
             found = {
                 Ref(kind, item["metadata"]["namespace"], item["metadata"]["name"])
@@ -91,7 +93,7 @@ async def resync(cluster: Cluster, scheduler: Scheduler, telemetry: Telemetry, n
         except ChangeoverError as error:
             log.warning("the full list failed and is tried again: %s", error)
         else:
-            for ref in scheduler.known() - found:
+            for ref in known - found:
                 scheduler.forget(ref)
             for ref in found:
                 scheduler.wake(ref)

@@ -81,6 +81,8 @@ def valid(schema: Schema) -> st.SearchStrategy[Any]:
 
 def _strings(schema: Schema) -> st.SearchStrategy[str]:
     low, high, pattern = schema.get("minLength", 0), schema["maxLength"], schema.get("pattern")
+    if schema.get("format") == "date-time":
+        return st.datetimes().map(lambda at: at.replace(microsecond=0).isoformat() + "Z")
     if pattern is None:
         return st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=low, max_size=min(high, 20))
     if "h|m|s|ms" in pattern:
@@ -95,7 +97,7 @@ def _matching(pattern: str, low: int, high: int) -> st.SearchStrategy[str]:
 
 
 def _integers(schema: Schema) -> st.SearchStrategy[int]:
-    return st.integers(schema["minimum"], schema["maximum"])
+    return st.integers(schema.get("minimum", -(2**53)), schema.get("maximum", 2**53))
 
 
 @st.composite
@@ -193,4 +195,8 @@ def around_the_bounds(schema: Schema) -> list[Any]:
     for bound in ("minLength", "maxLength"):
         if bound in schema:
             found += [letter * max(0, schema[bound] + off) for off in (-1, 0, 1) for letter in "a1é"]
+    if "maxProperties" in schema:
+        found += [{f"key-{i}": "x" for i in range(schema["maxProperties"] + off)} for off in (0, 1)]
+    if "maxItems" in schema and schema["items"].get("type") == "string":
+        found += [["a.b"] * (schema["maxItems"] + off) for off in (0, 1)]
     return found

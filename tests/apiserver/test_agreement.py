@@ -19,7 +19,7 @@ from tests.apiserver.conftest import GROUP_PATH, REPOSITORY
 from tests.apiserver.harness import Answer, Client
 from tests.apiserver.objects import NASTY, around_the_bounds, schema_at, specs, walk
 
-EXAMPLES = 160  # of each kind
+EXAMPLES = 250  # of each kind
 LEAST_SHARE = 0.2  # of either verdict, or the test would say little
 KIND = {kind.name: kind for kind in KINDS}
 FULL = ("benchmark-full", "migration-full", "migration-minimal")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
-
 from changeover.api.crds import RULES, make_crd
 from changeover.api.kinds import KINDS, NAME_RULES
+from pydantic import ValidationError
+
 from tests.apiserver.conftest import GROUP_PATH
 from tests.apiserver.harness import Client
 from tests.apiserver.test_agreement import KIND, LEFT_OUT, dry_run, with_change
@@ -78,7 +78,8 @@ BROKEN_SHAPES = [
     Bad("one candidate", FB, {("candidates", 1): LEFT_OUT}, "spec.candidates", "at least 2"),
     Bad("two candidates of one name", FB, {("candidates", 1, "name"): "express"}, "spec.candidates[1]", "express"),
     Bad("two scenarios of one name", FB, {("scenarios", 1, "name"): "keep-alive"}, "spec.scenarios[1]", "keep-alive"),
-    Bad("a variable twice", FB, {("candidates", 0, "env", 1, "name"): "WORKERS"}, "spec.candidates[0].env[1]", "WORKERS"),
+    Bad("a variable twice", FB, {("candidates", 0, "env", 1, "name"): "WORKERS"},
+        "spec.candidates[0].env[1]", "WORKERS"),
     Bad("a step twice", CMIG, {(*STEP, "weightPercent"): 10}, "spec.steps[1]", "10"),
     Bad("an objective twice", CMIG, {("objectives", 1, "name"): "latency"}, "spec.objectives[1]", "latency"),
     Bad("a misspelt field", CMIG, {(*STEP, "weightPercents"): 5}, "spec.steps[0].weightPercents", ""),

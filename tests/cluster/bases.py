@@ -16,8 +16,8 @@ from .versions import pin
 
 RECIPES = HERE / "bases"
 ARGUMENTS = {
+    "debian": "DEBIAN_IMAGE",  # first: the others are made from it
     "python": "PYTHON_IMAGE",
-    "debian": "DEBIAN_IMAGE",
     "node": "NODE_IMAGE",
     "go": "GO_IMAGE",
     "rust": "RUST_IMAGE",

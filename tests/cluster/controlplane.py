@@ -92,9 +92,11 @@ def _scheduler(cluster: Cluster, programs: Path) -> Words:
 def _relay(cluster: Cluster, place: Place) -> int:
     """Start the relay; the port on loopback that it listens on."""
     memory = cluster.run / "relay.json"
+    before = [int(number) for number in json.loads(memory.read_text()).values()] if memory.exists() else []
     if pid_of(cluster, "relay"):
-        return int(json.loads(memory.read_text())["port"])
-    port = next(number for number in range(FIRST_RELAY_PORT, FIRST_RELAY_PORT + 500) if _free(number))
+        return before[0]
+    ports: list[int] = [*before, *range(FIRST_RELAY_PORT, FIRST_RELAY_PORT + 500)]
+    port = next(number for number in ports if _free(number))
     script = str(HERE / "relay.py")
     namespace = f"/run/netns/{cluster.netns('control')}"
     start(cluster, "relay", [sys.executable, script, str(port), namespace, CONTROL_ADDRESS, str(API_PORT)], place)

@@ -33,7 +33,6 @@ PASSED = frozenset({
     "x-kubernetes-map-type",
 })  # fmt: skip
 BOUNDS = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}  # a number there, a flag here
-INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
 FIRST = ("description", "type", "default")  # what a reader of the file looks for
 
 
@@ -122,7 +121,7 @@ def _inlined(node: Schema, defs: Schema) -> Schema:
 def _without_null(node: Schema, defs: Schema, where: str) -> Schema:
     """``X or null`` is X: the API server drops nulls before it looks. An int-or-string is left as it is."""
     choices = node.get("anyOf")
-    if choices is None or choices == INT_OR_STRING:
+    if choices is None or "x-kubernetes-int-or-string" in node:
         return node
     members = [choice for choice in choices if choice != {"type": "null"}]
     if len(members) != 1:

@@ -141,7 +141,7 @@ def _stale(seen: SeenBenchmark, run: Run) -> tuple[Action, ...]:
 
 
 def _deletions(seen: SeenBenchmark, workloads: Sequence[str]) -> Iterator[Action]:
-    """The Deployment last: it is what is looked for, so after a crash between the two the Service would be forgotten."""
+    """The Deployment last: it is what is looked for; after a crash in between, the Service would be forgotten."""
     return (Delete(_ref(seen, kind, name)) for name in workloads for kind in ("Service", "Deployment"))
 
 

@@ -17,8 +17,8 @@ from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.migration import MigrationSpec, Objective
 from changeover.core import sequential
-from changeover.core.conditions import parse_timestamp
 from changeover.core.capacity import CPUShare, judge_share
+from changeover.core.conditions import parse_timestamp
 from changeover.core.observed import Counts, Evidence
 from changeover.core.sequential import Block, Decision, Design, Target, TargetDecision, TargetState, Verdict
 

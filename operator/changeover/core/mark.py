@@ -10,7 +10,6 @@ from typing import Any
 
 from changeover.core.conditions import parse_timestamp
 
-
 MESSAGE_LENGTH = 512  # characters of a message that the mark keeps; what is shown of it elsewhere is cut alike
 
 

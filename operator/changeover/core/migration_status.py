@@ -96,7 +96,7 @@ def _fields(seen: SeenMigration, step: Step) -> dict[str, Any]:
     mark, before = step.mark, seen.owner.status
     fields: dict[str, Any] = {"history": before.get("history", [])}
     if step.weighing is not None:
-        fields["objectives"] = [as_dict(view) for view in step.weighing.views]
+        fields["objectives"] = _objective_views(step.weighing, before.get("objectives", []))
     elif "objectives" in before:
         fields["objectives"] = before["objectives"]
     if mark is not None:
@@ -116,6 +116,13 @@ def _kept_outcome(before: dict[str, Any] | None, mark: Mark | None) -> dict[str,
     if before is None or (mark is not None and mark.generation > before["generation"]):
         return None
     return before
+
+
+def _objective_views(weighing: Weighing, before: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each objective; a pass without a new block goes on showing the figures of the last one."""
+    shown = {view["name"]: {key: view.get(key, "") for key in ("stable", "canary")} for view in before}
+    views = [as_dict(view) for view in weighing.views]
+    return [v if v["canary"] or v["name"] not in shown else {**v, **shown[v["name"]]} for v in views]
 
 
 def _step(seen: SeenMigration, step: Step, mark: Mark) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from changeover.core.migration import decide
 from changeover.core.plan import HoldFinalizer, Ref
 from changeover.ports import Dependencies
 from changeover.reconcilers.execute import execute, retry_after
-from changeover.reconcilers.observe_migration import observe, split_target
+from changeover.reconcilers.observe_migration import observe, observe_leaving, split_target
 from changeover.reconcilers.report import Summary, report
 from changeover.reconcilers.spec import invalid, plain_errors
 from changeover.reconcilers.workloads import parse_owner
@@ -27,7 +27,7 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
     try:
         spec = MigrationSpec.model_validate(body["spec"])
         target = split_target(owner, spec)
-        seen = await observe(owner, spec, target, deps)
+        seen = await (observe_leaving if owner.deleting else observe)(owner, spec, target, deps)
     except (ValidationError, InvalidSpec) as error:
         if owner.deleting:
             # What the spec means is unknown, so no traffic is touched; but nobody may be kept from deleting.

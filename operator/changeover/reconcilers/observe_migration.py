@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from changeover.api.v1alpha1 import MigrationSpec
@@ -10,7 +11,7 @@ from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core import names
 from changeover.core.canary import canary_backend, choose
 from changeover.core.errors import InvalidSpec
-from changeover.core.evidence import StepEvidence
+from changeover.core.evidence import SETTLE_SCRAPES, StepEvidence
 from changeover.core.mark import Mark
 from changeover.core.migration_state import CanaryChoice, SeenMigration
 from changeover.core.observed import Evidence, NoData, Owner, Route, Unreadable, Workload
@@ -46,7 +47,7 @@ def fingerprint_of(target: SplitTarget) -> str:
 
 async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: Dependencies) -> SeenMigration:
     """Everything that a migration's decision depends on, at one instant."""
-    if spec.metrics.source not in deps.sources and not owner.deleting:
+    if spec.metrics.source not in deps.sources:
         known = ", ".join(sorted(deps.sources)) or "none"
         raise InvalidSpec(f"spec.metrics.source: {spec.metrics.source!r} is not configured; known sources: {known}")
     source, scrape = deps.sources[spec.metrics.source], deps.scrape_seconds[spec.metrics.source]
@@ -55,7 +56,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
     canary = await readable(read_workload(deps.cluster, owner.namespace, _canary_workload(owner, spec)))
     now = deps.clock.now()
     evidence = _evidence(owner, route)
-    reader = EvidenceReader(owner.namespace, spec, target, source, canary)
+    reader = EvidenceReader(spec, target, Measured(source, scrape), canary)
     latest = await reader.read(now - timedelta(seconds=LATEST_SCRAPES * scrape), now)
     return SeenMigration(
         now=now,
@@ -70,6 +71,24 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         blocks=await _blocks(reader, _starting_point(evidence, route, scrape), now, scrape),
         latest=latest,
         scrape_seconds=scrape,
+    )
+
+
+async def observe_leaving(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: Dependencies) -> SeenMigration:
+    """All that a deletion depends on: the route. No evidence, no workload can keep anybody from deleting."""
+    return SeenMigration(
+        now=deps.clock.now(),
+        owner=owner,
+        spec=spec,
+        arms=fingerprint_of(target),
+        choice=CanaryChoice(),
+        stable=None,
+        canary=None,
+        route=await readable(deps.router.observe(target)),
+        evidence=None,
+        blocks=(),
+        latest=None,
+        scrape_seconds=0.0,
     )
 
 
@@ -118,21 +137,29 @@ async def _blocks(
     return tuple(blocks)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A metric source and how often it scrapes."""
+
+    source: MetricSource
+    scrape_seconds: float
+
+
 class EvidenceReader:
     """Reads both arms over a span."""
 
     def __init__(
         self,
-        namespace: str,
         spec: MigrationSpec,
         target: SplitTarget,
-        source: MetricSource,
+        measured: Measured,
         canary: Workload | Unreadable | None,
     ) -> None:
         self.spec = spec
-        self._namespace = namespace
+        self._namespace = target.namespace
         self._target = target
-        self._source = source
+        self._source = measured.source
+        self._scrape = timedelta(seconds=measured.scrape_seconds)
         self._pods = _pod_names(canary)
         self._bounds = _bounds(spec)
 
@@ -160,7 +187,9 @@ class EvidenceReader:
     async def _cores(self, start: datetime, end: datetime) -> float | None:
         if not self._pods or not any(o.cpu is not None for o in self.spec.objectives):
             return None
-        usage = await readable(self._source.usage(self._namespace, self._pods, start, end))
+        # Two samples are needed, and a short block may hold one; what settles after a change of weight leaves the room.
+        begin = start - SETTLE_SCRAPES * self._scrape
+        usage = await readable(self._source.usage(self._namespace, self._pods, begin, end))
         return None if isinstance(usage, NoData | Unreadable) else usage.cpu_cores
 
 

@@ -3,14 +3,14 @@
     python3 conformance.py HOST:PORT                 check a server that is running
     python3 conformance.py --start COMMAND [ARG ...]  start it (PORT in its environment), check it, end it with SIGTERM
 
-Speed is compared only between candidates that do the same work, so each must give the same answer and keep
-to the protocol where load generators, gateways and probes rely on it. Every check prints Pass or Fail with
-what was seen; the exit code is the number of failed checks.
+Speed is compared only between candidates that do the same work: the same answer, the protocol kept where generators,
+gateways and probes rely on it. Every check prints Pass or Fail with what was seen; the exit code counts the failures.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import socket
@@ -48,7 +48,6 @@ class Client:
     def __init__(self, address: Address) -> None:
         self.socket = socket.create_connection(address, timeout=READ_TIMEOUT_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.host = f"{address[0]}:{address[1]}"
         self.pending = b""
 
     def __enter__(self) -> Client:
@@ -58,7 +57,7 @@ class Client:
         self.socket.close()
 
     def request(self, method: str = "GET", path: str = "/", headers: str = "") -> bytes:
-        return f"{method} {path} HTTP/1.1\r\nHost: {self.host}\r\n{headers}\r\n".encode()
+        return f"{method} {path} HTTP/1.1\r\nHost: backend\r\n{headers}\r\n".encode()
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
@@ -77,8 +76,7 @@ class Client:
         return Answer(int(lines[0].split(" ")[1]), headers, body)
 
     def _receive(self) -> None:
-        data = self.socket.recv(65536)
-        if not data:
+        if not (data := self.socket.recv(65536)):
             raise Nonconforming("the server closed the connection before the answer was whole")
         self.pending += data
 
@@ -110,6 +108,11 @@ def require_hello(answer: Answer) -> None:
     kind, length = answer.headers.get("content-type"), answer.headers.get("content-length")
     require(kind == "text/plain" and length == str(len(BODY)), f"type {kind!r}, length {length!r}")
     require(answer.body == BODY, f"body {answer.body!r}")
+
+
+def require_close(answer: Answer) -> None:
+    said = answer.headers.get("connection", "")
+    require(said.lower() == "close", f"the answer says Connection: {said!r}")
 
 
 def check_answer(address: Address) -> None:
@@ -152,8 +155,7 @@ def check_connection_close(address: Address) -> None:
         client.send(client.request(headers="Connection: close\r\n"))
         answer = client.answer()
         require_hello(answer)
-        said = answer.headers.get("connection", "")
-        require(said.lower() == "close", f"the answer says Connection: {said!r}")
+        require_close(answer)
         require(client.is_closed_by_server(), "the server left the connection open")
 
 
@@ -161,10 +163,9 @@ def check_split(address: Address) -> None:
     """Two packets, cut within the request line, within a header and within the blank line after the head."""
     for cut in (7, 20, -1):
         with Client(address) as client:
-            request = client.request()
-            client.send(request[:cut])
+            client.send(client.request()[:cut])
             time.sleep(0.1)
-            client.send(request[cut:])
+            client.send(client.request()[cut:])
             require_hello(client.answer())
 
 
@@ -180,7 +181,7 @@ def check_pipelined(address: Address) -> None:
 
 def check_http_1_0(address: Address) -> None:
     with Client(address) as client:
-        client.send(f"GET / HTTP/1.0\r\nHost: {client.host}\r\n\r\n".encode())
+        client.send(b"GET / HTTP/1.0\r\nHost: backend\r\n\r\n")
         require_hello(client.answer())
         require(client.is_closed_by_server(), "the server left an HTTP/1.0 connection open")
 
@@ -207,25 +208,21 @@ CHECKS: dict[str, Callable[[Address], None]] = {
 
 
 def run_checks(address: Address) -> int:
-    failed = 0
-    for name, check in CHECKS.items():
-        try:
-            check(address)
-        except (Nonconforming, OSError, ValueError, IndexError) as error:
-            failed += 1
-            report(name, f"{type(error).__name__}: {error}")
-        else:
-            report(name)
-    return failed
+    return sum(not passes(name, check, address) for name, check in CHECKS.items())
 
 
-def report(name: str, problem: str = "") -> None:
+def passes(name: str, check: Callable[[Address], None], address: Address) -> bool:
+    problem = ""
+    try:
+        check(address)
+    except (Nonconforming, OSError, ValueError, IndexError, subprocess.TimeoutExpired) as error:
+        problem = f"{type(error).__name__}: {error}"
     print(f"Fail  {name}: {problem}" if problem else f"Pass  {name}", flush=True)
+    return not problem
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+    with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
 
@@ -233,11 +230,9 @@ def wait_until_open(address: Address, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         require(process.poll() is None, f"exited with {process.returncode} before it listened")
-        try:
-            socket.create_connection(address, timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
+        with contextlib.suppress(OSError):
+            return socket.create_connection(address, timeout=1).close()
+        time.sleep(0.05)
     raise Nonconforming(f"did not listen within {START_TIMEOUT_SECONDS:.0f} s")
 
 
@@ -255,9 +250,8 @@ def check_termination(address: Address, process: subprocess.Popen[bytes]) -> Non
                 answer = client.answer()
             require_hello(answer)
             served += 1
-            if time.monotonic() > started + 0.5:
-                said = answer.headers.get("connection", "")
-                require(said.lower() == "close", f"an answer during the drain says Connection: {said!r}")
+            if time.monotonic() > started + 0.5:  # the signal has reached it by then
+                require_close(answer)
             time.sleep(0.05)
         require(served > 1, "nothing was served during the drain")
         code = process.wait(DRAIN_SECONDS + EXIT_GRACE_SECONDS)
@@ -270,17 +264,13 @@ def start_and_check(command: list[str]) -> int:
     address = ("127.0.0.1", free_port())
     environment = os.environ | {"PORT": str(address[1]), "DRAIN_SECONDS": str(DRAIN_SECONDS)}
     process = subprocess.Popen(command, env=environment)
-    watchdog = threading.Timer(WATCHDOG_SECONDS, process.kill)
-    watchdog.start()
+    (watchdog := threading.Timer(WATCHDOG_SECONDS, process.kill)).start()
     try:
-        wait_until_open(address, process)
+        if not passes("starts and listens", lambda where: wait_until_open(where, process), address):
+            return 1
         failed = run_checks(address)
-        check_termination(address, process)
-        report("SIGTERM: drain and clean exit")
-        return failed
-    except (Nonconforming, OSError, subprocess.TimeoutExpired) as error:
-        report("SIGTERM: drain and clean exit", str(error))
-        return 1
+        clean = passes("SIGTERM: drain and clean exit", lambda where: check_termination(where, process), address)
+        return failed + (not clean)
     finally:
         watchdog.cancel()
         process.kill()

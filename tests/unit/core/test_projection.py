@@ -56,6 +56,13 @@ def test_the_estimate_is_on_the_line_and_between_its_bounds() -> None:
     assert (verdict.look, verdict.next_look) == (24, 36)
 
 
+def test_a_look_outlives_a_restart() -> None:
+    state = fold(line(30))
+    restarted = LoadShare.from_dict(json.loads(json.dumps(state.to_dict())))
+    assert restarted == state
+    assert project(restarted, 250, LIMIT).look == 24
+
+
 def test_short_demonstrations_look_earlier() -> None:
     early = CapacityDesign(first_look=8)
     assert project(fold(line(8), early), 250, LIMIT, early).answer is CapacityAnswer.PASS

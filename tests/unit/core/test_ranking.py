@@ -123,6 +123,22 @@ class TestTables:
         assert ranking.rows[-1].candidate == "express"
         assert ranking.comparison("axum", "gin").verdict is PairVerdict.TIE
 
+    def test_orders_are_carried_on(self) -> None:
+        """tokio over gin and gin over express: tokio over express, though those two never met."""
+        rounds = rounds_of({"tokio": 0.0, "gin": -0.5}, 4, 0.005) + rounds_of({"gin": -0.5, "express": -1.0}, 4, 0.005)
+        ranking = rank(rounds, ["express", "gin", "tokio"], Contest(max_rounds=8))
+        assert [(row.rank, row.candidate) for row in ranking.rows] == [(1, "tokio"), (2, "gin"), (3, "express")]
+        assert ranking.comparison("tokio", "express").verdict is PairVerdict.UNRESOLVED
+        assert ranking.winner == "tokio" and ranking.tied_with == () and ranking.is_decided
+
+    def test_orders_in_a_circle_decide_nothing(self) -> None:
+        names = ["a", "b", "c"]
+        met = [("a", "b"), ("b", "c"), ("c", "a")]
+        rounds = [{x: 1000.0 * (1 + i / 1000), y: 500.0} for x, y in met for i in range(12)]
+        ranking = rank(rounds, names, Contest(max_rounds=36))
+        assert {row.rank for row in ranking.rows} == {1}
+        assert ranking.active == ("a", "b", "c") and not ranking.is_decided
+
     def test_a_comparison_reads_the_same_from_both_sides(self) -> None:
         ranking = rank(rounds_of(SPREAD, 6), NAMES)
         one, other = ranking.comparison("tokio", "gin"), ranking.comparison("gin", "tokio")

@@ -183,6 +183,13 @@ class TestHardTrip:
         assert is_hard_trip(bad, requests, q, load) is trips
 
 
+def test_a_state_of_another_shape_is_refused() -> None:
+    with pytest.raises(ValueError, match="slow"):
+        TargetState.from_dict({**TargetState.start().to_dict(), "slow": [0.0]})
+    with pytest.raises(KeyError):
+        TargetState.from_dict({})
+
+
 class TestProperties:
     @settings(max_examples=60, deadline=None)
     @given(st.lists(BLOCKS, max_size=60), TARGETS)
@@ -278,8 +285,8 @@ class TestExpectation:
         wandering = expected_blocks(60, 0.01, DESIGN, assumed_ratio=0.6, long_run_cv2=DESIGN.long_run_cv2)
         assert wandering == Expectation(239, 478)
 
-    @pytest.mark.parametrize(("requests", "ratio"), [(0, 0.5), (1000, 1.0), (1000, 1.5)])
-    def test_it_is_never_without_traffic_or_margin(self, requests: int, ratio: float) -> None:
+    @pytest.mark.parametrize(("requests", "ratio"), [(0, 0.5), (1000, 1.0), (1000, 1.5), (0.001, 0.5)])
+    def test_it_is_never_without_traffic_or_margin(self, requests: float, ratio: float) -> None:
         assert expected_blocks(requests, 0.01, DESIGN, assumed_ratio=ratio) is None
 
 

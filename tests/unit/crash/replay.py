@@ -14,6 +14,7 @@ from changeover.reconcilers.benchmark import reconcile_benchmark
 from changeover.reconcilers.migration import reconcile_migration
 from changeover.testing.crashes import Crash, CrashingCluster
 from changeover.testing.world import World
+
 from tests.unit.crash.guard import Guard, mark_of
 
 RECONCILERS: dict[str, Callable[[Ref, Dependencies], Awaitable[float | None]]] = {
@@ -112,7 +113,9 @@ def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
 
 def fingerprint(world: World) -> str:
     """Everything that the next pass can see."""
-    return json.dumps([str(world.clock.now()), world.metrics.mode, sorted(world.broken), str(world.splits), _all(world)])
+    return json.dumps(
+        [str(world.clock.now()), world.metrics.mode, sorted(world.broken), str(world.splits), _all(world)]
+    )
 
 
 def _all(world: World) -> list[Any]:

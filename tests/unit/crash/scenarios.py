@@ -6,6 +6,7 @@ from changeover.core.plan import Manifest, Ref
 from changeover.testing.builders import NAMESPACE, a_benchmark, a_deployment, a_migration
 from changeover.testing.metrics import Behaviour
 from changeover.testing.world import World
+
 from tests.unit.crash.replay import Scenario
 
 MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")

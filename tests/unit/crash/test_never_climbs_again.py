@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Coroutine
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
+from changeover.api.v1alpha1 import MigrationSpec
 from changeover.core.errors import ChangeoverError, Unavailable
+from changeover.core.plan import Ref
 from changeover.reconcilers.migration import reconcile_migration
+from changeover.reconcilers.observe_migration import split_target
+from changeover.reconcilers.workloads import parse_owner
 from changeover.testing.crashes import Crash, CrashingCluster
 from changeover.testing.metrics import Behaviour
 from changeover.testing.world import World
-from tests.unit.crash.guard import Guard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.unit.crash.guard import Guard, mark_of
 from tests.unit.crash.scenarios import MIGRATION, a_world, outcome_of
 
-ROUTE = MIGRATION.__class__("HTTPRoute", MIGRATION.namespace, "shop")
+ROUTE = Ref("HTTPRoute", MIGRATION.namespace, "shop")
 Event = tuple[Any, ...]
 
 events = st.one_of(
@@ -69,10 +74,8 @@ class Story:
         self._reconcile(CrashingCluster(self.world.cluster, at, after))
 
     def _reconcile(self, cluster: CrashingCluster) -> None:
-        try:
+        with contextlib.suppress(Crash, ChangeoverError):  # the scheduler looks again
             run(reconcile_migration(MIGRATION, self.world.dependencies(cluster)))
-        except (Crash, ChangeoverError):
-            pass  # the scheduler looks again
 
     def _let_pass(self, seconds: float) -> None:
         self.guard.foreign = True
@@ -149,7 +152,7 @@ def test_the_guard_sees_a_climb() -> None:
         told.play(event)
     assert told.guard.rolled_back == {1}
     route = dict(told.world.cluster.peek(ROUTE) or {})
-    mark = {**mark_of_route(route), "phase": "Stepping", "weight": 10, "step": 1}
+    mark = {**(mark_of(route) or {}), "phase": "Stepping", "weight": 10, "step": 1}
     try:
         run(told.world.dependencies().router.ensure(_target(), 10, mark))
     except AssertionError as error:
@@ -158,16 +161,6 @@ def test_the_guard_sees_a_climb() -> None:
         raise AssertionError("the guard let a climb pass")
 
 
-def mark_of_route(route: dict[str, Any]) -> dict[str, Any]:
-    from tests.unit.crash.guard import mark_of
-
-    return mark_of(route) or {}
-
-
 def _target() -> Any:
-    from changeover.api.v1alpha1 import MigrationSpec
-    from changeover.reconcilers.observe_migration import split_target
-    from changeover.reconcilers.workloads import parse_owner
-
     body = a_world().cluster.peek(MIGRATION) or {}
     return split_target(parse_owner(body), MigrationSpec.model_validate(body["spec"]))

@@ -49,6 +49,8 @@ def counts(series: Sequence[Series], span: Span, bounds: Mapping[str, Bound]) ->
             errors += value
     if math.inf not in buckets:
         return NoData("the histogram has no +Inf bucket")
+    if any(value > buckets[math.inf] for value in buckets.values()) or errors > buckets[math.inf]:
+        return NoData("the histogram contradicts itself: a bucket counts more than there were requests")
     slow = {name: _slow(buckets, bound) for name, bound in bounds.items()}
     lacking = next((name for name, value in slow.items() if value is None), None)
     if lacking is not None:
@@ -71,11 +73,16 @@ def usage(series: Sequence[Series], span: Span, pods: Iterable[str]) -> Usage | 
             return NoData(f"fewer than two CPU samples of pod {pod} inside the window")
         for samples in cpu:
             (first, low), (last, high) = samples[0], samples[-1]
-            if high < low or not math.isfinite(high - low):
+            if any(not after >= before for (_, before), (_, after) in pairwise(samples)) or not math.isfinite(
+                high - low
+            ):
                 return NoData(f"the CPU counter of pod {pod} was reset inside the window")
             cores += (high - low) / (last - first)
             shortest = min(shortest, last - first)
-        memory += _peak(_of_pod(series, "container_memory_working_set_bytes", pod, span))
+        peak = _peak(_of_pod(series, "container_memory_working_set_bytes", pod, span))
+        if not 0 < peak < math.inf:
+            return NoData(f"no memory samples of pod {pod} inside the window")
+        memory += peak
     return Usage(cores, memory, shortest) if shortest < math.inf else NoData("no pods were named")
 
 
@@ -116,6 +123,8 @@ def _increases(series: Sequence[Series], span: Span) -> list[tuple[Mapping[str, 
     fresh = [s for s in series if s["values"] and span.end - float(s["values"][-1][0]) <= STALE_SCRAPES * span.scrape]
     if not fresh:
         return NoData("no series" if not series else "no fresh sample; the gateway is not scraped")
+    if any(s not in fresh and s["values"] and float(s["values"][-1][0]) > span.start for s in series):
+        return NoData("a gateway instance vanished inside the span")
     present = {_instance(s) for s in series if _at(s, span.start, span.scrape) is not None}
     if not any(_instance(s) in present for s in fresh):
         return NoData("the gateway's counters begin inside the span")
@@ -126,6 +135,8 @@ def _increases(series: Sequence[Series], span: Span) -> list[tuple[Mapping[str, 
         if _was_reset(one):
             return NoData("a counter was reset")
         before = _at(one, span.start, span.scrape)
+        if before is None and float(one["values"][0][0]) <= span.start:
+            return NoData("a counter was not scraped around the start of the span")
         found.append((one["metric"], float(one["values"][-1][1]) - (before or 0.0)))
     return found
 

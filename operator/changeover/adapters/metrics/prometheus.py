@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
+import urllib3
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from urllib3.util.retry import Retry
@@ -29,6 +31,8 @@ MAX_BODY_BYTES = 8 * 2**20
 MAX_THREADS = 8
 _CHUNK = 64 * 2**10
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class SourceSettings:
@@ -41,20 +45,34 @@ class SourceSettings:
 
 
 class GuardedSession(requests.Session):
-    """A session that follows no redirect and reads no more than a cap."""
+    """A session that follows no redirect, and reads no more than a cap in no more than a time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.trust_env = False  # no proxy or .netrc of the pod's environment
+        self._seconds = seconds
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
-        """One request, its body read up to the cap."""
+        """One request, its body read up to the cap. A server that drips outlives timeouts, which are per read."""
+        deadline = time.monotonic() + self._seconds
         kwargs.update(stream=True, allow_redirects=False)
         response = super().request(*args, **kwargs)
         body = bytearray()
-        for chunk in response.iter_content(_CHUNK):
+        while chunk := _read_some(response):
             body += chunk
-            if len(body) > MAX_BODY_BYTES:
+            if len(body) > MAX_BODY_BYTES or time.monotonic() > deadline:
                 response.close()
-                raise requests.RequestException(f"the answer is larger than {MAX_BODY_BYTES} bytes")
+                raise requests.RequestException(f"the answer is larger than {MAX_BODY_BYTES} bytes, or too slow")
         response._content = bytes(body)
         return response
+
+
+def _read_some(response: requests.Response) -> bytes:
+    """What has arrived of the body, decoded; empty at its end."""
+    try:
+        return bytes(response.raw.read1(_CHUNK, decode_content=True))
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.RequestException(f"the body broke off: {error}") from error
 
 
 class PrometheusSource:
@@ -63,8 +81,8 @@ class PrometheusSource:
     def __init__(self, settings: SourceSettings) -> None:
         self._settings = settings
         self._pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix=f"prometheus-{settings.name}")
-        session = GuardedSession()
-        session.trust_env = False  # no proxy or .netrc of the pod's environment
+        # Shorter than what ``_range`` waits, so that no thread is left behind.
+        session = GuardedSession(1.5 * settings.timeout_seconds)
         self._client = PrometheusConnect(
             url=settings.url, session=session, retry=Retry(total=0), timeout=settings.timeout_seconds
         )
@@ -74,7 +92,8 @@ class PrometheusSource:
         span = self._span(start, end)
         name = traefik_service(query)
         selector = f"traefik_service_request_duration_seconds_bucket{{service=~{quoted(name)}}}"
-        return counters.counts(await self._range(selector, span), span, query.bounds)
+        series = await self._range(selector, span)
+        return self._sensible(lambda: counters.counts(series, span, query.bounds))
 
     async def usage(self, namespace: str, pods: Sequence[str], start: datetime, end: datetime) -> Usage | NoData:
         """CPU and memory of pods from the samples inside the span, from cAdvisor."""
@@ -82,7 +101,15 @@ class PrometheusSource:
         names = quoted("container_cpu_usage_seconds_total|container_memory_working_set_bytes")
         chosen = quoted("|".join(re.escape(pod) for pod in pods))
         selector = f"{{__name__=~{names},namespace={quoted(namespace)},pod=~{chosen}}}"
-        return counters.usage(await self._range(selector, span), span, pods)
+        series = await self._range(selector, span)
+        return self._sensible(lambda: counters.usage(series, span, pods))
+
+    def _sensible(self, judge: Callable[[], T]) -> T:
+        """What the samples say; a sample of another shape is as good as no answer."""
+        try:
+            return judge()
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            raise Unavailable(f"metric source {self._settings.name} answered nonsense: {error!r}") from error
 
     def _span(self, start: datetime, end: datetime) -> counters.Span:
         return counters.Span(start.timestamp(), end.timestamp(), self._settings.scrape_seconds)
@@ -93,12 +120,11 @@ class PrometheusSource:
         loop = asyncio.get_running_loop()
         call = loop.run_in_executor(self._pool, lambda: self._client.custom_query(query, params=at))
         try:
-            # A server that drips a byte at a time outlives the client's timeout, which is per read.
             result = await asyncio.wait_for(call, 2 * self._settings.timeout_seconds)
         except (requests.RequestException, PrometheusApiClientException, TimeoutError, OSError) as error:
             why = f"{type(error).__name__}: {str(error)[:200]}"
             raise Unavailable(f"metric source {self._settings.name}: {why}") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Unavailable(f"metric source {self._settings.name} answered nonsense: {error!r}") from error
         return checked(result, self._settings.name)
 

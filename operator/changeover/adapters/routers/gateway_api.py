@@ -88,6 +88,10 @@ def _acceptance(found: Manifest) -> tuple[bool, str]:
     parents = found.get("status", {}).get("parents") or []
     if not parents:
         return False, "no gateway has answered for the route yet; do spec.traffic.gatewayAPI.parentRefs name one?"
+    answered = {(parent.get("parentRef") or {}).get("name") for parent in parents}
+    for wanted_parent in found.get("spec", {}).get("parentRefs") or []:
+        if wanted_parent.get("name") not in answered:
+            return False, f"gateway {wanted_parent.get('name')} has not answered for the route yet"
     for parent in parents:
         for wanted in ("Accepted", "ResolvedRefs"):
             condition = next((c for c in parent.get("conditions") or [] if c["type"] == wanted), None)

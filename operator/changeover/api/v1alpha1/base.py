@@ -124,7 +124,7 @@ ShortText = Annotated[str, Field(max_length=128)]
 Number = Annotated[str, Field(max_length=32)]
 LabelKey = Annotated[str, Field(max_length=316)]
 Labels = Annotated[
-    dict[str, Annotated[str, Field(max_length=63)]], BeforeValidator(_without_nulls), Field(max_length=16)
+    dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=16), BeforeValidator(_without_nulls)
 ]
 Quantity = Annotated[
     str,

@@ -159,7 +159,7 @@ class Step(Model):
 class LatencyObjective(Model):
     """A percentile of the canary's latency, seen at the gateway, must stay at or under a bound."""
 
-    percentile: Literal["50", "90", "95", "99", "99.9"] = described("Percentile. Default: 99.", default="99")
+    percentile: Literal["50", "90", "95", "98", "99", "99.9"] = described("Percentile. Default: 99.", default="99")
     max: Duration = described("Bound. Example: 50ms.")
 
 

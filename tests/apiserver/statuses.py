@@ -1,0 +1,130 @@
+"""One status of each kind with every field filled, as the operator would write it at its fullest."""
+
+from __future__ import annotations
+
+from changeover.api.reasons import BENCHMARK_CONDITIONS, MIGRATION_CONDITIONS, ConditionType
+from changeover.api.v1alpha1.base import Model
+from changeover.api.v1alpha1.status import BenchmarkStatus, MigrationStatus
+
+NOW = "2026-03-01T12:34:56Z"
+ESTIMATE = {"mean": "24125.5", "low": "23990.1", "high": "24260.9"}
+LATENCY = {"mean": "14.9", "p50": "14.2", "p90": "20.3", "p99": "31.7", "p999": "44.0", "max": "71.2"}
+
+
+def conditions(types: tuple[ConditionType, ...], ready: str, reason: str) -> list[dict[str, object]]:
+    """All conditions; Ready with its reason, the others not judged."""
+    return [
+        {
+            "type": str(name),
+            "status": ready if name == ConditionType.READY else "Unknown",
+            "observedGeneration": 3,
+            "lastTransitionTime": NOW,
+            "reason": reason if name == ConditionType.READY else "Pending",
+            "message": "in words: p99 71ms > 50ms at weight 10 (12,400 requests)",
+        }
+        for name in types
+    ]
+
+
+BENCHMARK = {
+    "observedGeneration": 3,
+    "conditions": conditions(BENCHMARK_CONDITIONS, "True", "Published"),
+    "progress": {
+        "done": 42,
+        "planned": 42,
+        "text": "42/42",
+        "current": {"candidate": "gin", "scenario": "keep-alive", "round": 5},
+        "estimatedEnd": NOW,
+    },
+    "winner": {
+        "candidate": "hyperlane",
+        "image": "localhost/changeover-hyperlane:1",
+        "imageDigest": f"sha256:{'0' * 64}",
+        "tiedWith": ["tokio"],
+        "message": "first by 12 %",
+    },
+    "ranking": [
+        {
+            "rank": 1,
+            "candidate": "hyperlane",
+            "score": "24125.5",
+            "low": "23990.1",
+            "high": "24260.9",
+            "unit": "requests/s",
+            "tiedWith": ["tokio"],
+            "meetsObjectives": True,
+            "relativeToFirst": "1",
+        }
+    ],
+    "results": [
+        {
+            "candidate": "hyperlane",
+            "scenario": "keep-alive",
+            "rounds": 5,
+            "requestsPerSecond": ESTIMATE,
+            "latency": LATENCY,
+            "errors": 0,
+            "errorPercent": "0",
+            "cpuCores": ESTIMATE,
+            "cpuPercent": "99.1",
+            "cpuPerRequest": "41.2",
+            "memoryPeak": "7340032",
+            "valid": False,
+            "invalidReasons": ["LoadGeneratorSaturated"],
+            "notes": ["one run was repeated"],
+        }
+    ],
+    "environment": {
+        "node": "candidate",
+        "kernel": "6.1.0",
+        "cpuModel": "some CPU",
+        "cores": "2",
+        "kubelet": "v1.34.3",
+        "containerRuntime": "containerd://1.6.20",
+        "loadDriver": "wrk 4.1.0, oha 1.16.0",
+    },
+    "report": {"configMap": "web-frameworks-runs-0123abcd"},
+}
+MIGRATION = {
+    "observedGeneration": 3,
+    "conditions": conditions(MIGRATION_CONDITIONS, "False", "WaitingEvidence"),
+    "step": {
+        "index": 2,
+        "text": "2/3",
+        "weightPercent": 10,
+        "since": NOW,
+        "evidenceUntil": NOW,
+        "evidence": '{"n":12400,"k":31}',
+    },
+    "traffic": {"desiredPercent": 10, "appliedPercent": 10, "measuredPercent": "9.8"},
+    "objectives": [
+        {
+            "name": name,
+            "type": type_name,
+            "stable": "9.1",
+            "canary": canary,
+            "target": target,
+            "unit": unit,
+            "requests": 12400,
+            "verdict": "Passing",
+            "why": "0.2 % of 12,400 requests were slower than 50ms; fewer than 1 % may be",
+        }
+        for name, type_name, canary, target, unit in (
+            ("cpu", "CPU", "31.4", "40", "% of limit"),
+            ("errors", "Errors", "0.01", "0.1", "%"),
+            ("latency", "Latency", "12.3", "50", "ms"),
+        )
+    ],
+    "history": [{"at": NOW, "from": 1, "to": 10, "reason": "Stepped", "message": "p99 12ms <= 50ms"}],
+    "outcome": {
+        "result": "RolledBack",
+        "at": NOW,
+        "generation": 3,
+        "reason": "LatencyObjectiveMissed",
+        "message": "why",
+    },
+}
+STATUSES: dict[str, Model] = {
+    "FrameworkBenchmark": BenchmarkStatus.model_validate(BENCHMARK),
+    "CanaryMigration": MigrationStatus.model_validate(MIGRATION),
+}

@@ -1,0 +1,248 @@
+"""One case a rung of the migration's ladder, each a sentence; the order of the rungs is part of the contract."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from changeover.api.reasons import Reason
+from changeover.core import names
+from changeover.core.mark import Mark, Phase
+from changeover.core.migration import decide
+from changeover.core.migration_state import CanaryChoice, Step
+from changeover.core.observed import NoData, Unreadable
+from changeover.core.plan import Apply, HoldFinalizer, ReleaseRoute, SetSplit
+
+from tests.unit.core.seen import NOW, blocks, counts, kept, latest, mark, owner, route, seen, workload
+
+Case = tuple[str, dict[str, Any], Reason, int | None]
+
+DELETING = owner(deleting=True)
+ROLLING = mark(0, phase=Phase.ROLLING_BACK, since=NOW - timedelta(seconds=5), came_from=10)
+LONG_ROLLING = mark(0, phase=Phase.ROLLING_BACK, since=NOW - timedelta(minutes=5), reason=Reason.LATENCY_MISSED)
+READY_TO_START = mark(0, 0, Phase.PREPARING)
+ENOUGH = kept(20)
+TIMEOUT = Unreadable("timed out")
+BAD = counts(600, slow=200)
+NO_WEIGHT = {"route": route(READY_TO_START), "blocks": ()}
+
+
+def ended(result: str, generation: int = 1) -> dict[str, Any]:
+    outcome = {"result": result, "at": "2030-01-01T11:00:00Z", "generation": generation, "reason": "R", "message": "m"}
+    return {"outcome": outcome}
+
+
+def one_step(**more: Any) -> dict[str, Any]:
+    return {"steps": [{"weightPercent": 10, "minDuration": "2m", "maxDuration": "2h", **more}]}
+
+
+# sentence, what was seen, reason, weight written (None: none)
+CASES: list[Case] = [
+    (
+        "an unreadable route comes first, even when deleting: nothing is known to be safe",
+        {"owner": DELETING, "route": TIMEOUT}, Reason.UNREADABLE, None,
+    ),
+    ("deleted under way, the traffic goes back to stable", {"owner": DELETING}, Reason.DELETING, 0),
+    (
+        "deleted with a broken mark, the traffic goes back to stable all the same",
+        {"owner": DELETING, "route": route(mark=None)}, Reason.DELETING, 0,
+    ),
+    ("deleted after promotion, the weights stay",
+     {"owner": owner(deleting=True, status=ended("Promoted")), "route": route(mark(100, 3))}, Reason.DELETING, None),
+    ("deleted before there was a route, nothing is written", {"owner": DELETING, "route": None}, Reason.DELETING, None),
+    ("deleted, a foreign route is left alone",
+     {"owner": DELETING, "route": route(ours=False)}, Reason.DELETING, None),
+    ("deletion is guarded before anything is written", {"owner": owner(finalizers=())}, Reason.PREPARING, None),
+    ("a foreign route is refused before an outcome is looked at",
+     {"owner": owner(status=ended("RolledBack")), "route": route(ours=False)}, Reason.ROUTE_NOT_OURS, None),
+    ("promoted stays promoted", {"owner": owner(status=ended("Promoted")), "route": route(mark(100, 3))},
+     Reason.PROMOTED, None),
+    ("promoted, a foreign weight is put back",
+     {"owner": owner(status=ended("Promoted")), "route": route(mark(100, 3), canary_percent=40)}, Reason.PROMOTED, 100),
+    ("promoted, a deleted route is made again",
+     {"owner": owner(status=ended("Promoted")), "route": None}, Reason.PROMOTED, 100),
+    ("promoted, a broken mark is written once more",
+     {"owner": owner(status=ended("Promoted")), "route": route(mark(100, 3), mark=None)}, Reason.PROMOTED, 100),
+    ("promoted, a later spec does not start again",
+     {"owner": owner(status=ended("Promoted"), generation=2), "route": route(mark(100, 3))},
+     Reason.ALREADY_PROMOTED, None),
+    ("promoted, a later spec with another canary gets no traffic",
+     {"owner": owner(status=ended("Promoted"), generation=2), "route": route(mark(100, 3), canary_percent=None),
+      "arms": "others"}, Reason.ALREADY_PROMOTED, None),
+    ("promoted, a later spec with another canary and no route gets no traffic",
+     {"owner": owner(status=ended("Promoted"), generation=2), "route": None, "arms": "others"},
+     Reason.ALREADY_PROMOTED, None),
+    ("rolled back stays rolled back", {"owner": owner(status=ended("RolledBack")), "route": route(LONG_ROLLING)},
+     Reason.ROLLED_BACK, None),
+    ("rolled back, a foreign weight is put back to 0",
+     {"owner": owner(status=ended("RolledBack")), "route": route(LONG_ROLLING, canary_percent=50)},
+     Reason.ROLLED_BACK, 0),
+    ("rolled back, a deleted route is made again at 0",
+     {"owner": owner(status=ended("RolledBack")), "route": None}, Reason.ROLLED_BACK, 0),
+    ("rolling back is seen through before anything else, also when suspended",
+     {"route": route(ROLLING), "spec": {"suspend": True}}, Reason.ROLLING_BACK, None),
+    ("rolling back, a foreign weight is put back to 0", {"route": route(ROLLING, canary_percent=30)},
+     Reason.ROLLING_BACK, 0),
+    ("rolling back does not end before canary traffic is seen to have ended", {"route": route(ROLLING)},
+     Reason.ROLLING_BACK, None),
+    ("rolling back ends when the canary gets no requests",
+     {"route": route(mark(0, phase=Phase.ROLLING_BACK, since=NOW - timedelta(seconds=12))),
+      "latest": latest(canary=counts(0))}, Reason.ROLLED_BACK, None),
+    ("rolling back ends after a while without measurements", {"route": route(LONG_ROLLING), "latest": TIMEOUT},
+     Reason.ROLLED_BACK, None),
+    ("rolling back with other backends in the spec writes nothing to them",
+     {"route": route(ROLLING, canary_percent=None), "arms": "others"}, Reason.ROLLING_BACK, None),
+    ("a rollback of an earlier generation is seen through before the new spec starts",
+     {"route": route(LONG_ROLLING), "owner": owner(generation=2)}, Reason.ROLLED_BACK, None),
+    ("suspended, the weight stays", {"spec": {"suspend": True}}, Reason.SUSPENDED, None),
+    ("suspended, a foreign weight is not put back",
+     {"spec": {"suspend": True}, "route": route(canary_percent=50)}, Reason.SUSPENDED, None),
+    ("an unreadable benchmark holds", {"choice": TIMEOUT}, Reason.UNREADABLE, None),
+    ("a refused canary does not start",
+     {"choice": CanaryChoice(Reason.BENCHMARK_REFUSED, "tied"), "route": None}, Reason.BENCHMARK_REFUSED, None),
+    ("a canary refused later goes on: it is judged by its own traffic now",
+     {"choice": CanaryChoice(Reason.BENCHMARK_REFUSED, "tied")}, Reason.WAITING_EVIDENCE, None),
+    ("an unreadable stable holds", {"stable": TIMEOUT, "canary": workload(0)}, Reason.UNREADABLE, None),
+    ("an unreadable canary holds", {"canary": TIMEOUT}, Reason.UNREADABLE, None),
+    ("without a ready stable nothing starts", {"stable": workload(0), "route": None},
+     Reason.WAITING_FOR_WORKLOADS, None),
+    ("the route is made with all traffic on stable", {"route": None}, Reason.PREPARING, 0),
+    ("a broken mark starts over at 0", {"route": route(mark=None)}, Reason.PREPARING, 0),
+    ("other backends start over at 0", {"arms": "others", "route": route(canary_percent=None)}, Reason.PREPARING, 0),
+    ("a new generation starts over after a rollback",
+     {"owner": owner(generation=2, status=ended("RolledBack")), "route": route(LONG_ROLLING)}, Reason.PREPARING, 0),
+    ("a foreign weight under way is put back, up or down", {"route": route(canary_percent=90)}, Reason.PREPARING, 10),
+    ("no first step before the canary exists", {**NO_WEIGHT, "canary": None}, Reason.WAITING_FOR_WORKLOADS, None),
+    ("no first step before every canary pod is ready", {**NO_WEIGHT, "canary": workload(1)},
+     Reason.WAITING_FOR_WORKLOADS, None),
+    ("no first step before the gateway takes the route",
+     {**NO_WEIGHT, "route": route(READY_TO_START, accepted=False, why_not="no")}, Reason.ROUTE_NOT_ACCEPTED, None),
+    ("no first step without counters", {**NO_WEIGHT, "latest": NoData("no series")}, Reason.METRICS_MISSING, None),
+    ("no first step while Prometheus is down", {**NO_WEIGHT, "latest": TIMEOUT}, Reason.METRICS_MISSING, None),
+    ("no first step before stable is measured", {**NO_WEIGHT, "latest": latest(stable=counts(0))},
+     Reason.METRICS_MISSING, None),
+    ("the first step is taken when stable is measured and the canary ready", NO_WEIGHT, Reason.STEPPED, 10),
+    ("a canary without ready pods is rolled back before any evidence is looked at",
+     {"canary": workload(0), "evidence": ENOUGH, "blocks": ()}, Reason.ROLLING_BACK, 0),
+    ("a vanished canary is rolled back", {"canary": None}, Reason.ROLLING_BACK, 0),
+    ("one scrape beyond doubt is rolled back before a block is over",
+     {"latest": latest(canary=counts(100, errors=90)), "blocks": ()}, Reason.ROLLING_BACK, 0),
+    ("a scrape from before the weight does not count",
+     {"route": route(mark(since=NOW - timedelta(seconds=8))), "latest": latest(canary=counts(100, errors=90)),
+      "blocks": ()}, Reason.WAITING_EVIDENCE, None),
+    ("a missed latency objective is rolled back", {"blocks": blocks(5, BAD)}, Reason.ROLLING_BACK, 0),
+    ("a missed objective is rolled back although the gateway refuses the route",
+     {"blocks": blocks(5, BAD), "route": route(accepted=False)}, Reason.ROLLING_BACK, 0),
+    ("blocks without counters for too long are rolled back",
+     {"blocks": tuple(_.__class__(_.start, _.end, None, None, None) for _ in blocks(5))}, Reason.ROLLING_BACK, 0),
+    ("Prometheus down for too long is rolled back", {"blocks": TIMEOUT, "latest": TIMEOUT}, Reason.ROLLING_BACK, 0),
+    ("Prometheus down for a moment holds, whatever was known",
+     {"route": route(mark(since=NOW - timedelta(minutes=3))), "blocks": TIMEOUT, "latest": TIMEOUT},
+     Reason.BLIND, None),
+    ("enough evidence does not advance a route that the gateway has not taken",
+     {"evidence": ENOUGH, "blocks": (), "route": route(accepted=False, why_not="no")}, Reason.ROUTE_NOT_ACCEPTED, None),
+    ("enough evidence does not advance a canary with a pod missing",
+     {"evidence": ENOUGH, "blocks": (), "canary": workload(1)}, Reason.WAITING_FOR_WORKLOADS, None),
+    ("enough evidence waits for the step's duration",
+     {"evidence": ENOUGH, "blocks": (), "spec": one_step(minDuration="1h")}, Reason.WAITING_FOR_DURATION, None),
+    ("enough evidence waits for the step's requests",
+     {"evidence": ENOUGH, "blocks": (), "spec": one_step(minRequests=10**6)}, Reason.WAITING_FOR_REQUESTS, None),
+    ("enough evidence does not advance blindly: no answer",
+     {"evidence": ENOUGH, "blocks": (), "latest": TIMEOUT}, Reason.METRICS_MISSING, None),
+    ("enough evidence does not advance blindly: no data",
+     {"evidence": ENOUGH, "blocks": (), "latest": NoData("no series")}, Reason.METRICS_MISSING, None),
+    ("enough evidence advances one step", {"evidence": ENOUGH, "blocks": ()}, Reason.STEPPED, 50),
+    ("a spec edited to lower weights does not lower the weight",
+     {"evidence": ENOUGH, "blocks": (), "spec": {"steps": [{"weightPercent": w} for w in (1, 2, 100)]}},
+     Reason.STEPPED, 10),
+    ("the last step ends promoted", {"evidence": ENOUGH, "blocks": (), "spec": one_step()}, Reason.PROMOTED, None),
+    ("a spec shortened under way ends where it stands",
+     {"evidence": ENOUGH, "blocks": (), "route": route(mark(50, 3)), "spec": one_step()}, Reason.PROMOTED, None),
+    ("too little evidence holds", {}, Reason.WAITING_EVIDENCE, None),
+    ("undecided for too long is held for a person",
+     {"spec": one_step(maxDuration="10m")}, Reason.UNDECIDED, None),
+    ("undecided for too long is rolled back when the spec says so",
+     {"spec": one_step(maxDuration="10m", onUndecided="Rollback")}, Reason.ROLLING_BACK, 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "reason", "weight"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+def test_rung(changes: dict[str, Any], reason: Reason, weight: int | None) -> None:
+    step = decide(seen(**changes))
+    assert (step.reason, written(step)) == (reason, weight), step.message
+    assert step.message or reason is Reason.ROLLED_BACK
+
+
+def written(step: Step) -> int | None:
+    """The weight in the plan; weights and mark always agree."""
+    splits = [action for action in step.actions if isinstance(action, SetSplit)]
+    assert len(splits) <= 1
+    for split in splits:
+        told = Mark.parse(split.mark)
+        assert told is not None and told.weight == split.canary_percent
+    return splits[0].canary_percent if splits else None
+
+
+def test_every_sentence_is_told_once() -> None:
+    sentences = [case[0] for case in CASES]
+    assert len(set(sentences)) == len(sentences) >= 60
+
+
+def test_a_deletion_gives_traffic_back_before_the_marks_and_the_finalizer_last() -> None:
+    actions = decide(seen(owner=DELETING)).actions
+    assert [type(action) for action in actions] == [SetSplit, ReleaseRoute, HoldFinalizer]
+    assert actions[-1] == HoldFinalizer(False)
+
+
+def test_an_untouched_route_that_was_handed_over_is_not_touched_by_a_deletion() -> None:
+    untouched = route(mark=None, canary_percent=None)
+    assert decide(seen(owner=DELETING, route=untouched)).actions == (HoldFinalizer(False),)
+
+
+def test_after_the_marks_are_gone_a_deletion_only_lets_go() -> None:
+    """Killed between giving the route back and taking the finalizer off; the owner's hand-over is still on it."""
+    released = route(mark=None, canary_percent=0)
+    assert decide(seen(owner=DELETING, route=released)).actions == (HoldFinalizer(False),)
+
+
+def test_no_finalizer_no_work() -> None:
+    assert decide(seen(owner=owner(deleting=True, finalizers=("somebody/else",)))).actions == ()
+
+
+def test_a_chosen_canary_is_made_only_while_it_is_missing() -> None:
+    manifest = {"kind": "Deployment"}
+    choice = CanaryChoice(manifests=(manifest,))
+    missing = decide(seen(**NO_WEIGHT, choice=choice, canary=None))
+    assert missing.actions == (Apply(manifest),)
+    scaled = decide(seen(**NO_WEIGHT, choice=choice, canary=workload(0)))
+    assert scaled.actions == ()
+
+
+def test_a_rollback_says_value_target_weight_and_count() -> None:
+    message = decide(seen(blocks=blocks(5, BAD))).message
+    for part in ("latency", "limit 1 %", "weight 10", "requests", "rolled back to 0 from 10 %"):
+        assert part in message
+
+
+def test_a_rollback_marks_where_it_came_from() -> None:
+    step = decide(seen(blocks=blocks(5, BAD)))
+    assert step.mark is not None
+    assert (step.mark.phase, step.mark.weight, step.mark.came_from) == (Phase.ROLLING_BACK, 0, 10)
+    assert step.mark.reason == Reason.LATENCY_MISSED
+
+
+@pytest.mark.parametrize(
+    ("reason", "retried"),
+    [(Reason.ROUTE_NOT_OURS, True), (Reason.BENCHMARK_REFUSED, True), (Reason.BENCHMARK_NOT_READY, False)],
+)
+def test_only_what_needs_a_person_is_stalled(reason: Reason, retried: bool) -> None:
+    changes = {"route": route(ours=False)} if reason is Reason.ROUTE_NOT_OURS else {"route": None}
+    step = decide(seen(**changes, choice=CanaryChoice(reason, "why")))
+    assert (step.reason, step.stalled) == (reason, retried)
+    assert step.recheck_after is not None
+
+
+def test_a_hand_over_is_explained() -> None:
+    message = decide(seen(route=route(ours=False))).message
+    assert f"{names.ANNOTATION_HAND_OVER}: shop" in message
