@@ -21,8 +21,9 @@ def timestamp(moment: datetime) -> str:
 
 
 def parse_timestamp(text: str) -> datetime:
-    """Inverse of ``timestamp``; fractions of a second are kept."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    """Inverse of ``timestamp``; fractions of a second are kept. Without a zone it is UTC."""
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def merge(

@@ -68,7 +68,7 @@ class StepEvidence:
                 cpu={name: CPUShare.from_dict(share) for name, share in content["cpu"].items()},
                 requests=int(content["requests"]),
             )
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             return None
 
 

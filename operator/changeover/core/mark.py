@@ -55,7 +55,7 @@ class Mark:
         if data is None:
             return None
         try:
-            return cls(
+            mark = cls(
                 phase=Phase(data["phase"]),
                 step=int(data["step"]),
                 weight=int(data["weight"]),
@@ -66,5 +66,6 @@ class Mark:
                 message=str(data["message"]),
                 came_from=int(data["from"]),
             )
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             return None
+        return mark if 0 <= mark.weight <= 100 and mark.step >= 0 else None

@@ -78,7 +78,7 @@ def test_an_impossible_share_is_refused(share: float) -> None:
         CPUShare.start().add(share)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(SHARES)
 def test_a_restart_after_any_block_changes_nothing(shares: list[float | None]) -> None:
     straight = restarted = CPUShare.start()
@@ -89,7 +89,7 @@ def test_a_restart_after_any_block_changes_nothing(shares: list[float | None]) -
         assert restarted == straight
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(SHARES, st.floats(0.05, 1.0), st.floats(0.0, 0.5))
 def test_a_higher_limit_never_turns_a_pass_into_less(shares: list[float | None], limit: float, more: float) -> None:
     state = fold(shares)

@@ -18,7 +18,7 @@ from changeover.core.dispersion import (
     spread,
     von_neumann_factor,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 DESIGN = Design()
@@ -159,6 +159,7 @@ class TestDispersion:
         assert advance_dispersion(calm, 1, DESIGN) == pytest.approx(DESIGN.long_run_cv2)
         assert advance_dispersion(Spread(0.0, 0.0, 60), 60, DESIGN) == pytest.approx(3 / 63 * DESIGN.long_run_cv2)
 
+    @settings(max_examples=30)
     @given(st.lists(st.tuples(st.floats(0, 1e6), st.integers(0, 1000)), max_size=80))
     def test_a_round_trip_changes_nothing(self, blocks: list[tuple[float, int]]) -> None:
         batches = Batches()

@@ -93,7 +93,7 @@ def test_an_impossible_block_is_refused(block: tuple[float, float]) -> None:
         LoadShare.start().add(*block)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(BLOCKS, st.floats(1, 1000))
 def test_a_restart_after_any_block_changes_nothing(blocks: list[tuple[float, float] | None], rps: float) -> None:
     straight = restarted = LoadShare.start()
@@ -105,7 +105,7 @@ def test_a_restart_after_any_block_changes_nothing(blocks: list[tuple[float, flo
     assert project(restarted, rps, LIMIT) == project(straight, rps, LIMIT)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(BLOCKS, st.floats(1, 1000), st.floats(0.05, 1), st.floats(0, 0.5))
 def test_a_higher_limit_never_turns_a_pass_into_less(
     blocks: list[tuple[float, float] | None], rps: float, limit: float, more: float

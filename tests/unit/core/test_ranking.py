@@ -181,7 +181,7 @@ class TestInterval:
 
 
 class TestProperties:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(TABLES, st.permutations(NAMES))
     def test_names_and_their_order_do_not_matter(self, rounds: list[dict[str, float]], order: list[str]) -> None:
         renamed = dict(zip(NAMES, order, strict=True))
@@ -189,7 +189,7 @@ class TestProperties:
         other = rank([{renamed[k]: v for k, v in row.items()} for row in rounds], order)
         assert _places(plain, renamed) == _places(other, {name: name for name in NAMES})
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(TABLES, st.sampled_from([1e-3, 0.5, 2.0, 1000.0]))
     def test_the_unit_does_not_matter(self, rounds: list[dict[str, float]], factor: float) -> None:
         plain = rank(rounds, NAMES)
@@ -197,7 +197,7 @@ class TestProperties:
         same = {name: name for name in NAMES}
         assert _places(plain, same) == _places(scaled, same)
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(TABLES)
     def test_it_is_consistent_with_itself(self, rounds: list[dict[str, float]]) -> None:
         ranking = rank(rounds, NAMES)
@@ -212,7 +212,7 @@ class TestProperties:
         assert not ranking.rows or ranks[ranking.winner] == 1
         assert all(ranks.get(name, 1) == 1 for name in ranking.active)
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(st.lists(st.tuples(VALUES, st.integers(0, 20)), min_size=4, max_size=10))
     def test_equal_candidates_are_never_ordered(self, levels: list[tuple[float, int]]) -> None:
         rounds = [{name: value * (1 + wobble / 100) for name in NAMES} for value, wobble in levels]

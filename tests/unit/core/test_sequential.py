@@ -191,7 +191,7 @@ def test_a_state_of_another_shape_is_refused() -> None:
 
 
 class TestProperties:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(st.lists(BLOCKS, max_size=60), TARGETS)
     def test_a_restart_after_any_block_changes_nothing(self, blocks: list[Block | None], target: Target) -> None:
         straight = restarted = TargetState.start()
@@ -202,14 +202,14 @@ class TestProperties:
             )
             assert restarted == straight
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(st.lists(BLOCKS, max_size=60), TARGETS)
     def test_without_data_in_the_latest_block_nothing_advances(
         self, blocks: list[Block | None], target: Target
     ) -> None:
         assert verdict_of(fold([*blocks, None], target), target) is not Verdict.ADVANCE
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(st.lists(BLOCKS, max_size=60), TARGETS)
     def test_an_advance_means_a_raw_rate_within_the_limit_over_enough_blocks(
         self, blocks: list[Block | None], target: Target
@@ -220,7 +220,7 @@ class TestProperties:
             assert state.blocks >= DESIGN.min_blocks
             assert state.fired is None
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(st.lists(st.integers(0, 40), min_size=8, max_size=40), st.data())
     def test_more_bad_requests_never_turn_a_rollback_into_an_advance(
         self, bads: list[int], data: st.DataObject
@@ -231,14 +231,14 @@ class TestProperties:
         if verdict_of(fold(blocks)) is Verdict.ROLLBACK:
             assert verdict_of(fold([*blocks[:-1], Block(1000, more)])) is not Verdict.ADVANCE
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(st.lists(BLOCKS, min_size=1, max_size=40), st.integers(0, 39))
     def test_one_block_of_failures_never_leaves_an_advance(self, blocks: list[Block | None], where: int) -> None:
         """More bad never turns a rollback into an advance: a catastrophic block decides, wherever it lies."""
         worse = [*blocks[:where], Block(1000, 900), *blocks[where:]]
         assert verdict_of(fold(worse)) is Verdict.ROLLBACK
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(st.lists(st.lists(BLOCKS, max_size=30), min_size=2, max_size=4), st.randoms(use_true_random=False))
     def test_the_order_of_targets_does_not_matter(self, series: list[list[Block | None]], rng: Random) -> None:
         states = {f"t{index}": fold(blocks) for index, blocks in enumerate(series)}
@@ -248,7 +248,7 @@ class TestProperties:
         shuffled = judge({name: states[name] for name in names}, {name: LATENCY for name in names}, DESIGN)
         assert shuffled == judge(states, targets, DESIGN)
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(st.lists(st.lists(BLOCKS, max_size=40), min_size=1, max_size=3))
     def test_a_rollback_of_any_target_beats_everything(self, series: list[list[Block | None]]) -> None:
         states = {f"t{index}": fold(blocks) for index, blocks in enumerate(series)}
@@ -257,7 +257,7 @@ class TestProperties:
         assert (decision.verdict is Verdict.ROLLBACK) == (Verdict.ROLLBACK in alone)
         assert (decision.verdict is Verdict.ADVANCE) == all(one is Verdict.ADVANCE for one in alone)
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(st.lists(BLOCKS, max_size=30), st.floats(0.001, 0.2), st.floats(1.0, 3.0))
     def test_a_looser_limit_never_weakens_the_evidence_of_spotless_blocks(
         self, blocks: list[Block | None], q: float, factor: float
@@ -295,11 +295,11 @@ class TestMeasured:
 
     @pytest.mark.parametrize("noise", ["iid", "ar_cand", "ar_shared", "diurnal", "burst"])
     def test_no_false_advance_at_a_quarter_beyond_the_limit(self, noise: str) -> None:
-        assert measure(Scene(MODELS[noise], 1.25, horizon=120), 12, "unit").advanced == 0
+        assert measure(Scene(MODELS[noise], 1.25, horizon=100), 8, "unit").advanced == 0
 
     @pytest.mark.parametrize("noise", ["iid", "betabin", "ar_cand"])
     def test_no_false_rollback_at_sixty_per_cent_of_the_limit(self, noise: str) -> None:
-        assert measure(Scene(MODELS[noise], 0.6), 12, "unit").rolled_back == 0
+        assert measure(Scene(MODELS[noise], 0.6), 8, "unit").rolled_back == 0
 
     def test_speeds_are_those_of_the_table(self) -> None:
         assert measure(Scene(iid, 0.3), 21, "unit").advance_blocks == pytest.approx(15, abs=2)

@@ -1,0 +1,251 @@
+"""A Prometheus that hangs, drips, redirects, lies or is down makes us say Unavailable, soon, and after one question."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSettings, quoted, traefik_service
+from changeover.core.errors import Unavailable
+from changeover.core.observed import Counts, NoData, Usage
+from changeover.ports import BackendPort, Bound, CountQuery
+from changeover.testing.clock import START
+
+TIMEOUT_SECONDS = 0.3
+BOUNDED_SECONDS = 3.0  # generous for a busy machine; a hang would be for ever
+QUERY = CountQuery("shop", "shop", BackendPort("new", 80), {"latency": Bound(0.05, 99.0)})
+END = START + timedelta(seconds=60)
+
+Answer = Callable[["Handler"], None]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers as the test says; keeps the questions."""
+
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        self.server.answer(self)
+
+    def send(self, body: bytes, status: int = 200, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    answer: Answer
+    stop: threading.Event
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str] = []
+        self.stop = threading.Event()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # the client went away, as it should
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.stop.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def source(server: Server) -> PrometheusSource:
+    return PrometheusSource(SourceSettings("default", f"http://127.0.0.1:{server.server_port}", TIMEOUT_SECONDS, 5.0))
+
+
+def success(result: Any) -> bytes:
+    return json.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}}).encode()
+
+
+def hang(handler: Handler) -> None:
+    handler.server.stop.wait(10)
+
+
+def drip(handler: Handler) -> None:
+    """A byte often enough that no read ever times out."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000000")
+    handler.end_headers()
+    while not handler.server.stop.wait(0.05):
+        handler.wfile.write(b" ")
+        handler.wfile.flush()
+
+
+def break_off(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b'{"status":')
+    handler.close_connection = True
+
+
+def huge(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    for _ in range(200):
+        handler.wfile.write(b"x" * 2**16)
+
+
+MISBEHAVIOURS: dict[str, Answer] = {
+    "hangs": hang,
+    "drips": drip,
+    "breaks off": break_off,
+    "sends a huge body": huge,
+    "redirects to itself": lambda h: h.send(b"", 302, Location=f"http://127.0.0.1:{h.server.server_port}/elsewhere"),
+    "is overloaded and asks to come back": lambda h: h.send(b"busy", 503, Retry_After="1"),
+    "has too many requests": lambda h: h.send(b"", 429, Retry_After="1"),
+    "refuses the query": lambda h: h.send(b'{"status":"error","error":"parse error"}', 400),
+    "wants a password": lambda h: h.send(b"", 401),
+    "sends a web page": lambda h: h.send(b"<html>login</html>"),
+    "sends an empty body": lambda h: h.send(b""),
+    "sends half a JSON": lambda h: h.send(b'{"status":"success","data":{"result":[{'),
+    "sends a number": lambda h: h.send(b"42"),
+    "sends null": lambda h: h.send(b"null"),
+    "has no data": lambda h: h.send(b'{"status":"success"}'),
+    "has null for data": lambda h: h.send(b'{"status":"success","data":null}'),
+    "answers a scalar": lambda h: h.send(success([1893499200, "1"])),
+    "answers an instant vector": lambda h: h.send(success([{"metric": {}, "value": [1, "1"]}])),
+    "has samples that are no pairs": lambda h: h.send(success([{"metric": {"le": "+Inf"}, "values": [[1]]}])),
+    "has samples that are no lists": lambda h: h.send(success([{"metric": {"le": "+Inf"}, "values": ["x"]}])),
+    "has times that are no numbers": lambda h: h.send(success([{"metric": {"le": "+Inf"}, "values": [["a", "1"]]}])),
+    "has values that are no numbers": lambda h: h.send(success([samples("+Inf", "many")])),
+    "has buckets that are no numbers": lambda h: h.send(success([samples("wide", "1")])),
+}
+
+
+def samples(bound: str, *values: str) -> dict[str, Any]:
+    times = [END.timestamp() - 5 * n for n in reversed(range(14))]
+    told = list(values) * 14 if len(values) == 1 else list(values)
+    return {"metric": {"le": bound, "instance": "gw"}, "values": [[t, v] for t, v in zip(times, told, strict=False)]}
+
+
+@pytest.mark.parametrize("answer", MISBEHAVIOURS.values(), ids=MISBEHAVIOURS.keys())
+async def test_misbehaviour_is_unavailable_soon_after_one_question(server: Server, answer: Answer) -> None:
+    server.answer = answer
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="metric source default"):
+        await source(server).counts(QUERY, START, END)
+    assert time.monotonic() - began < BOUNDED_SECONDS
+    assert len(server.asked) == 1, "asked again, or followed a redirect"
+
+
+async def test_a_closed_port_is_unavailable() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        settings = SourceSettings("default", f"http://127.0.0.1:{probe.getsockname()[1]}", TIMEOUT_SECONDS, 5.0)
+        with pytest.raises(Unavailable):
+            await PrometheusSource(settings).usage("shop", ["a"], START, END)
+
+
+async def test_many_dripping_answers_leave_no_thread_behind(server: Server) -> None:
+    """Otherwise a few of them would use up the pool, and a Prometheus that recovers would not be heard."""
+    server.answer = drip
+    used = source(server)
+    results = await asyncio.gather(*(used.counts(QUERY, START, END) for _ in range(10)), return_exceptions=True)
+    assert all(isinstance(result, Unavailable) for result in results)
+    server.answer = lambda h: h.send(success([]))
+    assert await used.counts(QUERY, START, END) == NoData("no series")
+
+
+async def test_the_event_loop_goes_on_while_prometheus_hangs(server: Server) -> None:
+    server.answer = hang
+    asked = asyncio.create_task(source(server).counts(QUERY, START, END))
+    ticks = 0
+    while not asked.done():
+        await asyncio.sleep(0.01)
+        ticks += 1
+    assert isinstance(asked.exception(), Unavailable)
+    assert ticks >= 5
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_good_answer_is_read_whole(server: Server, chunked: bool) -> None:
+    body = success([samples("0.05", "90"), samples("+Inf", "100")])
+
+    def answer(handler: Handler) -> None:
+        if not chunked:
+            handler.send(body)
+            return
+        handler.protocol_version = "HTTP/1.1"
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        for start in range(0, len(body), 100):
+            piece = body[start : start + 100]
+            handler.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        handler.wfile.write(b"0\r\n\r\n")
+
+    server.answer = answer
+    assert await source(server).counts(QUERY, START, END) == Counts(0, 0, {"latency": 0}, {})
+
+
+async def test_it_asks_for_raw_samples_that_reach_back_over_the_start(server: Server) -> None:
+    server.answer = lambda h: h.send(success([]))
+    await source(server).counts(QUERY, START, END)
+    asked = parse_qs(urlsplit(server.asked[0]).query)
+    assert asked["time"] == [f"{END.timestamp():.3f}"]
+    assert asked["query"][0].endswith("[75s]")
+    assert asked["query"][0].startswith('traefik_service_request_duration_seconds_bucket{service=~"')
+
+
+async def test_usage_is_asked_by_exact_pod_names(server: Server) -> None:
+    server.answer = lambda h: h.send(success([]))
+    assert isinstance(await source(server).usage("shop", ["a.b", "c"], START, END), NoData | Usage)
+    query = parse_qs(urlsplit(server.asked[0]).query)["query"][0]
+    assert 'namespace="shop"' in query
+    assert 'pod=~"a\\\\.b|c"' in query
+
+
+@pytest.mark.parametrize(
+    ("text", "literal"),
+    [
+        ("plain", '"plain"'),
+        ('a"b', '"a\\"b"'),
+        ("a\\b", '"a\\\\b"'),
+        ("a\nb", '"a\\nb"'),
+        ('"} or up{x="', '"\\"} or up{x=\\""'),
+    ],
+)
+def test_matchers_are_quoted(text: str, literal: str) -> None:
+    assert quoted(text) == literal
+
+
+def test_names_of_services_match_this_route_only() -> None:
+    import re
+
+    pattern = re.compile(traefik_service(QUERY))
+    assert pattern.fullmatch("shop-new-80@kubernetesgateway")
+    assert pattern.fullmatch("shop-new-http-80@kubernetesgateway")
+    assert pattern.fullmatch("httproute-shop-shop-gw-gateway-public-ep-web-0-abc-svc-shop-new-0@kubernetesgateway")
+    for other in (
+        "shop-new-8080@kubernetesgateway",
+        "shop-newer-80@kubernetesgateway",
+        "xshop-new-80@kubernetesgateway",
+    ):
+        assert not pattern.fullmatch(other)

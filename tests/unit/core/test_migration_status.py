@@ -1,0 +1,115 @@
+"""What a migration says after a pass, valid against the model in every state of the ladder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from changeover.api.reasons import MIGRATION_CONDITIONS, Reason
+from changeover.api.v1alpha1 import MigrationStatus
+from changeover.core.conditions import merge
+from changeover.core.errors import Unavailable
+from changeover.core.mark import Phase
+from changeover.core.migration import decide
+from changeover.core.migration_state import SeenMigration
+from changeover.core.migration_status import summarise
+from changeover.core.observed import Unreadable
+
+from tests.unit.core.seen import NOW, blocks, counts, kept, mark, owner, route, seen
+from tests.unit.core.test_migration_ladder import CASES, ended
+
+
+def status_of(world: SeenMigration) -> dict[str, Any]:
+    _, _, judged, fields = summarise(world, decide(world), None)
+    conditions = merge([], judged, MIGRATION_CONDITIONS, 1, NOW)
+    return {"observedGeneration": 1, "conditions": conditions, **fields}
+
+
+@pytest.mark.parametrize("changes", [c[1] for c in CASES], ids=[c[0] for c in CASES])
+def test_every_state_is_valid_and_read_rightly(changes: dict[str, Any]) -> None:
+    status = status_of(seen(**changes))
+    MigrationStatus.model_validate(status)
+    told = {c["type"]: c["status"] for c in status["conditions"]}
+    assert len(told) == len(MIGRATION_CONDITIONS)
+    assert all(c["reason"] and len(c["message"]) < 32768 for c in status["conditions"])
+    # kstatus: in progress, failed and current exclude one another.
+    assert [told["Reconciling"], told["Stalled"], told["Ready"]].count("True") <= 1
+    if told["Finished"] == "True":
+        assert told["Reconciling"] == "False" and told["Succeeded"] == told["Ready"]
+
+
+def test_an_outcome_outlives_a_pass_that_could_not_read_the_route() -> None:
+    """Otherwise the next pass would find no outcome, and go on as if nothing had ended."""
+    for result in ("Promoted", "RolledBack"):
+        before = ended(result)
+        assert (
+            status_of(seen(owner=owner(status=before), route=Unreadable("timed out")))["outcome"] == before["outcome"]
+        )
+
+
+def test_an_outcome_outlives_a_suspension_of_a_later_spec() -> None:
+    before = ended("RolledBack")
+    rolled_back = route(mark(0, phase=Phase.ROLLING_BACK))
+    world = seen({"suspend": True}, owner=owner(status=before, generation=2), route=rolled_back)
+    assert status_of(world)["outcome"] == before["outcome"]
+
+
+def test_an_outcome_is_dropped_when_a_later_spec_has_started_over() -> None:
+    before = ended("RolledBack")
+    world = seen(owner=owner(status=before, generation=2), route=route(mark(0, 0, Phase.PREPARING, generation=2)))
+    assert "outcome" not in status_of(world)
+
+
+def test_what_failed_is_said_and_nothing_else_changes() -> None:
+    before = {"history": [{"at": "x"}], "step": {"index": 1}, "conditions": [], "observedGeneration": 1}
+    world = seen(owner=owner(status=before))
+    reason, message, _, fields = summarise(world, decide(world), Unavailable("PATCH: timed out"))
+    assert (reason, fields) == (Reason.UNREADABLE, {"history": [{"at": "x"}], "step": {"index": 1}})
+    assert "PATCH: timed out" in message
+
+
+def test_history_tells_each_decision_once_also_one_with_a_long_message() -> None:
+    world = seen(evidence=kept(20), blocks=())
+    decided = decide(world)
+    assert decided.mark is not None
+    long = replace(decided, mark=replace(decided.mark, message="x" * 2000))
+    _, _, _, fields = summarise(world, long, None)
+    assert [entry["to"] for entry in fields["history"]] == [50]
+    assert long.mark is not None
+    # The next pass reads the mark back from the route, where it is cut.
+    read_back = seen(owner=owner(status=fields), route=route(long.mark), blocks=())
+    assert status_of(read_back)["history"] == fields["history"]
+
+
+def test_history_keeps_the_last_twenty() -> None:
+    old = [{"at": "x", "from": 0, "to": n, "reason": "r", "message": "m"} for n in range(20)]
+    history = status_of(seen(owner=owner(status={"history": old}), evidence=kept(20), blocks=()))["history"]
+    assert len(history) == 20
+    assert (history[0]["to"], history[-1]["to"]) == (1, 50)
+
+
+def test_evidence_of_an_earlier_weight_is_not_kept() -> None:
+    assert "evidence" in status_of(seen())["step"]
+    advanced = status_of(seen(evidence=kept(20), blocks=()))
+    assert "evidence" not in advanced["step"] and advanced["step"]["weightPercent"] == 50
+
+
+def test_a_missed_objective_is_still_told_after_a_crash_between_weight_and_status() -> None:
+    rolled = route(mark(0, phase=Phase.ROLLING_BACK, reason=Reason.LATENCY_MISSED, message="p99"))
+    told = {c["type"]: (c["status"], c["reason"]) for c in status_of(seen(route=rolled))["conditions"]}
+    assert told["ObjectivesMet"] == ("False", "LatencyObjectiveMissed")
+
+
+def test_evidence_of_the_most_objectives_fits_into_its_field() -> None:
+    """Beyond it the API server would refuse the status, and the step would never end."""
+    one = {"type": "Latency", "latency": {"percentile": "99.9", "max": "50ms"}}
+    objectives = [{"name": f"{'n' * 62}{number}", **one} for number in range(8)]
+    bad = counts(123457, slow=1234)
+    bad = replace(bad, slow={o["name"]: 1234 for o in objectives})  # type: ignore[misc]
+    status = status_of(seen({"objectives": objectives}, blocks=blocks(20, bad)))
+    MigrationStatus.model_validate(status)
+
+
+def test_measured_share_is_that_of_the_last_scrapes() -> None:
+    assert status_of(seen())["traffic"]["measuredPercent"] == "10.0"

@@ -1,0 +1,124 @@
+"""From records to what status shows: results, ranking, winner."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from changeover.api.v1alpha1.status import CandidateResult, Rank, Winner
+from changeover.core.audit import make_record
+from changeover.core.observed import LoadFailed, LoadReport, NoData
+from changeover.core.ranking_status import make_ranking, make_results, make_winner, number
+from changeover.core.schedule import Run
+from changeover.testing.builders import a_report
+
+from tests.unit.core.seen import USAGE, benchmark_spec, pod, workload
+
+HERE = workload(pods=(pod(),))
+
+
+def records(speeds: dict[str, float], rounds: int = 3, **report: Any) -> dict[str, Any]:
+    found = {}
+    for candidate, speed in speeds.items():
+        for number_ in range(1, rounds + 1):
+            run = Run(number_, candidate, "keep-alive")
+            content = a_report(speed * (1 + 0.001 * number_), **report)
+            found[run.id] = make_record(run, LoadReport(content), USAGE, HERE)
+    return found
+
+
+def failed(candidate: str, rounds: int = 3) -> dict[str, Any]:
+    runs = [Run(n, candidate, "keep-alive") for n in range(1, rounds + 1)]
+    return {run.id: make_record(run, LoadFailed("refused"), NoData("none"), None) for run in runs}
+
+
+def winner_of(spec: Any, found: dict[str, Any]) -> dict[str, Any] | None:
+    return make_winner(spec, found, make_ranking(spec, found))
+
+
+def test_the_faster_wins_and_the_numbers_are_strings_with_units() -> None:
+    spec, found = benchmark_spec(), records({"fast": 2000.0, "lame": 1000.0})
+    ranking = make_ranking(spec, found)
+    assert [(row["rank"], row["candidate"], row["unit"]) for row in ranking] == [
+        (1, "fast", "requests/s"), (2, "lame", "requests/s"),
+    ]  # fmt: skip
+    winner = winner_of(spec, found)
+    assert winner is not None and (winner["candidate"], winner["imageDigest"]) == ("fast", "sha256:1")
+    for row in ranking:
+        Rank.model_validate(row)
+    for result in make_results(spec, found):
+        CandidateResult.model_validate(result)
+    Winner.model_validate(winner)
+
+
+def test_equals_are_tied_and_the_winner_says_so() -> None:
+    winner = winner_of(benchmark_spec(), records({"fast": 1000.0, "lame": 1000.0}))
+    assert winner is not None and winner["tiedWith"]
+    assert "not told apart" in winner["message"]
+
+
+def test_what_is_invalid_never_wins_and_says_why() -> None:
+    found = {**records({"lame": 1000.0}), **failed("fast")}
+    assert [row["candidate"] for row in make_ranking(benchmark_spec(), found)] == ["lame"]
+    result = next(r for r in make_results(benchmark_spec(), found) if r["candidate"] == "fast")
+    assert (result["valid"], result["invalidReasons"], result["rounds"]) == (False, ["LoadFailed"], 0)
+    assert result["notes"] == ["LoadFailed: refused (3 of 3 runs, void)"]
+    CandidateResult.model_validate(result)
+
+
+def test_nobody_valid_nobody_ranked() -> None:
+    found = {**failed("lame"), **failed("fast")}
+    assert make_ranking(benchmark_spec(), found) == []
+    assert winner_of(benchmark_spec(), found) is None
+
+
+@pytest.mark.parametrize(
+    ("objectives", "keeps"),
+    [
+        ({"maxLatency": {"percentile": "99", "max": "1s"}}, True),
+        ({"maxLatency": {"percentile": "99", "max": "100ms"}}, False),
+        ({"maxCPUPercent": 80}, True),
+        ({"maxCPUPercent": 79}, False),  # 0.4 of 0.5 cores
+        ({"maxErrorPercent": "0"}, True),
+    ],
+)
+def test_a_missed_objective_costs_the_win_not_the_rank(objectives: dict[str, Any], keeps: bool) -> None:
+    spec, found = benchmark_spec(objectives=objectives), records({"fast": 2000.0, "lame": 1000.0})
+    ranking = make_ranking(spec, found)
+    assert len(ranking) == 2
+    assert ranking[0]["meetsObjectives"] is keeps
+    assert (winner_of(spec, found) is not None) is keeps
+
+
+@pytest.mark.parametrize("by", ["Throughput", "Latency", "CPUPerRequest"])
+def test_less_latency_and_less_cpu_are_better(by: str) -> None:
+    spec = benchmark_spec(ranking={"by": by})
+    assert make_ranking(spec, records({"fast": 2000.0, "lame": 1000.0}))[0]["candidate"] == "fast"
+
+
+@pytest.mark.parametrize("by", ["Throughput", "Latency"])
+def test_runs_without_a_latency_crash_nothing_and_are_in_no_latency(by: str) -> None:
+    objectives = {"maxLatency": {"percentile": "99", "max": "1s"}}
+    spec = benchmark_spec(ranking={"by": by}, objectives=objectives)
+    found = {**records({"fast": 2000.0}, latency=None, littleRatio=None), **records({"lame": 1000.0})}
+    for result in make_results(spec, found):
+        CandidateResult.model_validate(result)
+    winner = winner_of(spec, found)
+    assert winner is None or winner["candidate"] == "lame", "an unknown latency keeps no objective"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (1.0, "1"),
+        (123456.789, "123457"),
+        (0.000123, "0.000123"),
+        (1e20, "100000000000000000000"),
+        (-2.5, "-2.5"),
+    ],
+)
+def test_numbers_have_no_exponent(value: float, text: str) -> None:
+    assert number(value) == text
+    assert math.isclose(float(number(value)), value, rel_tol=1e-5)
