@@ -15,7 +15,6 @@ from tests.cluster.shell import wait_until
 REPOSITORY = Path(__file__).resolve().parents[2]
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 GROUP_PATH = "/apis/changeover.dev/v1alpha1"
-START_SECONDS = 300  # generous: the first use may build kube-apiserver
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,8 +32,8 @@ def server() -> Iterator[ApiServer]:
             for path in sorted((REPOSITORY / "crds").glob("*.yaml")):
                 answer = client.create(CRDS, yaml.safe_load(path.read_text()))
                 assert answer.ok, answer.message
-            for plural in ("frameworkbenchmarks", "canarymigrations"):
-                wait_until(plural, lambda p=plural: client.get(f"{GROUP_PATH}/{p}").ok, seconds=20, every=0.05)
+            collections = [f"{GROUP_PATH}/{plural}" for plural in ("frameworkbenchmarks", "canarymigrations")]
+            wait_until("our kinds", lambda: all(client.get(path).ok for path in collections), seconds=20, every=0.05)
         yield running
 
 

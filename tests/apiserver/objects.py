@@ -118,7 +118,7 @@ def _lists(draw: Draw, schema: Schema) -> list[Any]:
 def _objects(draw: Draw, schema: Schema) -> dict[str, Any]:
     if "additionalProperties" in schema:
         return draw(st.dictionaries(st.sampled_from(LABEL_KEYS), valid(schema["additionalProperties"]), max_size=2))
-    members = dict(UNION.fullmatch(rule["rule"]).groups() for rule in union_rules(schema))  # type: ignore[union-attr]
+    members = union_members(schema)
     made = {
         name: draw(valid(field))
         for name, field in schema["properties"].items()
@@ -130,9 +130,10 @@ def _objects(draw: Draw, schema: Schema) -> dict[str, Any]:
     return made
 
 
-def union_rules(schema: Schema) -> list[dict[str, str]]:
-    """The rules of an object that tie a member to its type."""
-    return [rule for rule in schema.get("x-kubernetes-validations", ()) if UNION.fullmatch(rule["rule"])]
+def union_members(schema: Schema) -> dict[str, str]:
+    """The members of a union and the types that go with them, as its rules tell."""
+    found = [UNION.fullmatch(rule["rule"]) for rule in schema.get("x-kubernetes-validations", ())]
+    return {match[1]: match[2] for match in found if match}
 
 
 _BY_TYPE = {

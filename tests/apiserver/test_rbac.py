@@ -195,7 +195,7 @@ async def cluster(server: ApiServer, client: Client, everywhere: Account) -> Asy
 OWNER = Owner("FrameworkBenchmark", "default", "owner", "b1a3e7f0-0000-4000-8000-000000000001", 1, False, (), {})
 METADATA = {"name": "made", "namespace": "default", "ownerReferences": [owner_reference(OWNER)]}
 BLOCKING = {**METADATA, "name": "blocks", "ownerReferences": [{**owner_reference(OWNER), "blockOwnerDeletion": True}]}
-POD_TEMPLATE = {
+POD_TEMPLATE: dict[str, Any] = {
     "metadata": {"labels": {"app": "made"}},
     "spec": {"containers": [{"name": "main", "image": "x"}], "restartPolicy": "Never"},
 }

@@ -54,6 +54,7 @@ def make(cluster: Cluster, part: str, core: int) -> list[Path]:
             if is_v2():
                 _delegate(folder.parent)
             _pin(folder, str(core) if folder.name == part else "")
+            _prefer(folder)
         leaf = root / cluster.name / part / "processes"
         leaf.mkdir(exist_ok=True)
         if is_v2():
@@ -77,6 +78,14 @@ def _pin(folder: Path, core: str) -> None:
         file = folder / field
         if file.exists() and (wanted or not is_v2()):
             file.write_text(wanted or (folder.parent / field).read_text())
+
+
+def _prefer(folder: Path) -> None:
+    """Sixteen times the share of what else the machine does: a build or an editor beside it must not look like a slow
+    backend."""
+    for field, value in (("cpu.shares", "16384"), ("cpu.weight", "1600")):
+        if (folder / field).exists():
+            (folder / field).write_text(value)
 
 
 def processes(cluster: Cluster, part: str = "") -> set[int]:

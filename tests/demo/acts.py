@@ -102,8 +102,8 @@ def stop_traffic(kube: Kube) -> dict[str, Any]:
 def sent_and_failed(report: dict[str, Any]) -> tuple[int, int]:
     """Requests answered or failed, and those of them that were not answered 200.
 
-    Requests in flight when the load is interrupted are counted by oha as errors 'aborted due to deadline'; at most one a
-    connection, and no failure of the service.
+    Requests in flight when the load is interrupted are counted by oha as errors 'aborted due to deadline': at most one
+    a connection, and no failure of the service.
     """
     errors = {k: n for k, n in report["errorDistribution"].items() if "aborted due to deadline" not in k}
     answered = report["statusCodeDistribution"]

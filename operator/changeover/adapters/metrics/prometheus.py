@@ -131,12 +131,14 @@ class PrometheusSource:
 
 def checked(result: Any, source: str) -> list[counters.Series]:
     """The series of an answer, or Unavailable when it has another shape."""
-    good = isinstance(result, list) and all(
-        isinstance(s, dict) and isinstance(s.get("metric"), dict) and isinstance(s.get("values"), list) for s in result
-    )
-    if not good:
+    if not (isinstance(result, list) and all(_is_series(one) for one in result)):
         raise Unavailable(f"metric source {source} answered no series")
     return list(result)
+
+
+def _is_series(one: Any) -> bool:
+    shaped = isinstance(one, dict) and isinstance(one.get("metric"), dict) and isinstance(one.get("values"), list)
+    return shaped and all(isinstance(sample, list) and len(sample) == 2 for sample in one["values"])
 
 
 def quoted(text: str) -> str:

@@ -1,0 +1,93 @@
+"""How a load run stands, from its Job and its pod's log."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from changeover.adapters.load.jobs import JobLoadDriver, parse_report
+from changeover.core.errors import Unavailable
+from changeover.core.observed import LoadFailed, LoadReport, LoadRunning
+from changeover.ports import LoadRun
+from changeover.testing.builders import a_report
+from changeover.testing.clock import FakeClock
+from changeover.testing.cluster import FakeCluster
+
+RUN = LoadRun("load-1", "shop")
+GOOD = json.dumps(a_report())
+
+
+def test_the_report_is_the_last_of_its_kind_in_the_log() -> None:
+    old = json.dumps(a_report(requestsPerSecond=1.0))
+    found = parse_report(f"starting\n{old}\n{GOOD}\nbye {{\n", "Complete")
+    assert found == LoadReport(a_report())
+
+
+@pytest.mark.parametrize(
+    ("log", "why"),
+    [
+        pytest.param("", "the log is empty", id="an empty log"),
+        pytest.param("Traceback\nValueError: x\n", "last line: ValueError: x", id="a traceback"),
+        pytest.param('{"version":1,"failed":"connection refused"}', "connection refused", id="the loader's own word"),
+        pytest.param('{"version":2}', "no report", id="another version"),
+        pytest.param('{"version":1', "no report", id="half a line"),
+        pytest.param('{"version":1,"mode":"closed"}', "lacks windowStart", id="fields are missing"),
+        pytest.param("{}", "no report", id="an empty object"),
+    ],
+)
+def test_no_report_says_why(log: str, why: str) -> None:
+    found = parse_report(log, "Complete")
+    assert isinstance(found, LoadFailed) and why in found.reason
+
+
+def job(condition: str = "", **metadata: Any) -> dict[str, Any]:
+    conditions = [{"type": condition, "status": "True", "reason": "BackoffLimitExceeded", "message": "m"}]
+    return {
+        "kind": "Job",
+        "metadata": {"name": "load-1", "namespace": "shop", **metadata},
+        "spec": {"template": {}},
+        "status": {"conditions": conditions if condition else []},
+    }
+
+
+def pod() -> dict[str, Any]:
+    labels = {"batch.kubernetes.io/job-name": "load-1"}
+    return {"kind": "Pod", "metadata": {"name": "load-1-x", "namespace": "shop", "labels": labels}, "spec": {}}
+
+
+async def result(*objects: dict[str, Any], log: str | None = None) -> Any:
+    cluster = FakeCluster(FakeClock())
+    for one in objects:
+        cluster.put(one)
+    if log is not None:
+        cluster.logs["shop", "load-1-x"] = log
+    return await JobLoadDriver(cluster).result(RUN)
+
+
+async def test_no_job_is_no_run_and_neither_is_one_that_is_going_away() -> None:
+    assert await result() is None
+    going = job("Complete", finalizers=["x/y"], deletionTimestamp="2030-01-01T00:00:00Z")
+    assert await result(going, pod(), log=GOOD) is None
+
+
+async def test_a_job_without_an_end_is_running_whatever_its_log_says() -> None:
+    assert await result(job(), pod(), log=GOOD) == LoadRunning()
+    assert await result(job("SuccessCriteriaMet"), pod(), log=GOOD) == LoadRunning()
+
+
+async def test_a_complete_job_reports() -> None:
+    assert await result(job("Complete"), pod(), log=GOOD) == LoadReport(a_report())
+
+
+async def test_a_failed_job_gives_the_loaders_reason_or_its_own() -> None:
+    said = await result(job("Failed"), pod(), log='{"version":1,"failed":"refused"}')
+    assert said == LoadFailed("refused")
+    assert await result(job("Failed"), pod()) == LoadFailed("BackoffLimitExceeded: m")
+    gone = await result(job("Failed"))
+    assert isinstance(gone, LoadFailed) and "pod is gone" in gone.reason
+
+
+async def test_a_log_that_does_not_come_is_asked_for_again_when_there_is_a_report() -> None:
+    with pytest.raises(Unavailable):
+        await result(job("Complete"), pod())

@@ -1,0 +1,214 @@
+"""Whole passes on the fake cluster: what no single layer shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from changeover.core import names
+from changeover.core.errors import ChangeoverError, Conflict, InvalidSpec, Unavailable
+from changeover.core.plan import Delete, HoldFinalizer, Ref
+from changeover.reconcilers.benchmark import reconcile_benchmark
+from changeover.reconcilers.execute import REFUSED_RETRY_SECONDS, RETRY_SECONDS, execute, retry_after
+from changeover.reconcilers.migration import reconcile_migration
+from changeover.testing.builders import NAMESPACE, a_benchmark, a_deployment, a_migration
+from changeover.testing.world import World
+
+MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")
+BENCHMARK = Ref("FrameworkBenchmark", NAMESPACE, "web")
+ROUTE = Ref("HTTPRoute", NAMESPACE, "shop")
+
+
+def a_world(**spec: Any) -> World:
+    return World(a_deployment("old"), a_deployment("new"), a_migration(**spec))
+
+
+async def passes(world: World, number: int, seconds: float = 30.0, ref: Ref = MIGRATION) -> float | None:
+    after: float | None = None
+    reconcile = reconcile_migration if ref.kind == "CanaryMigration" else reconcile_benchmark
+    for _ in range(number):
+        after = await reconcile(ref, world.dependencies())
+        world.advance(seconds)
+    return after
+
+
+def ready(world: World, ref: Ref = MIGRATION) -> tuple[str, str, str]:
+    status = (world.cluster.peek(ref) or {}).get("status", {})
+    found = next(c for c in status["conditions"] if c["type"] == "Ready")
+    return found["status"], found["reason"], found["message"]
+
+
+async def test_what_is_gone_is_not_looked_at_again() -> None:
+    world = World()
+    assert await reconcile_migration(MIGRATION, world.dependencies()) is None
+    assert await reconcile_benchmark(BENCHMARK, world.dependencies()) is None
+
+
+async def test_an_unknown_metric_source_is_refused_in_words_and_may_be_deleted() -> None:
+    world = a_world(metrics={"source": "elsewhere"})
+    assert await passes(world, 1) is None
+    assert ready(world)[1:] == (
+        "InvalidSpec", "spec.metrics.source: 'elsewhere' is not configured; known sources: default",
+    )  # fmt: skip
+    assert "finalizers" not in (world.cluster.peek(MIGRATION) or {})["metadata"]
+
+
+async def test_deleting_gives_traffic_back_though_the_metric_source_is_gone_from_the_configuration() -> None:
+    world = a_world()
+    await passes(world, 4)
+    assert world.weight_of("shop", "new") == 10
+    world.cluster.discard(MIGRATION)
+    unconfigured = replace(world.dependencies(), sources={}, scrape_seconds={})
+    assert await reconcile_migration(MIGRATION, unconfigured) is None
+    assert world.weight_of("shop", "new") == 0
+    assert world.cluster.peek(MIGRATION) is None
+    assert names.ANNOTATION_MARK not in (world.cluster.peek(ROUTE) or {})["metadata"].get("annotations", {})
+
+
+async def test_deleting_needs_no_workload_and_no_prometheus() -> None:
+    world = a_world()
+    await passes(world, 4)
+    world.metrics.mode = "unreadable"
+    for name in ("old", "new"):
+        world.cluster.discard(Ref("Deployment", NAMESPACE, name))
+    world.cluster.discard(MIGRATION)
+    await passes(world, 1)
+    assert (world.cluster.peek(MIGRATION), world.weight_of("shop", "new")) == (None, 0)
+
+
+async def test_deleting_waits_while_the_route_cannot_be_read() -> None:
+    world = a_world()
+    await passes(world, 4)
+    world.cluster.discard(MIGRATION)
+
+    def fault(verb: str, kind: str, name: str) -> None:
+        if kind == "HTTPRoute":
+            raise Unavailable("timed out")
+
+    world.cluster.fault = fault
+    await passes(world, 2)
+    assert names.FINALIZER in (world.cluster.peek(MIGRATION) or {})["metadata"]["finalizers"]
+
+
+async def test_a_write_that_fails_changes_nothing_that_is_said_and_is_tried_again() -> None:
+    world = a_world()
+    await passes(world, 2)
+
+    def fault(verb: str, kind: str, name: str) -> None:
+        if (verb, kind) == ("apply", "HTTPRoute"):
+            raise Unavailable("PATCH: timed out")
+
+    world.cluster.fault = fault
+    assert await passes(world, 1) == RETRY_SECONDS
+    assert ready(world)[1] == "Unreadable" and "PATCH: timed out" in ready(world)[2]
+    assert (world.cluster.peek(MIGRATION) or {})["status"]["traffic"]["desiredPercent"] == 0
+    world.cluster.fault = lambda *_: None
+    await passes(world, 2)
+    assert world.weight_of("shop", "new") == 10
+
+
+async def test_a_foreign_route_is_refused_and_left_as_it_is() -> None:
+    rules = [{"backendRefs": [{"name": "old", "port": 80}]}]
+    foreign = {"kind": "HTTPRoute", "metadata": {"name": "shop", "namespace": NAMESPACE},
+               "spec": {"parentRefs": [{"name": "public"}], "rules": rules}}  # fmt: skip
+    world = World(a_deployment("old"), a_deployment("new"), foreign, a_migration())
+    await passes(world, 3)
+    assert ready(world)[1] == "RouteNotOurs"
+    assert (world.cluster.peek(ROUTE) or {})["spec"]["rules"] == rules
+
+
+async def test_a_route_that_was_handed_over_is_taken() -> None:
+    foreign = {"kind": "HTTPRoute",
+               "metadata": {"name": "shop", "namespace": NAMESPACE, "annotations": {names.ANNOTATION_HAND_OVER: "shop"}},
+               "spec": {"parentRefs": [{"name": "public"}], "rules": [{"backendRefs": [{"name": "old", "port": 80}]}]}}  # fmt: skip
+    world = World(a_deployment("old"), a_deployment("new"), foreign, a_migration())
+    await passes(world, 4)
+    assert world.weight_of("shop", "new") == 10
+
+
+async def test_the_replicas_of_foreign_workloads_are_never_written() -> None:
+    world = a_world()
+    before = {d["metadata"]["name"]: d["metadata"]["resourceVersion"] for d in world.cluster.all("Deployment")}
+    await passes(world, 40, seconds=60)
+    assert ready(world)[1] == "Promoted"
+    assert before == {d["metadata"]["name"]: d["metadata"]["resourceVersion"] for d in world.cluster.all("Deployment")}
+
+
+async def test_the_steady_state_writes_nothing() -> None:
+    world = a_world()
+    await passes(world, 40, seconds=60)
+    writes = world.cluster.writes
+    for _ in range(5):
+        await reconcile_migration(MIGRATION, world.dependencies())
+    assert world.cluster.writes == writes
+
+
+async def test_a_benchmark_that_is_edited_under_way_counts_nothing_from_before() -> None:
+    """The same names and the same round, but another image: its runs are other runs."""
+    world = World(a_benchmark())
+    await passes(world, 5, 2.0, BENCHMARK)
+    assert list(world.cluster.all("Job"))
+    candidates = [{"name": name, "image": f"localhost/{name}:2"} for name in ("fast", "lame")]
+    world.cluster.patch(BENCHMARK, {"spec": {"candidates": candidates}})
+    await passes(world, 80, 4.0, BENCHMARK)
+    assert ready(world, BENCHMARK)[1] == "Published"
+    maps = [len(found.get("data", {})) for found in world.cluster.all("ConfigMap")]
+    assert sorted(maps) == [0, 6]
+    winner = (world.cluster.peek(BENCHMARK) or {})["status"]["winner"]
+    assert winner["image"].endswith(":2") and winner["imageDigest"].endswith(":2")
+
+
+async def test_a_suspended_benchmark_removes_everything_and_goes_on_where_it_was() -> None:
+    world = World(a_benchmark())
+    await passes(world, 20, 3.0, BENCHMARK)
+    done = next(set(found.get("data", {})) for found in world.cluster.all("ConfigMap"))
+    assert done
+    world.cluster.patch(BENCHMARK, {"spec": {"suspend": True}})
+    await passes(world, 3, 3.0, BENCHMARK)
+    kinds = {kind for kind in ("Deployment", "Service", "Job", "Pod") for _ in world.cluster.all(kind)}
+    assert (kinds, ready(world, BENCHMARK)[1]) == (set(), "Suspended")
+    world.cluster.patch(BENCHMARK, {"spec": {"suspend": False}})
+    await passes(world, 80, 4.0, BENCHMARK)
+    assert ready(world, BENCHMARK)[1] == "Published"
+
+
+async def test_a_candidate_that_never_gets_ready_does_not_hold_up_the_others() -> None:
+    world = World(a_benchmark())
+    world.broken.add("web-lame")
+    await passes(world, 120, 10.0, BENCHMARK)
+    assert ready(world, BENCHMARK)[1] == "Published"
+    status = (world.cluster.peek(BENCHMARK) or {})["status"]
+    lame = next(r for r in status["results"] if r["candidate"] == "lame")
+    assert not lame["valid"] and "ImagePullBackOff" in lame["notes"][0]
+
+
+async def test_actions_stop_at_the_first_failure() -> None:
+    world = a_world()
+    deleted: list[str] = []
+
+    def fault(verb: str, kind: str, name: str) -> None:
+        deleted.append(name)
+        if name == "b":
+            raise Conflict("changed meanwhile")
+
+    world.cluster.fault = fault
+    actions = [Delete(Ref("Service", NAMESPACE, name)) for name in "abc"]
+    assert isinstance(await execute(actions, MIGRATION, None, world.dependencies()), Conflict)
+    assert deleted == ["a", "b"]
+
+
+async def test_the_finalizers_of_others_are_kept() -> None:
+    world = a_world()
+    world.cluster.patch(MIGRATION, {"metadata": {"finalizers": ["x/y"]}})
+    for present, wanted in ((True, ["x/y", names.FINALIZER]), (True, ["x/y", names.FINALIZER]), (False, ["x/y"])):
+        assert await execute([HoldFinalizer(present)], MIGRATION, None, world.dependencies()) is None
+        assert (world.cluster.peek(MIGRATION) or {})["metadata"]["finalizers"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [(Unavailable("x"), RETRY_SECONDS), (Conflict("x"), RETRY_SECONDS), (InvalidSpec("x"), REFUSED_RETRY_SECONDS)],
+)
+def test_what_was_refused_is_not_hammered(error: ChangeoverError, seconds: float) -> None:
+    assert retry_after(error) == seconds
