@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sys
 from pathlib import Path
@@ -12,15 +13,31 @@ from changeover.core.errors import InvalidSpec
 from changeover.wiring import run
 
 DEFAULT_CONFIG = Path("/etc/changeover/config.yaml")
-_FORMATS = {
-    "text": "%(asctime)s %(levelname)s %(name)s: %(message)s",
-    "json": '{"time":"%(asctime)s","level":"%(levelname)s","logger":"%(name)s","message":"%(message)s"}',
-}
+_TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class JSONFormatter(logging.Formatter):
+    """One JSON object a line, whatever the message holds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON."""
+        line = {
+            "time": self.formatTime(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
 
 
 def set_up_logging(config: Config) -> None:
     """Lines to standard error, in the form that the configuration asks for."""
-    logging.basicConfig(level=config.log_level.upper(), format=_FORMATS[config.log_format], force=True)
+    handler = logging.StreamHandler()
+    handler.setFormatter(JSONFormatter() if config.log_format == "json" else logging.Formatter(_TEXT))
+    logging.basicConfig(level=config.log_level.upper(), handlers=[handler], force=True)
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # a line for each event says nothing new
 
 
 def main() -> int:
