@@ -57,7 +57,7 @@ layers: $(VENV)/.installed ## import contracts
 	@PYTHONPATH=operator $(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.installed ## unit, crash replay, contract (fakes) and architecture tests
-	@$(BIN)/pytest -q -n 2 -m "not cluster and not apiserver" tests/unit tests/contract tests/architecture tests/crash
+	@$(BIN)/pytest -q -n 2 -m "not cluster and not apiserver" tests --ignore tests/golden
 
 golden: $(VENV)/.installed ## manifests against their golden files
 	@$(BIN)/pytest -q -m "not cluster and not apiserver" tests/golden
@@ -69,7 +69,7 @@ crds: $(VENV)/.installed ## generate CRDs into crds/ and the chart
 	@PYTHONPATH=operator $(PY) -m changeover.api.crds .
 
 apiserver: $(VENV)/.installed cluster ## tests on a real etcd and kube-apiserver
-	@$(BIN)/pytest -q -m apiserver tests/apiserver tests/contract
+	@$(BIN)/pytest -q -m apiserver tests
 
 e2e: $(VENV)/.installed cluster images ## the main job on the local cluster, asserted
 	@$(BIN)/pytest -q -m cluster tests/e2e

@@ -25,6 +25,7 @@ from changeover.ports import Clock, Event
 TIMEOUT_SECONDS = 10.0
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
+_UNDECLARED = "field not declared in schema"
 _CLUSTER_SCOPED = {"Node"}
 _RESOURCES = {
     "CanaryMigration": (f"apis/{GROUP}/{VERSION}", "canarymigrations"),
@@ -169,7 +170,8 @@ def _checked(method: str, path: str, status: int, content: bytes) -> tuple[int, 
     message = _message(content)
     if status == 409:
         raise Conflict(f"{method} {path}: {message}")
-    if status in (400, 422):
+    # An API server answers 500 to an apply with a field that the schema lacks, as after an update without its CRDs.
+    if status in (400, 422) or _UNDECLARED in message:
         raise InvalidSpec(f"the API server refuses {path}: {message}")
     raise Unavailable(f"{method} {path}: {status} {message}")
 

@@ -9,7 +9,7 @@ from changeover.core import names
 from changeover.core.plan import Manifest
 from changeover.testing.world import World, weights
 
-CANARY = "new"
+STABLE = "old"
 
 
 class Guard:
@@ -37,11 +37,11 @@ class Guard:
         assert sum(now.values()) == 100, f"weights {now} do not sum to 100"
         mark, old_mark = mark_of(after), mark_of(before)
         if mark is not None and mark["phase"] == "RollingBack":
-            assert now[CANARY] == 0, "RollingBack is never written with weight"
+            assert now[STABLE] == 100, "RollingBack is never written with weight"
             self.rolled_back.add(mark["generation"])
-        old = weights(before).get(CANARY, 0) if before is not None else 0
-        if now[CANARY] > old:
-            self._rise(old_mark, mark, now[CANARY])
+        new, old = 100 - now[STABLE], 100 - weights(before).get(STABLE, 0) if before is not None else 0
+        if new > old:
+            self._rise(old_mark, mark, new)
 
     def _rise(self, old: dict[str, Any] | None, mark: dict[str, Any] | None, weight: int) -> None:
         owner = self._owner()

@@ -114,6 +114,7 @@ def _failing_world() -> World:
 
 
 MIGRATIONS = {
+    "promoted, with a canary that a benchmark chose": _story(a_published_world, _ends("Promoted")),
     "promoted": _story(a_world, _ends("Promoted")),
     "rolled back for latency": _story(lambda: a_world(Behaviour(slow_share=0.2)), _ends("RolledBack")),
     "rolled back for errors": _story(lambda: a_world(Behaviour(error_share=0.9)), _ends("RolledBack")),
