@@ -119,9 +119,11 @@ async def test_a_foreign_route_is_refused_and_left_as_it_is() -> None:
 
 
 async def test_a_route_that_was_handed_over_is_taken() -> None:
-    foreign = {"kind": "HTTPRoute",
-               "metadata": {"name": "shop", "namespace": NAMESPACE, "annotations": {names.ANNOTATION_HAND_OVER: "shop"}},
-               "spec": {"parentRefs": [{"name": "public"}], "rules": [{"backendRefs": [{"name": "old", "port": 80}]}]}}  # fmt: skip
+    foreign = {
+        "kind": "HTTPRoute",
+        "metadata": {"name": "shop", "namespace": NAMESPACE, "annotations": {names.ANNOTATION_HAND_OVER: "shop"}},
+        "spec": {"parentRefs": [{"name": "public"}], "rules": [{"backendRefs": [{"name": "old", "port": 80}]}]},
+    }
     world = World(a_deployment("old"), a_deployment("new"), foreign, a_migration())
     await passes(world, 4)
     assert world.weight_of("shop", "new") == 10
