@@ -24,10 +24,12 @@ def main() -> int:
         "names", nargs="*", help="images: which ones (default: all); inside: the node, and after -- a command"
     )
     parser.add_argument("--name", help="the cluster's name (default: $CHANGEOVER_CLUSTER, then changeover)")
-    asked = parser.parse_args()
+    words = sys.argv[1:]
+    mark = words.index("--") if "--" in words else len(words)
+    asked = parser.parse_args(words[:mark])
     os.environ["PATH"] += ":/usr/sbin:/sbin"  # where Debian puts what a root shell finds
     try:
-        return VERBS[asked.verb](cluster_from_environment(asked.name), asked.names)
+        return VERBS[asked.verb](cluster_from_environment(asked.name), [*asked.names, *words[mark + 1 :]])
     except Problem as problem:
         print(f"\n{problem}", file=sys.stderr)
         return 1

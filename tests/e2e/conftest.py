@@ -9,7 +9,7 @@ import pytest
 from tests.demo import acts
 from tests.demo.kube import CommandFailed, Kube, local
 
-NAMESPACE = "e2e"
+NAMESPACE = "demo"  # the demonstration's: both serve one host name through one gateway, and must not stand side by side
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

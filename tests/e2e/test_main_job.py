@@ -187,7 +187,7 @@ ARMS = {"stable": "shop-express", "canary": "migrate-to-winner-canary"}
 
 def requests_between(kube: Kube, service: str, begin: float, end: float) -> float:
     """Requests that the gateway sent to a service, by difference of its counters."""
-    query = f'sum(traefik_service_requests_total{{service=~".+-svc-e2e-{service}-[0-9]+@kubernetesgateway"}})'
+    query = f'sum(traefik_service_requests_total{{service=~".+-svc-demo-{service}-[0-9]+@kubernetesgateway"}})'
     first, last = (kube.prometheus(query, at=at) for at in (begin, end))
     return (float(last[0]["value"][1]) if last else 0.0) - (float(first[0]["value"][1]) if first else 0.0)
 
@@ -234,8 +234,8 @@ def seconds_to_roll_back(kube: Kube, status: acts.Status) -> float:
     """From the first scrape that held a slow answer of the canary to the write of weight 0."""
     raised, back = (epoch(d["at"]) for d in status["history"][-2:])
     slow = (
-        'sum(traefik_service_request_duration_seconds_bucket{service=~".+-svc-e2e-shop-slow-.+",le="+Inf"}) - '
-        'sum(traefik_service_request_duration_seconds_bucket{service=~".+-svc-e2e-shop-slow-.+",le="0.05"})'
+        'sum(traefik_service_request_duration_seconds_bucket{service=~".+-svc-demo-shop-slow-.+",le="+Inf"}) - '
+        'sum(traefik_service_request_duration_seconds_bucket{service=~".+-svc-demo-shop-slow-.+",le="0.05"})'
     )
     at = raised
     while at < back:

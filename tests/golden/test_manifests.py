@@ -150,7 +150,7 @@ def test_a_canary_is_not_owned_by_its_migration() -> None:
 
 
 def test_selectors_find_their_own_pods_and_no_benchmarks_selector_finds_a_canary() -> None:
-    deployment, service = canary()
+    service, deployment = canary()
     measured, front = GOLDEN["candidate"]()[:2]
     for owner_, front_ in ((deployment, service), (measured, front)):
         labels = owner_["spec"]["template"]["metadata"]["labels"]

@@ -23,15 +23,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
-        self._offset = 0.0
+        self._now = 0.0
 
     def time(self) -> float:
-        return super().time() + self._offset
+        return self._now
 
     def _run_once(self) -> None:
         ready, scheduled = getattr(self, "_ready"), getattr(self, "_scheduled")  # noqa: B009
         if not ready and scheduled:
-            self._offset += max(0.0, scheduled[0].when() - self.time())
+            self._now = max(self._now, scheduled[0].when())
         super()._run_once()  # type: ignore[misc]
 
 

@@ -76,4 +76,5 @@ def _manifests(owner: Owner, spec: MigrationSpec, measured: BenchmarkSpec, name:
         nodes=spec.canary.benchmark.placement,
         annotations={names.ANNOTATION_FROM_BENCHMARK: f"{spec.canary.benchmark.ref.name}/{name}"},
     )
-    return make_deployment(candidate, shape), make_service(candidate, shape, spec.stable.service.port)
+    # The Service first: the Deployment is what is looked for, so after a crash between the two both are applied again.
+    return make_service(candidate, shape, spec.stable.service.port), make_deployment(candidate, shape)

@@ -84,14 +84,28 @@ def add(batches: Batches, expected: float, bad: int, design: Design) -> Batches:
     return _merge(closed, design) if len(full) == 2 * MERGED_BATCHES else closed
 
 
-def spread(batches: Batches, design: Design) -> Spread:
-    """Both estimates of L (§2.4); a spread seen before a merge is not forgotten at once."""
+def spread(batches: Batches, design: Design, least_rate: float = 0.0) -> Spread:
+    """Both estimates of L (§2.4); a spread seen before a merge is not forgotten at once.
+
+    Where bad requests are rarer than `least_rate` (bad per expected request), their spread is taken relative to that
+    rate. Relative to their own, four bad requests of 30,000 in one block would look like the wildest noise, and no
+    later calm could outweigh them: L would grow with the blocks for ever (seen on the local cluster).
+    """
     count = len(batches.full)
     if count < LEAST_BATCHES:
         return Spread(0.0, 0.0, 0)
     by_means, by_differences = _estimates(batches.full, batches.size, design)
+    rarity = _rarity(batches, least_rate)
     kept = batches.floor * (2 * MERGED_BATCHES - count) / MERGED_BATCHES
-    return Spread(max(by_means, kept), by_differences, count * batches.size)
+    return Spread(rarity * max(by_means, kept), rarity * by_differences, count * batches.size)
+
+
+def _rarity(batches: Batches, least_rate: float) -> float:
+    """Square of the rate over the least rate that counts, at most 1: L is a variance over a squared mean."""
+    expected = sum(g for g, _ in batches.full)
+    if least_rate <= 0 or expected <= 0:
+        return 1.0
+    return min(1.0, sum(k for _, k in batches.full) / expected / least_rate) ** 2
 
 
 def advance_dispersion(seen: Spread, blocks: int, design: Design) -> float:

@@ -17,10 +17,10 @@ from changeover.api.v1alpha1.migration import Step as StepSpec
 from changeover.core import names
 from changeover.core.evidence import StepEvidence, Weighing, fold, hard_trip, weigh
 from changeover.core.mark import Mark, Phase
-from changeover.core.migration_end import LOOK_AFTER_SECONDS, finish_rollback, keep, release
+from changeover.core.migration_end import LOOK_AFTER_SECONDS, finish_rollback, keep, release, remembered_rollback
 from changeover.core.migration_state import CanaryChoice, SeenMigration, Step, make_outcome, split
 from changeover.core.observed import Evidence, Route, Unreadable, Workload
-from changeover.core.plan import Apply, HoldFinalizer
+from changeover.core.plan import Apply, Delete, HoldFinalizer, Ref
 from changeover.core.sequential import Verdict
 
 __all__ = ["CanaryChoice", "SeenMigration", "Step", "decide"]
@@ -30,7 +30,7 @@ def decide(seen: SeenMigration) -> Step:
     """The ladder. Every rung that needs what could not be read holds the weight."""
     if isinstance(seen.route, Unreadable):
         return Step(Reason.UNREADABLE, f"the route could not be read, so nothing is changed: {seen.route.reason}")
-    mark = Mark.parse(seen.route.mark) if seen.route is not None and seen.route.ours else None
+    mark = _mark_of(seen, seen.route)
     if seen.owner.deleting:
         return release(seen, seen.route, mark)
     if names.FINALIZER not in seen.owner.finalizers:
@@ -45,6 +45,13 @@ def decide(seen: SeenMigration) -> Step:
     if seen.spec.suspend:
         return Step(Reason.SUSPENDED, "spec.suspend is true; the weight stays", (), mark, recheck_after=None)
     return _prepare(seen, seen.route, mark)
+
+
+def _mark_of(seen: SeenMigration, route: Route | None) -> Mark | None:
+    """What was decided last: from a route that is ours, else a rollback from status."""
+    if route is not None and not route.ours:
+        return None
+    return (Mark.parse(route.mark) if route is not None else None) or remembered_rollback(seen)
 
 
 def _is_outcome_of(outcome: dict[str, Any] | None, mark: Mark) -> bool:
@@ -80,6 +87,9 @@ def _prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Ste
 
 def _before_first_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
     assert not isinstance(seen.choice, Unreadable) and not isinstance(seen.canary, Unreadable)
+    if seen.canary is not None and _is_of_another_choice(seen.choice, seen.canary):
+        outdated = Delete(Ref("Deployment", seen.owner.namespace, seen.canary.name))
+        return replace(_wait_for(seen, mark, "the canary of an earlier choice is removed"), actions=(outdated,))
     make = tuple(Apply(m) for m in seen.choice.manifests)
     if seen.canary is None or seen.canary.ready == 0 or seen.canary.ready < seen.canary.replicas:
         # Made only while missing; from then on its owner may scale it.
@@ -94,6 +104,14 @@ def _before_first_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
         message = "the gateway has counted no request to stable through this route in the last scrapes"
         return Step(Reason.METRICS_MISSING, message, (), mark)
     return _raise(seen, mark, "stable is measured and the canary is ready")
+
+
+def _is_of_another_choice(choice: CanaryChoice, canary: Workload) -> bool:
+    """Whether we made this canary, for a candidate that the spec or the benchmark does not choose any more."""
+    wanted = next((m["metadata"]["labels"] for m in choice.manifests if m["kind"] == "Deployment"), None)
+    if wanted is None or canary.labels.get(names.LABEL_MIGRATION) != wanted[names.LABEL_MIGRATION]:
+        return False
+    return bool(canary.labels.get(names.LABEL_CANDIDATE) != wanted[names.LABEL_CANDIDATE])
 
 
 def _on_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:

@@ -6,6 +6,7 @@ from typing import Any
 
 from changeover.api.reasons import Reason
 from changeover.core import names
+from changeover.core.conditions import parse_timestamp
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import SeenMigration, Step, make_outcome, split
 from changeover.core.observed import Evidence, Route
@@ -13,6 +14,24 @@ from changeover.core.plan import Action, HoldFinalizer, ReleaseRoute
 
 SETTLE_SECONDS = 15.0  # a rollback is over when no canary traffic is measured, or this long after weight 0
 LOOK_AFTER_SECONDS = 30.0  # how often the route of an ended migration is looked at
+
+
+def remembered_rollback(seen: SeenMigration) -> Mark | None:
+    """The rollback under way as status tells it, for when somebody took the route or its mark away meanwhile.
+
+    Without it a lost mark would start over, and so climb again in the generation that was rolled back.
+    """
+    status = seen.owner.status
+    step, history = status.get("step") or {}, status.get("history") or []
+    under_way = step.get("index", 0) > 0 and step.get("weightPercent") == 0 and history and history[-1]["to"] == 0
+    if not under_way or status.get("outcome") or status.get("observedGeneration") != seen.owner.generation:
+        return None
+    last = history[-1]
+    since = parse_timestamp(last["at"])
+    reason, message, came_from = last["reason"], last["message"], last["from"]
+    return Mark(
+        Phase.ROLLING_BACK, step["index"], 0, since, seen.owner.generation, seen.arms, reason, message, came_from
+    )
 
 
 def finish_rollback(seen: SeenMigration, route: Route | None, mark: Mark) -> Step:

@@ -203,7 +203,7 @@ def advance_variance_factor(state: TargetState, target: Target, design: Design) 
     if state.blocks == 0:
         return 1.0
     expected_bad = target.q * min(state.expected, state.requests)
-    seen = spread(state.batches, design)
+    seen = spread(state.batches, design, least_rate=ADVANCE_MIXTURE[0][0] * target.q)
     return 1 + expected_bad / state.blocks * advance_dispersion(seen, state.blocks, design)
 
 

@@ -40,9 +40,13 @@ def split_target(owner: Owner, spec: MigrationSpec) -> SplitTarget:
     )
 
 
-def fingerprint_of(target: SplitTarget) -> str:
-    """Stands for stable and canary: another fingerprint is another migration."""
-    return names.digest([[arm.service, arm.port] for arm in (target.stable, target.canary)])
+def fingerprint_of(target: SplitTarget, spec: MigrationSpec) -> str:
+    """Stands for stable and canary: another fingerprint is another migration, which starts over."""
+    arms: list[list[str | int]] = [[arm.service, arm.port] for arm in (target.stable, target.canary)]
+    if spec.canary.benchmark is not None:
+        # The Service's name is the same whichever candidate is behind it.
+        arms.append([spec.canary.benchmark.ref.name, spec.canary.benchmark.candidate])
+    return names.digest(arms)
 
 
 async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: Dependencies) -> SeenMigration:
@@ -62,7 +66,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         now=now,
         owner=owner,
         spec=spec,
-        arms=fingerprint_of(target),
+        arms=fingerprint_of(target, spec),
         choice=await _choice(owner, spec, deps),
         stable=stable,
         canary=canary,
@@ -80,7 +84,7 @@ async def observe_leaving(owner: Owner, spec: MigrationSpec, target: SplitTarget
         now=deps.clock.now(),
         owner=owner,
         spec=spec,
-        arms=fingerprint_of(target),
+        arms=fingerprint_of(target, spec),
         choice=CanaryChoice(),
         stable=None,
         canary=None,

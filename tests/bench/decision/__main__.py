@@ -14,7 +14,7 @@ from changeover.core.capacity import PLAIN, PROJECTED
 from changeover.core.sequential import Design
 
 from . import cpu, race, steps
-from .noise import MODELS, ar, burst, iid, regimes
+from .noise import MODELS, ar, burst, iid, jump, regimes
 
 Rows = Iterator[Sequence[str]]
 
@@ -143,11 +143,47 @@ def beyond_rows(runs: int, seed: int) -> Rows:
         yield name, *(_percent(cell.advanced) for cell in cells[:3]), _percent(cells[3].rolled_back)
 
 
+def edge_rows(runs: int, seed: int) -> Rows:
+    """The hardest promise, canary-only AR(1) at and just beyond the limit, with five times the runs."""
+    yield "requests/block", "runs", "advance 1.0q", "1.1q"
+    runs *= 5
+    for requests in (60, 1000, 60_000):
+        scene = steps.Scene(ar(shared=False), 1.0, requests=requests)
+        cells = [steps.measure(replace(scene, ratio=r), runs, f"{seed}/edge/{requests}/{r}") for r in (1.0, 1.1)]
+        yield f"{requests}", f"{runs}", *(_percent(cell.advanced) for cell in cells)
+
+
+def incident_rows(runs: int, seed: int) -> Rows:
+    """Things that happen during a step; blocks count from its start."""
+    yield "scenario", "advance", "rollback", "median block"
+    own = ar(shared=False)
+    scenes = {
+        "10 % of the blocks missing, 1.25q, ar_cand": steps.Scene(own, 1.25, missing=0.1),
+        "10 % of the blocks missing, .6q, ar_cand": steps.Scene(own, 0.6, missing=0.1),
+        "half of the blocks missing, .3q, iid": steps.Scene(iid, 0.3, missing=0.5),
+        "both arms x5 from block 6, .6q, iid": steps.Scene(jump(iid, 6, 5, 5), 0.6),
+        "stable alone x5 from block 6, 1.25q, ar_cand": steps.Scene(jump(own, 6, 1, 5), 1.25),
+        "stable itself at 2q, 1.25q, iid": steps.Scene(iid, 1.25, stable=2.0),
+        "equal to a stable at .9q, iid": steps.Scene(iid, 0.9, stable=0.9),
+        "equal to a stable at .9q, betabin": steps.Scene(MODELS["betabin"], 0.9, stable=0.9),
+        ".9q, from block 30 at 2q, iid": steps.Scene(jump(iid, 30, 2 / 0.9, 1), 0.9),
+        ".9q, from block 120 at 2q, iid": steps.Scene(jump(iid, 120, 2 / 0.9, 1), 0.9),
+        ".9q, from block 120 at 3q, iid": steps.Scene(jump(iid, 120, 3 / 0.9, 1), 0.9),
+        ".9q, from block 120 at 5q, iid": steps.Scene(jump(iid, 120, 5 / 0.9, 1), 0.9),
+    }
+    for name, scene in scenes.items():
+        cell = steps.measure(scene, runs, f"{seed}/{name}")
+        blocks = cell.rollback_blocks or cell.advance_blocks
+        yield name, _percent(cell.advanced), _percent(cell.rolled_back), _blocks(blocks)
+
+
 PARTS: dict[str, tuple[str, Callable[[int, int], Rows]]] = {
     "errors": ("Wrong decisions, % of runs (1 000 canary requests a block, weight 10 %, 480 blocks)", error_rows),
     "speed": ("Blocks until the decision: median (p90)", speed_rows),
     "traffic": ("Other traffic, no baseline, other targets", traffic_rows),
     "beyond": ("Noise beyond and beside the design", beyond_rows),
+    "edge": ("The edge, with five times the runs", edge_rows),
+    "incidents": ("During a step", incident_rows),
     "blocks": ("Short and long blocks; times in minutes", block_rows),
     "projection": ("CPU gate, projected", projection_rows),
     "share": ("CPU gate, as it is", share_rows),

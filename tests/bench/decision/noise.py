@@ -98,6 +98,17 @@ def regimes(cv: float = 0.4, stay: float = 10.0) -> Model:
     return path
 
 
+def jump(model: Model, after: int, canary: float, stable: float) -> Model:
+    """`model`, the arms' rates multiplied from a block of the step on (the baseline's day lies before it)."""
+
+    def path(rng: Random) -> Path:
+        for block, (traffic, own, other) in enumerate(model(rng), 1):
+            late = block > BLOCKS_PER_DAY + after
+            yield traffic, own * (canary if late else 1.0), other * (stable if late else 1.0)
+
+    return path
+
+
 MODELS: dict[str, Model] = {
     "iid": iid,
     "betabin": betabin,

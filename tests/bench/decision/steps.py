@@ -19,7 +19,7 @@ from changeover.core.sequential import (
     update,
 )
 
-from .noise import Model, poisson
+from .noise import Model, Path, poisson
 
 BASELINE_HOURS = 24
 BLOCKS_PER_HOUR = 60
@@ -34,6 +34,7 @@ class Scene:
     ratio        canary's long-run rate over the limit q
     stable       stable's long-run rate over q
     horizon      blocks after which a run that is still on hold ends
+    missing      share of the blocks without data
     """
 
     model: Model
@@ -44,6 +45,7 @@ class Scene:
     stable: float = 0.5
     horizon: int = 480
     with_baseline: bool = True
+    missing: float = 0.0
     design: Design = field(default_factory=Design)
 
 
@@ -68,11 +70,13 @@ class Cell:
 
 
 def run(scene: Scene, rng: Random) -> Outcome:
-    """One run until a decision or the horizon."""
-    target = Target(scene.q, baseline(scene, rng) if scene.with_baseline else None)
+    """One run until a decision or the horizon; the day before the step is the baseline's."""
+    path = scene.model(rng)
+    before = baseline(scene, path, rng)
+    target = Target(scene.q, before if scene.with_baseline else None)
     state = TargetState.start()
-    for blocks, (traffic, canary, stable) in enumerate(scene.model(rng), 1):
-        block = _block(scene, rng, traffic, canary, stable)
+    for blocks, (traffic, canary, stable) in enumerate(path, 1):
+        block = None if rng.random() < scene.missing else _block(scene, rng, traffic, canary, stable)
         state = update(state, block, target, scene.design)
         if blocks < scene.horizon and _must_hold(state, target, scene.design):
             continue  # the full verdict with its words costs as much as the update
@@ -97,11 +101,10 @@ def measure(scene: Scene, runs: int, seed: int | str) -> Cell:
     )
 
 
-def baseline(scene: Scene, rng: Random) -> Baseline | None:
+def baseline(scene: Scene, path: Path, rng: Random) -> Baseline | None:
     """Stable alone for a day before the migration, in hourly sums."""
     total = scene.requests / scene.weight
     sums = []
-    path = scene.model(rng)
     for _ in range(BASELINE_HOURS):
         hour = [next(path) for _ in range(BLOCKS_PER_HOUR)]
         requests = total * sum(traffic for traffic, _, _ in hour)
@@ -112,7 +115,8 @@ def baseline(scene: Scene, rng: Random) -> Baseline | None:
 
 
 def _must_hold(state: TargetState, target: Target, design: Design) -> bool:
-    return state.fired is None and log_evidence(state, target, design) < design.needed_log_evidence
+    decided = state.fired is not None or state.blind >= design.max_blind
+    return not decided and log_evidence(state, target, design) < design.needed_log_evidence
 
 
 def _block(scene: Scene, rng: Random, traffic: float, canary: float, stable: float) -> Block:

@@ -12,7 +12,7 @@ from changeover.core.mark import Mark, Phase
 from changeover.core.migration import decide
 from changeover.core.migration_state import CanaryChoice, Step
 from changeover.core.observed import NoData, Unreadable
-from changeover.core.plan import Apply, HoldFinalizer, ReleaseRoute, SetSplit
+from changeover.core.plan import Apply, Delete, HoldFinalizer, Ref, ReleaseRoute, SetSplit
 
 from tests.unit.core.seen import NOW, blocks, counts, kept, latest, mark, owner, route, seen, workload
 
@@ -211,7 +211,7 @@ def test_no_finalizer_no_work() -> None:
 
 
 def test_a_chosen_canary_is_made_only_while_it_is_missing() -> None:
-    manifest = {"kind": "Deployment"}
+    manifest = of_candidate("fast")
     choice = CanaryChoice(manifests=(manifest,))
     missing = decide(seen(**NO_WEIGHT, choice=choice, canary=None))
     assert missing.actions == (Apply(manifest),)
@@ -246,3 +246,58 @@ def test_only_what_needs_a_person_is_stalled(reason: Reason, retried: bool) -> N
 def test_a_hand_over_is_explained() -> None:
     message = decide(seen(route=route(ours=False))).message
     assert f"{names.ANNOTATION_HAND_OVER}: shop" in message
+
+
+def of_candidate(name: str, migration: str = "shop") -> dict[str, Any]:
+    labels = {names.LABEL_MIGRATION: migration, names.LABEL_CANDIDATE: name}
+    return {"kind": "Deployment", "metadata": {"name": "shop-canary", "labels": labels}}
+
+
+@pytest.mark.parametrize(
+    ("migration", "candidate", "removed"),
+    [("shop", "lame", True), ("shop", "fast", False), ("other", "lame", False)],
+    ids=["ours, of another candidate", "ours, of this one", "not ours"],
+)
+def test_before_the_first_step_the_canary_of_an_earlier_choice_is_removed(
+    migration: str, candidate: str, removed: bool
+) -> None:
+    labels = of_candidate(candidate, migration)["metadata"]["labels"]
+    choice = CanaryChoice(manifests=(of_candidate("fast"),))
+    step = decide(seen(**NO_WEIGHT, choice=choice, canary=workload(labels=labels, name="shop-canary")))
+    assert (step.actions == (Delete(Ref("Deployment", "shop", "shop-canary")),)) is removed
+    assert (step.reason is Reason.STEPPED) is not removed
+
+
+def test_a_canary_with_weight_is_not_replaced_when_the_benchmark_finds_another_winner() -> None:
+    labels = of_candidate("lame")["metadata"]["labels"]
+    step = decide(seen(choice=CanaryChoice(manifests=(of_candidate("fast"),)), canary=workload(labels=labels)))
+    assert (step.reason, step.actions) == (Reason.WAITING_EVIDENCE, ())
+
+
+ROLLED_STATUS = {
+    "observedGeneration": 1,
+    "step": {"index": 2, "weightPercent": 0},
+    "history": [{"at": "2030-01-01T11:59:50Z", "from": 50, "to": 0, "reason": "Blind", "message": "m"}],
+}
+
+
+@pytest.mark.parametrize("lost", [None, route(mark=None, canary_percent=0)], ids=["the route", "the mark"])
+def test_a_rollback_is_remembered_when_somebody_takes_the_route_or_the_mark_away(lost: Any) -> None:
+    step = decide(seen(route=lost, owner=owner(status=ROLLED_STATUS)))
+    assert step.reason is Reason.ROLLING_BACK
+    assert written(step) == (0 if lost is None else None)
+    assert step.mark is not None and (step.mark.phase, step.mark.came_from) == (Phase.ROLLING_BACK, 50)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {**ROLLED_STATUS, "observedGeneration": 0},
+        {**ROLLED_STATUS, "step": {"index": 0, "weightPercent": 0}},
+        {**ROLLED_STATUS, "history": []},
+        {**ROLLED_STATUS, "step": {"index": 2, "weightPercent": 50}},
+    ],
+    ids=["of an earlier spec", "before the first step", "without a decision", "with weight"],
+)
+def test_nothing_else_is_taken_for_a_rollback(status: dict[str, Any]) -> None:
+    assert decide(seen(route=None, owner=owner(status=status))).reason is Reason.PREPARING

@@ -306,3 +306,11 @@ class TestMeasured:
         assert measure(Scene(iid, 0.6), 21, "unit").advance_blocks == pytest.approx(27, abs=4)
         assert measure(Scene(iid, 3.0), 31, "unit").rollback_blocks == pytest.approx(3, abs=1)
         assert measure(Scene(ar(shared=False), 5.0), 31, "unit").rollback_blocks == pytest.approx(2, abs=1)
+
+
+def test_a_handful_of_bad_requests_in_one_block_does_not_hold_a_good_canary_for_ever() -> None:
+    design, target, state = Design.for_block(5), Target(0.02), TargetState.start()
+    for block in range(40):
+        state = update(state, Block(1000, 4 if block == 12 else 0), target, design)
+
+    assert judge({"latency": state}, {"latency": target}, design).verdict is Verdict.ADVANCE

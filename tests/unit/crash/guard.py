@@ -27,6 +27,8 @@ class Guard:
             return
         if kind == "HTTPRoute" and after is not None:
             self._route(before, after)
+        elif kind == "Job" and after is None and before is not None:
+            self._measured(before)
         elif kind == "ConfigMap" and before is not None:
             self._records(before, after)
         elif kind == "CanaryMigration" and before is not None and after is not None:
@@ -64,6 +66,12 @@ class Guard:
         old, new = before.get("data", {}), after.get("data", {})
         assert old.items() <= new.items(), f"a record was lost or changed: {sorted(old)} -> {sorted(new)}"
 
+    def _measured(self, job: Manifest) -> None:
+        """What was measured is on record before its Job goes: no crash costs more than the run in progress."""
+        run = job["metadata"]["labels"][names.LABEL_RUN].rsplit(".", 1)[0]
+        kept = [found.get("data", {}) for found in self.world.cluster.all("ConfigMap")]
+        assert not job.get("status") or any(run in data for data in kept), f"the report of {run} is lost"
+
     def _status(self, before: Manifest, after: Manifest) -> None:
         old, new = before.get("status", {}), after.get("status", {})
         history, longer = old.get("history", []), new.get("history", [])
@@ -76,5 +84,8 @@ class Guard:
 
 def mark_of(route: Manifest | None) -> dict[str, Any] | None:
     text = ((route or {}).get("metadata", {}).get("annotations") or {}).get(names.ANNOTATION_MARK)
-    mark: dict[str, Any] | None = json.loads(text) if text else None
-    return mark
+    try:
+        mark: dict[str, Any] | None = json.loads(text) if text else None
+    except ValueError:
+        return None  # somebody broke it
+    return mark if mark is not None and "weight" in mark else None

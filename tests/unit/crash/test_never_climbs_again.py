@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from changeover.api.v1alpha1 import MigrationSpec
+from changeover.core import names
 from changeover.core.errors import ChangeoverError, Unavailable
 from changeover.core.plan import Ref
 from changeover.reconcilers.migration import reconcile_migration
@@ -15,7 +16,7 @@ from changeover.reconcilers.workloads import parse_owner
 from changeover.testing.crashes import Crash, CrashingCluster
 from changeover.testing.metrics import Behaviour
 from changeover.testing.world import World
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.crash.guard import Guard, mark_of
@@ -35,7 +36,11 @@ events = st.one_of(
     st.tuples(st.just("suspend"), st.booleans()),
     st.tuples(st.just("foreign weight"), st.sampled_from([0, 5, 50, 100])),
     st.tuples(st.just("canary ready"), st.booleans()),
+    st.tuples(st.just("route lost")),
+    st.tuples(st.just("mark lost"), st.sampled_from(["", "{", '{"phase": "Stepping"}'])),
 )
+ROLLED_BACK: list[Event] = [("evidence", "erring"), ("pass", 60), ("pass", 2)]
+WELL_AGAIN: list[Event] = [("evidence", "good"), ("pass", 2), ("pass", 60), ("pass", 600), ("pass", 600)]
 BEHAVIOURS = {"good": Behaviour(), "slow": Behaviour(slow_share=0.3), "erring": Behaviour(error_share=0.9)}
 
 
@@ -107,6 +112,21 @@ class Story:
             self.world.cluster.patch(ROUTE, {"spec": {"rules": [{"backendRefs": backends}]}})
             self.guard.foreign = False
 
+    def _route_lost(self) -> None:
+        if self._is_recorded():
+            self.world.cluster.discard(ROUTE)
+
+    def _mark_lost(self, text: str) -> None:
+        if self._is_recorded() and self.world.cluster.peek(ROUTE):
+            self.world.cluster.patch(ROUTE, {"metadata": {"annotations": {names.ANNOTATION_MARK: text}}})
+
+    def _is_recorded(self) -> bool:
+        """Whether status knows of a rollback that the route is marked with; before, nobody else could know it."""
+        mark = mark_of(self.world.cluster.peek(ROUTE))
+        history = (self.world.cluster.peek(MIGRATION) or {}).get("status", {}).get("history", [])
+        rolling = mark is not None and mark.get("phase") == "RollingBack"
+        return not rolling or bool(history and history[-1]["to"] == 0)
+
     def _canary_ready(self, ready: bool) -> None:
         self.world.broken = set() if ready else {"new"}
         self._let_pass(0)
@@ -134,6 +154,21 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> None:
 
 
 @settings(max_examples=60, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@example([*ROLLED_BACK, ("route lost",), *WELL_AGAIN])
+@example([*ROLLED_BACK, ("mark lost", "{"), *WELL_AGAIN])
+@example([*ROLLED_BACK, ("foreign weight", 50), *WELL_AGAIN])
+@example([*ROLLED_BACK, ("unreadable", "HTTPRoute"), ("pass", 60), ("unreadable", ""), ("route lost",), *WELL_AGAIN])
+@example(
+    [
+        *ROLLED_BACK,
+        ("pass", 60),
+        ("unreadable", "HTTPRoute"),
+        ("pass", 60),
+        ("unreadable", ""),
+        ("route lost",),
+        *WELL_AGAIN,
+    ]
+)
 @given(st.lists(events, min_size=4, max_size=24))
 def test_the_weight_never_rises_after_a_rollback_nor_without_evidence(story: list[Event]) -> None:
     told = Story()

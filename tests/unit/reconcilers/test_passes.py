@@ -214,3 +214,31 @@ async def test_the_finalizers_of_others_are_kept() -> None:
 )
 def test_what_was_refused_is_not_hammered(error: ChangeoverError, seconds: float) -> None:
     assert retry_after(error) == seconds
+
+
+async def test_another_candidate_in_the_spec_starts_over_with_that_candidate() -> None:
+    """The Service keeps its name, so nothing but the spec tells them apart."""
+    ranked = [
+        {"rank": 1, "candidate": name, "score": "1", "low": "1", "high": "1", "unit": "x", "meetsObjectives": True,
+         "relativeToFirst": "1"}
+        for name in ("fast", "lame")
+    ]  # fmt: skip
+    condition = {"type": "Ready", "status": "True", "observedGeneration": 1, "reason": "Published", "message": "",
+                 "lastTransitionTime": "2030-01-01T11:00:00Z"}  # fmt: skip
+    benchmark = a_benchmark()
+    benchmark["status"] = {"observedGeneration": 1, "conditions": [condition], "ranking": ranked}
+    canary = {"type": "Benchmark", "benchmark": {"ref": {"name": "web"}, "candidate": "lame"}}
+    world = World(a_deployment("old"), benchmark, a_migration(canary=canary))
+    await passes(world, 6)
+    assert world.weight_of("shop", "shop-canary") == 10
+    assert image_of(world) == "localhost/lame:1"
+    world.cluster.patch(MIGRATION, {"spec": {"canary": {"benchmark": {"candidate": "fast"}}}})
+    await passes(world, 1)
+    assert world.weight_of("shop", "shop-canary") == 0
+    await passes(world, 5)
+    assert (world.weight_of("shop", "shop-canary"), image_of(world)) == (10, "localhost/fast:1")
+
+
+def image_of(world: World) -> str:
+    found = world.cluster.peek(Ref("Deployment", NAMESPACE, "shop-canary")) or {}
+    return str(found["spec"]["template"]["spec"]["containers"][0]["image"])

@@ -1,0 +1,79 @@
+"""Which backend is the canary? A doubtful choice is refused, in words that say how to mend it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from changeover.api.reasons import Reason
+from changeover.core import names
+from changeover.core.canary import canary_backend, choose
+from changeover.core.migration_state import CanaryChoice
+from changeover.core.plan import Manifest
+from changeover.testing.builders import a_benchmark
+
+from tests.unit.core.seen import migration_spec, owner
+
+WINNER = {"candidate": "fast", "tiedWith": []}
+RANKING = [{"candidate": "fast", "meetsObjectives": True}, {"candidate": "lame", "meetsObjectives": False}]
+
+
+def benchmark(ready: str = "True", generation: int = 1, **status: Any) -> Manifest:
+    body = a_benchmark()
+    body["metadata"]["generation"] = generation
+    told = {"observedGeneration": 1, "conditions": [{"type": "Ready", "status": ready}]}
+    body["status"] = {**told, "winner": WINNER, "ranking": RANKING, **status}
+    return body
+
+
+def chosen(body: Manifest | None, candidate: str = "") -> CanaryChoice:
+    canary = {"type": "Benchmark", "benchmark": {"ref": {"name": "web"}, "candidate": candidate, "replicas": 3}}
+    return choose(owner(), migration_spec(canary=canary), body)
+
+
+@pytest.mark.parametrize(
+    ("body", "candidate", "reason", "why"),
+    [
+        pytest.param(None, "", Reason.BENCHMARK_NOT_READY, "does not exist", id="no benchmark"),
+        pytest.param(benchmark("False"), "", Reason.BENCHMARK_NOT_READY, "not published", id="not ready"),
+        pytest.param(
+            benchmark(generation=2), "", Reason.BENCHMARK_NOT_READY, "for its spec", id="published for an older spec"
+        ),
+        pytest.param({**benchmark(), "status": None}, "", Reason.BENCHMARK_NOT_READY, "not published", id="no status"),
+        pytest.param(benchmark(winner=None), "", Reason.BENCHMARK_REFUSED, "no winner", id="no winner"),
+        pytest.param(
+            benchmark(winner={**WINNER, "tiedWith": ["lame"]}), "", Reason.BENCHMARK_REFUSED,
+            "choose one in spec.canary.benchmark.candidate", id="a tied winner",
+        ),
+        pytest.param(benchmark(), "ghost", Reason.BENCHMARK_REFUSED, "not in the ranking", id="nobody of that name"),
+        pytest.param(benchmark(), "lame", Reason.BENCHMARK_REFUSED, "missed an objective", id="a loser"),
+    ],
+)  # fmt: skip
+def test_a_doubtful_choice_is_refused(body: Manifest | None, candidate: str, reason: Reason, why: str) -> None:
+    choice = chosen(body, candidate)
+    assert (choice.refused, choice.manifests) == (reason, ())
+    assert why in choice.why
+
+
+@pytest.mark.parametrize("candidate", ["", "fast"])
+def test_the_winner_is_deployed_as_it_was_measured(candidate: str) -> None:
+    choice = chosen(benchmark(), candidate)
+    assert choice.refused is None
+    service, deployment = choice.manifests
+    assert (service["kind"], deployment["kind"]) == ("Service", "Deployment"), "the Service first: see _manifests"
+    measured = a_benchmark()["spec"]["candidates"][0]
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    assert (container["image"], container["resources"]) == (measured["image"], measured["resources"])
+    assert deployment["spec"]["replicas"] == 3
+    assert service["spec"]["ports"][0]["port"] == 80, "the canary listens where stable does"
+    assert deployment["metadata"]["annotations"] == {names.ANNOTATION_FROM_BENCHMARK: "web/fast"}
+
+
+def test_a_tied_winner_may_be_chosen_by_hand() -> None:
+    assert chosen(benchmark(winner={**WINNER, "tiedWith": ["lame"]}), "fast").refused is None
+
+
+def test_the_backend_of_a_canary() -> None:
+    made = migration_spec(canary={"type": "Benchmark", "benchmark": {"ref": {"name": "web"}}})
+    assert canary_backend("shop", made) == ("shop-canary", 80)
+    assert canary_backend("shop", migration_spec()) == ("new", 80)
