@@ -19,7 +19,7 @@ from tests.demo.kube import CommandFailed, Kube
 
 RUNS = 18  # 3 candidates x 2 scenarios x 3 rounds
 BENCHMARK_SECONDS = 1500
-MIGRATION_SECONDS = 1200
+MIGRATION_SECONDS = 1500
 CANDIDATES = {"express", "go-net-http", "hyperlane"}
 SHARE_TOLERANCE = 3.0  # percentage points between the asked and the measured share of a step
 

@@ -105,6 +105,9 @@ def _fields(seen: SeenMigration, step: Step) -> dict[str, Any]:
             "traffic": _traffic(seen, step, mark),
             "history": _history(before.get("history", []), mark),
         }
+    else:
+        # The route could not be read, or is not there: what was known of the step is not forgotten for that.
+        fields |= {key: before[key] for key in ("step", "traffic") if key in before}
     outcome = step.outcome or _kept_outcome(before.get("outcome"), mark)
     if outcome is not None:
         fields["outcome"] = outcome

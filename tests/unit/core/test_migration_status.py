@@ -48,6 +48,13 @@ def test_an_outcome_outlives_a_pass_that_could_not_read_the_route() -> None:
         )
 
 
+def test_the_step_outlives_a_pass_that_could_not_read_the_route() -> None:
+    before = status_of(seen())
+    after = status_of(seen(owner=owner(status=before), route=Unreadable("timed out")))
+    assert after["step"] == before["step"] and after["step"]["evidence"]
+    assert after["traffic"] == before["traffic"]
+
+
 def test_an_outcome_outlives_a_suspension_of_a_later_spec() -> None:
     before = ended("RolledBack")
     rolled_back = route(mark(0, phase=Phase.ROLLING_BACK))
