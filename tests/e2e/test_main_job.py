@@ -260,6 +260,7 @@ def test_nothing_is_written_once_all_has_ended(operator: Kube) -> None:
         found = [o for kind in ("fb", "cmig", "httproute") for o in operator.items(kind)]
         return {o["kind"] + o["metadata"]["name"]: o["metadata"]["resourceVersion"] for o in found}
 
+    time.sleep(45)  # the traffic has just stopped, which is the last news
     before = versions()
     time.sleep(40)  # longer than the pass that looks after an ended migration's route
 
