@@ -39,7 +39,9 @@ def test_equal_durations_are_equal_numbers_however_written(parts: list[tuple[int
 
 def test_a_step_may_last_exactly_its_longest() -> None:
     """4100 × 0.001 is not 4.1 in floating point."""
-    Step.model_validate({"weightPercent": 1, "minDuration": "4100ms", "maxDuration": "4s100ms"})
+    step = Step.model_validate({"weightPercent": 1, "minDuration": "4100ms", "maxDuration": "4s100ms"})
+
+    assert duration_seconds(step.min_duration) == duration_seconds(step.max_duration)
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,9 @@ def test_evidence_of_the_most_objectives_fits_into_its_field() -> None:
     bad = counts(123457, slow=1234)
     bad = replace(bad, slow={o["name"]: 1234 for o in objectives})  # type: ignore[misc]
     status = status_of(seen({"objectives": objectives}, blocks=blocks(20, bad)))
-    MigrationStatus.model_validate(status)
+    told = MigrationStatus.model_validate(status)
+
+    assert told.step is not None and told.step.evidence
 
 
 def test_measured_share_is_that_of_the_last_scrapes() -> None:
