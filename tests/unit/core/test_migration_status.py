@@ -112,9 +112,9 @@ def test_evidence_of_the_most_objectives_fits_into_its_field() -> None:
     """Beyond it the API server would refuse the status, and the step would never end."""
     one = {"type": "Latency", "latency": {"percentile": "99.9", "max": "50ms"}}
     objectives = [{"name": f"{'n' * 62}{number}", **one} for number in range(8)]
-    bad = counts(123457, slow=1234)
-    bad = replace(bad, slow={o["name"]: 1234 for o in objectives})  # type: ignore[misc]
-    status = status_of(seen({"objectives": objectives}, blocks=blocks(20, bad)))
+    bad = counts(123457, slow=115)
+    bad = replace(bad, slow={o["name"]: 115 for o in objectives})  # type: ignore[misc]
+    status = status_of(seen({"objectives": objectives}, blocks=blocks(15, bad)))
     told = MigrationStatus.model_validate(status)
 
     assert told.step is not None and told.step.evidence

@@ -164,7 +164,7 @@ class StepStatus(Model):
     weight_percent: int = described("Weight of the step, percent.")
     since: Instant | None = described("When the weight was set.", default=None)
     evidence_until: Instant | None = described("End of the last block that was judged.", default=None)
-    evidence: Annotated[str, Field(max_length=4096)] = described(
+    evidence: Annotated[str, Field(max_length=16384)] = described(
         "Sufficient statistics of the step, so that a restart neither loses nor counts twice; JSON, for the operator.",
         default="",
     )
