@@ -48,7 +48,7 @@ def test_is_true_needs_the_condition_to_be_there() -> None:
     assert [is_true(merged, name) for name in ("Ready", "Finished", "Missing")] == [True, False, False]
 
 
-@given(st.datetimes(timezones=st.just(START.tzinfo)))
+@given(st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(START.tzinfo)))
 def test_timestamps_have_whole_seconds_and_read_back(moment: object) -> None:
     from datetime import datetime
 
