@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from changeover.core.conditions import is_true, merge, parse_timestamp, timestamp
 from changeover.core.plan import Judgement
