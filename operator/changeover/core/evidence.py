@@ -17,7 +17,7 @@ from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.migration import MigrationSpec, Objective
 from changeover.core import sequential
-from changeover.core.capacity import CPUShare, judge_share
+from changeover.core.capacity import PLAIN, CapacityDesign, CPUShare, judge_share
 from changeover.core.conditions import parse_timestamp
 from changeover.core.observed import Counts, Evidence
 from changeover.core.sequential import Block, Decision, Design, Target, TargetDecision, TargetState, Verdict
@@ -136,44 +136,57 @@ def fold(
         if block.start != evidence.until:
             raise ValueError(f"a block from {block.start} does not follow evidence until {evidence.until}")
         states = {
-            name: sequential.update(evidence.states.get(name, TargetState.start()), _block(block, name), target, design)
-            for name, target in targets.items()
+            o.name: sequential.update(
+                evidence.states.get(o.name, TargetState.start()), _block(block, o), targets[o.name], design
+            )
+            for o in spec.objectives
+            if o.name in targets
         }
         requests = block.canary.requests if block.canary is not None else 0
-        cpu = {o.name: _cpu(evidence, o.name, block, limit_cores) for o in spec.objectives if o.cpu is not None}
+        share = None if block.canary_cores is None or not limit_cores else block.canary_cores / limit_cores
+        cpu = {o.name: _cpu(evidence, o.name, share, spec) for o in spec.objectives if o.cpu is not None}
         evidence = replace(
             evidence, until=block.end, states=states, cpu=cpu, requests=evidence.requests + requests, last=block
         )
     return evidence
 
 
-def _block(block: Evidence, objective: str) -> Block | None:
-    if block.canary is None:
+def _block(block: Evidence, objective: Objective) -> Block | None:
+    """The block as one objective sees it; None, which counts as blind, when the canary's bad requests are not known."""
+    bad = _bad(block.canary, objective)
+    if block.canary is None or bad is None:
         return None
-    stable = block.stable or Counts(0, 0, {}, {})
-    return Block(block.canary.requests, _bad(block.canary, objective), stable.requests, _bad(stable, objective))
+    stable_bad = _bad(block.stable, objective)
+    if block.stable is None or stable_bad is None:
+        return Block(block.canary.requests, bad)
+    return Block(block.canary.requests, bad, block.stable.requests, stable_bad)
 
 
-def _bad(counts: Counts, objective: str) -> int:
-    return counts.slow.get(objective, 0 if counts.requests == 0 else counts.errors)
+def _bad(counts: Counts | None, objective: Objective) -> int | None:
+    """Requests that count against the objective; None when they were not counted, which is never none."""
+    if counts is None:
+        return None
+    return counts.slow.get(objective.name) if objective.latency is not None else counts.errors
 
 
-def _cpu(evidence: StepEvidence, name: str, block: Evidence, limit_cores: float | None) -> CPUShare:
+def _cpu(evidence: StepEvidence, name: str, share: float | None, spec: MigrationSpec) -> CPUShare:
     before = evidence.cpu.get(name, CPUShare.start())
-    if block.canary_cores is None or limit_cores is None:
-        return before.blind()
-    return before.add(block.canary_cores / limit_cores)
+    return before.blind() if share is None else before.add(share, _cpu_design(spec))
+
+
+def _cpu_design(spec: MigrationSpec) -> CapacityDesign:
+    return PLAIN.for_block(duration_seconds(spec.decision.block))
 
 
 def hard_trip(spec: MigrationSpec, latest: Evidence) -> Weighing | None:
     """Whether the last scrape alone is beyond doubt (§2.6c); None when it is not."""
     if latest.canary is None:
         return None
-    for name, target in targets_of(spec).items():
-        bad = _bad(latest.canary, name)
-        if sequential.is_hard_trip(bad, latest.canary.requests, target.q):
-            objective = next(o for o in spec.objectives if o.name == name)
-            message = f"{name}: {bad} of {latest.canary.requests} requests bad in one scrape"
+    targets = targets_of(spec)
+    for objective in (o for o in spec.objectives if o.name in targets):
+        bad = _bad(latest.canary, objective)
+        if bad is not None and sequential.is_hard_trip(bad, latest.canary.requests, targets[objective.name].q):
+            message = f"{objective.name}: {bad} of {latest.canary.requests} requests bad in one scrape"
             nothing = StepEvidence(latest.start, latest.end)
             return Weighing(nothing, Verdict.ROLLBACK, MISSED[objective.type], message, ())
     return None
@@ -185,10 +198,14 @@ def weigh(evidence: StepEvidence, spec: MigrationSpec, weight: int) -> Weighing:
     states = {name: evidence.states.get(name, TargetState.start()) for name in targets}
     decision = sequential.judge(states, targets, design) if targets else None
     by_name = {one.name: one for one in decision.targets} if decision is not None else {}
-    views = tuple(_view(objective, evidence, by_name) for objective in spec.objectives)
+    views = tuple(_view(objective, evidence, by_name, spec) for objective in spec.objectives)
     failing = next((v for v in views if v.verdict == "Failing"), None)
     if decision is not None and decision.verdict is Verdict.ROLLBACK and decision.rule is sequential.Rule.BLIND:
         return Weighing(evidence, Verdict.ROLLBACK, Reason.BLIND, decision.message, views)
+    unseen = next((name for name, share in evidence.cpu.items() if share.unseen >= design.max_blind), None)
+    if unseen is not None and failing is None:
+        message = f"{unseen}: no CPU of the canary for {spec.decision.max_blind}; have its pods a CPU limit or request?"
+        return Weighing(evidence, Verdict.ROLLBACK, Reason.BLIND, message, views)
     if failing is not None:
         message = f"{failing.name}: {failing.why} at weight {weight} ({evidence.requests:,} requests)"
         return Weighing(evidence, Verdict.ROLLBACK, MISSED[failing.type], message, views)
@@ -208,9 +225,11 @@ def _hold_reason(decision: Decision | None) -> Reason:
     return known.get(decision.reason, Reason.WAITING_EVIDENCE) if decision is not None else Reason.WAITING_EVIDENCE
 
 
-def _view(objective: Objective, evidence: StepEvidence, judged: Mapping[str, TargetDecision]) -> ObjectiveView:
+def _view(
+    objective: Objective, evidence: StepEvidence, judged: Mapping[str, TargetDecision], spec: MigrationSpec
+) -> ObjectiveView:
     if objective.cpu is not None:
-        return _cpu_view(objective, evidence)
+        return _cpu_view(objective, evidence, _cpu_design(spec))
     one = judged[objective.name]
     if objective.latency is not None:
         stable, canary = (_shown(evidence, arm, objective.name) for arm in ("stable", "canary"))
@@ -225,10 +244,10 @@ def _view(objective: Objective, evidence: StepEvidence, judged: Mapping[str, Tar
     )
 
 
-def _cpu_view(objective: Objective, evidence: StepEvidence) -> ObjectiveView:
+def _cpu_view(objective: Objective, evidence: StepEvidence, design: CapacityDesign) -> ObjectiveView:
     assert objective.cpu is not None
     share = evidence.cpu.get(objective.name, CPUShare.start())
-    verdict, why = judge_share(share, objective.cpu.max_percent / 100)
+    verdict, why = judge_share(share, objective.cpu.max_percent / 100, design)
     shown = f"{100 * share.mean:.1f}" if share.mean is not None else ""
     return ObjectiveView(
         objective.name,

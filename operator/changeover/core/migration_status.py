@@ -14,6 +14,7 @@ from changeover.core.observed import Evidence, Route, Unreadable, Workload
 from changeover.core.plan import Judgement, SetSplit
 
 HISTORY_LENGTH = 20
+_FRESH = "the gateway's counters are fresh; without a 24-hour baseline a daily cycle of load is not guarded against"
 _ENDED = {Reason.PROMOTED: True, Reason.ALREADY_PROMOTED: True, Reason.ROLLED_BACK: False}
 
 Said = tuple[str, str, dict[str, Judgement], dict[str, Any]]
@@ -78,7 +79,7 @@ def _ready_of(workload: Workload | None) -> str:
 
 def _metrics(seen: SeenMigration) -> Judgement:
     if isinstance(seen.latest, Evidence):
-        return Judgement(True, Reason.METRICS_READY, "the gateway's counters are fresh")
+        return Judgement(True, Reason.METRICS_READY, _FRESH)
     reason = seen.latest.reason if seen.latest is not None else "not asked"
     return Judgement(False, Reason.METRICS_MISSING, reason)
 
