@@ -92,6 +92,12 @@ def test_every_run_was_recorded_once_and_measured_what_it_says(operator: Kube) -
         if not record["report"]["keepAlive"]:
             assert record["report"]["connectionsOpened"] >= record["report"]["succeeded"]
     for result in status["results"]:
+        if "latency" not in result:
+            # A generator that lost its slowest requests gives no percentile: that is said, and nobody wins by it. Express
+            # lets some of 360 connections wait for longer than the generator's timeout at this CPU limit.
+            assert result["candidate"] != status["winner"]["candidate"]
+            assert any(note.startswith("LatencyUnknown: ") for note in result["notes"]), result
+            continue
         latency = {key: float(value) for key, value in result["latency"].items()}
         assert latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["p999"] <= latency["max"]
 
