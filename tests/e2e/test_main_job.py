@@ -88,16 +88,11 @@ def test_every_run_was_recorded_once_and_measured_what_it_says(operator: Kube) -
         window = record["report"]["windowEnd"] - record["report"]["windowStart"]
         assert window == pytest.approx(10, abs=1)
         assert record["report"]["connections"] == 360
-        assert 0 < record["cpuCores"] < 0.3, "more CPU than the limit of 250m allows was counted"
+        assert 0 < record["cpuCores"] < 0.25, "more CPU than the limit of 200m allows was counted"
         if not record["report"]["keepAlive"]:
             assert record["report"]["connectionsOpened"] >= record["report"]["succeeded"]
     for result in status["results"]:
-        if "latency" not in result:
-            # A generator that lost its slowest requests gives no percentile: that is said, and nobody wins by it. Express
-            # lets some of 360 connections wait for longer than the generator's timeout at this CPU limit.
-            assert result["candidate"] != status["winner"]["candidate"]
-            assert any(note.startswith("LatencyUnknown: ") for note in result["notes"]), result
-            continue
+        assert result["valid"] and not result["notes"], result
         latency = {key: float(value) for key, value in result["latency"].items()}
         assert latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["p999"] <= latency["max"]
 
