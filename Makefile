@@ -72,7 +72,7 @@ apiserver: $(VENV)/.installed cluster ## tests on a real etcd and kube-apiserver
 	@$(BIN)/pytest -q -m apiserver tests
 
 e2e: $(VENV)/.installed cluster images ## the main job on the local cluster, asserted
-	@$(BIN)/pytest -q -m cluster tests/e2e
+	@$(BIN)/pytest -q -rP -m cluster tests/e2e
 
 bench: $(VENV)/.installed ## tables of the decision rule, simulated
 	@$(PY) -m tests.bench.decision
