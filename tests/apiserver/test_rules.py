@@ -34,6 +34,11 @@ STEP, DECISION = ("steps", 0), ("decision",)
 BROKEN_RULES = [
     Bad("closed is missing", FB, {("scenarios", 0, "closed"): LEFT_OUT},
         "spec.scenarios[0]", "set closed exactly when type is Closed"),
+    Bad("open is missing", FB, {("scenarios", 0, "type"): "Open", ("scenarios", 0, "closed"): LEFT_OUT},
+        "spec.scenarios[0]", "set open exactly when type is Open"),
+    Bad("more requests than can be kept", FB,
+        {("scenarios", 0): {"name": "keep-alive", "type": "Open", "open": {"requestsPerSecond": 200000}}},
+        "spec", "an Open scenario may send 3000000 requests a window"),
     Bad("rounds the wrong way round", FB, {("schedule", "rounds", "min"): 21},
         "spec.schedule.rounds", "rounds.min must not exceed rounds.max; raise max or lower min"),
     Bad("rounds.min above the default of max", "benchmark-minimal", {("schedule",): {"rounds": {"min": 16}}},

@@ -45,8 +45,10 @@ RICH = {
     "scenarios": [
         {"name": "keep-alive", "type": "Closed", "closed": {"connections": 360}},
         {"name": "new-sockets", "type": "Closed", "closed": {"connections": 10, "keepAlive": False}},
+        {"name": "constant", "type": "Open", "open": {"requestsPerSecond": 50000, "connections": 64}},
     ],
 }  # fmt: skip
+SCENARIOS = [scenario["name"] for scenario in RICH["scenarios"]]
 
 
 def benchmark(**more: Any) -> SeenBenchmark:
@@ -62,14 +64,14 @@ def first_of(candidate: str) -> dict[str, Any]:
     """Records that make a candidate the next one."""
     other = next(c for c in ("express", "plain") if c != candidate)
     done = {"candidate": other, "round": 1, "node": "node-1", "void": [], "report": {}}
-    runs = [names.run_id(1, other, scenario) for scenario in ("keep-alive", "new-sockets")]
+    runs = [names.run_id(1, other, scenario) for scenario in SCENARIOS]
     return {run: {**done, "scenario": run.split(".")[2]} for run in runs}
 
 
 def loads(scenario: str) -> list[Manifest]:
     records = first_of("express")
-    if scenario == "new-sockets":
-        records["r1.express.keep-alive"] = {"candidate": "express", "round": 1, "node": "node-1"}
+    for before in SCENARIOS[: SCENARIOS.index(scenario)]:
+        records[f"r1.express.{before}"] = {"candidate": "express", "round": 1, "node": "node-1"}
     started = applied(benchmark(records=first_of("express")))[0]
     labels = started["metadata"]["labels"]
     running = Workload(started["metadata"]["name"], labels, NOW, False, 1, (pod(),), 1.0)
@@ -100,6 +102,7 @@ GOLDEN: dict[str, Callable[[], list[Manifest]]] = {
     "candidate-plain": lambda: applied(benchmark(records=first_of("plain"))),
     "load-keep-alive": lambda: loads("keep-alive"),
     "load-new-sockets": lambda: loads("new-sockets"),
+    "load-constant": lambda: loads("constant"),
     "records": lambda: applied(benchmark(records=None)),
     "canary": canary,
     "route": lambda: route(10, ("shop.example.com",)),

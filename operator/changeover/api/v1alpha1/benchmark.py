@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from changeover.api.v1alpha1.base import (
-    CandidateName,
     Duration,
     Model,
     Name,
@@ -19,58 +18,9 @@ from changeover.api.v1alpha1.base import (
     unique_by,
 )  # fmt: skip
 from changeover.api.v1alpha1.candidate import Candidate, Placement
+from changeover.api.v1alpha1.scenario import Request, Scenario
 
-
-class Header(Model):
-    """One request header."""
-
-    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9-]+$")] = described(
-        "Header name. Example: Accept."
-    )
-    value: Annotated[str, Field(max_length=1024, pattern=r"^[ -~]*$")] = described("Value. Example: text/plain.")
-
-
-class Request(Model):
-    """The one request that is sent over and over, and the answer that is expected."""
-
-    method: Literal["GET", "HEAD", "POST", "PUT", "DELETE"] = described("HTTP method. Default: GET.", default="GET")
-    path: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=1024)] = described(
-        "Path and query. Default: /. Example: /items?limit=10.", default="/"
-    )
-    headers: Annotated[list[Header], Field(max_length=16)] = described(
-        "Headers sent with each request. Default: none. Example: [{name: Accept, value: text/plain}].",
-        default=[],
-    )
-    expect_status: Annotated[int, Field(ge=200, le=599)] = described(
-        "HTTP status of a right answer. Default: 200.", default=200
-    )
-    expect_body_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$", max_length=64)] = described(
-        "SHA-256 of the body of a right answer, in hex; checked once before each run. Default: empty (not checked).",
-        default="",
-        alias="expectBodySHA256",
-    )
-
-
-class ClosedLoad(Model):
-    """Closed loop: each connection sends its next request when the last one is answered."""
-
-    connections: Annotated[int, Field(ge=1, le=10000)] = described("Concurrent connections. Default: 360.", default=360)
-    keep_alive: bool = described(
-        "Whether a connection is used again; when false, the client closes it after each answer. Default: true.",
-        default=True,
-    )
-
-
-class Scenario(Model):
-    """One way of loading a candidate."""
-
-    cel: ClassVar[tuple[Rule, ...]] = ()
-    union: ClassVar[tuple[str, ...]] = ("closed",)
-    name: CandidateName = described("Name of the scenario, unique here. Example: keep-alive.")
-    type: Literal["Closed"] = described("Kind of load: Closed (a fixed number of connections).")
-    closed: ClosedLoad | None = described(
-        "For type Closed. Example: {connections: 360, keepAlive: true}.", default=None
-    )
+MOST_OPEN_REQUESTS = 3_000_000  # oha keeps some 350 bytes a request: 1 GB
 
 
 class Rounds(Model):
@@ -188,6 +138,12 @@ class BenchmarkSpec(Model):
             rule="self.ranking.scenario == '' || self.scenarios.exists(s, s.name == self.ranking.scenario)",
             message="ranking.scenario must name one of the scenarios",
         ),
+        Rule(
+            rule="self.scenarios.all(s, !has(s.open) || "
+            f"s.open.requestsPerSecond * int(duration(self.schedule.measure).getSeconds()) <= {MOST_OPEN_REQUESTS})",
+            message=f"an Open scenario may send {MOST_OPEN_REQUESTS} requests a window, as every latency is kept; "
+            "lower requestsPerSecond or schedule.measure",
+        ),
     )
     suspend: bool = described("Pause: the run in progress ends, none is begun. Default: false.", default=False)
     candidates: Annotated[list[Candidate], Field(min_length=2, max_length=32)] = described(
@@ -218,6 +174,9 @@ class BenchmarkSpec(Model):
         refuse_doubles(self.scenarios, lambda s: s.name, "scenario")
         if self.ranking.scenario and self.ranking.scenario not in {s.name for s in self.scenarios}:
             raise ValueError(self.cel[0].message)
+        window = int(duration_seconds(self.schedule.measure))
+        if any(s.open and s.open.requests_per_second * window > MOST_OPEN_REQUESTS for s in self.scenarios):
+            raise ValueError(self.cel[1].message)
         return self
 
     @property

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from changeover.api.v1alpha1.base import duration_seconds
-from changeover.api.v1alpha1.benchmark import BenchmarkSpec, Scenario
+from changeover.api.v1alpha1.benchmark import BenchmarkSpec
+from changeover.api.v1alpha1.scenario import OpenLoad, Scenario
 from changeover.core import names
 from changeover.core.manifests.common import (
     CONTAINER_SECURITY,
@@ -22,7 +23,7 @@ from changeover.core.observed import Owner
 from changeover.core.plan import Manifest
 
 START_ALLOWANCE_SECONDS = 60  # scheduling, image start, and the loader's first answer
-MEMORY = {"requests": {"memory": "128Mi"}, "limits": {"memory": "1Gi"}}  # oha keeps every sample
+LEAST_MEMORY, BYTES_A_SAMPLE = 1 << 30, 500  # oha keeps every sample: some 350 bytes, and 100 in its database
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def _pod(owner: Owner, spec: BenchmarkSpec, scenario: Scenario, target: LoadTarg
                 "name": "load",
                 "image": target.image,
                 "args": loader_arguments(spec, scenario, target.url),
-                "resources": MEMORY,
+                "resources": {"requests": {"memory": "128Mi"}, "limits": {"memory": str(memory_bytes(spec, scenario))}},
                 "securityContext": CONTAINER_SECURITY,
                 "volumeMounts": [SCRATCH_MOUNT],
             }
@@ -86,20 +87,29 @@ def _pod(owner: Owner, spec: BenchmarkSpec, scenario: Scenario, target: LoadTarg
     }
 
 
+def memory_bytes(spec: BenchmarkSpec, scenario: Scenario) -> int:
+    """Memory that the generator may need: a known rate tells, a closed loop is cut off by what a core can do."""
+    if not isinstance(scenario.load, OpenLoad):
+        return LEAST_MEMORY
+    seconds = max(duration_seconds(spec.schedule.warm_up), duration_seconds(spec.schedule.measure))
+    return max(LEAST_MEMORY, math.ceil(scenario.load.requests_per_second * seconds) * BYTES_A_SAMPLE)
+
+
 def loader_arguments(spec: BenchmarkSpec, scenario: Scenario, url: str) -> list[str]:
     """Command line of ``python -m changeover.loader`` for one scenario."""
-    assert scenario.closed is not None  # the union guarantees it
-    request = spec.request
+    request, load = spec.request, scenario.load
     arguments = [
         f"--url={url}{request.path}",
-        "--mode=closed",
-        f"--connections={scenario.closed.connections}",
-        f"--keep-alive={str(scenario.closed.keep_alive).lower()}",
+        f"--mode={scenario.type.lower()}",
+        f"--connections={load.connections}",
+        f"--keep-alive={str(load.keep_alive).lower()}",
         f"--warm-up={math.ceil(duration_seconds(spec.schedule.warm_up))}",
         f"--measure={math.ceil(duration_seconds(spec.schedule.measure))}",
         f"--method={request.method}",
         f"--expect-status={request.expect_status}",
     ]
+    if isinstance(load, OpenLoad):
+        arguments.append(f"--rate={load.requests_per_second}")
     if request.expect_body_sha256:
         arguments.append(f"--expect-body-sha256={request.expect_body_sha256}")
     return arguments + [f"--header={header.name}: {header.value}" for header in request.headers]
