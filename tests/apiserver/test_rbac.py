@@ -30,13 +30,13 @@ GATEWAY, EVENTS = "gateway.networking.k8s.io", "events.k8s.io"
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 # What the operator does. A line more here needs a reason in charts/changeover/templates/_helpers.tpl.
 USES = {
-    (OURS, "frameworkbenchmarks"): "get list watch",
+    (OURS, "frameworkbenchmarks"): "get list watch delete",
     (OURS, "canarymigrations"): "get list watch patch",
     (OURS, "frameworkbenchmarks/status"): "patch",
     (OURS, "canarymigrations/status"): "patch",
     (APPS, "deployments"): "get list create patch delete",
     ("", "services"): "create patch delete",
-    ("", "configmaps"): "get create patch",
+    ("", "configmaps"): "get create patch delete",
     ("", "pods"): "list",
     ("", "pods/log"): "get",
     (BATCH, "jobs"): "get list create patch delete",
@@ -215,7 +215,7 @@ MADE: list[Manifest] = [
         "spec": {"rules": [{"backendRefs": [{"name": "a", "port": 80, "weight": 1}]}]},
     },
 ]  # fmt: skip
-LISTED, DELETED = {"Deployment", "Job"}, {"Deployment", "Service", "Job"}
+LISTED, DELETED = {"Deployment", "Job"}, {"Deployment", "Service", "Job", "ConfigMap"}
 
 
 @pytest.mark.usefixtures("routes")
@@ -259,7 +259,6 @@ async def test_it_keeps_a_finalizer_and_reports_on_a_migration(
     [
         lambda c: c.delete(Ref("CanaryMigration", "default", "any")),
         lambda c: c.delete(Ref("HTTPRoute", "default", "any")),
-        lambda c: c.delete(Ref("ConfigMap", "default", "any")),
         lambda c: c.merge(Ref("FrameworkBenchmark", "default", "any"), {"spec": {"suspend": True}}),
         lambda c: c.merge(Ref("Node", "", "any"), {"spec": {"unschedulable": True}}),
         # The server asks for rights on the owner, as OpenShift does; that is why our references do not block.

@@ -77,6 +77,10 @@ logFormat: {{ .Values.log.format }}
 - apiGroups: [changeover.dev]
   resources: [frameworkbenchmarks, canarymigrations]
   verbs: [get, list, watch]
+# A benchmark past its ttlAfterFinished.
+- apiGroups: [changeover.dev]
+  resources: [frameworkbenchmarks]
+  verbs: [delete]
 # The finalizer that gives a route back before its migration goes.
 - apiGroups: [changeover.dev]
   resources: [canarymigrations]
@@ -93,10 +97,10 @@ logFormat: {{ .Values.log.format }}
 - apiGroups: [""]
   resources: [services]
   verbs: [create, patch, delete]
-# The records of a benchmark's runs; they go with the benchmark, by owner reference.
+# The records of a benchmark's runs; they go with the benchmark, by owner reference, or when a new result replaces them.
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, create, patch]
+  verbs: [get, create, patch, delete]
 # Whether pods are ready, where they run, and which image they run.
 - apiGroups: [""]
   resources: [pods]

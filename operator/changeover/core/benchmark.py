@@ -16,6 +16,7 @@ from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.benchmark import BenchmarkSpec
 from changeover.api.v1alpha1.candidate import Candidate
 from changeover.core import names
+from changeover.core.artefacts import keep_histogram
 from changeover.core.audit import RunRecord, make_record
 from changeover.core.manifests.candidate import Shape, make_deployment, make_service
 from changeover.core.manifests.common import labels_of, owner_reference
@@ -48,6 +49,7 @@ class SeenBenchmark:
     loads: Mapping[str, LoadReport | LoadRunning | LoadFailed] | Unreadable
     usage: Usage | NoData | Unreadable | None  # of the run in progress, once its load has ended
     environment: Mapping[str, str]
+    records_uid: str = ""  # of the ConfigMap that holds the records
 
 
 @dataclass(frozen=True)
@@ -174,9 +176,13 @@ def _record(seen: SeenBenchmark, run: Run, load: LoadReport | LoadFailed, worklo
     record = make_record(run, load, usage, workload)
     record["at"] = seen.now.isoformat()
     text = json.dumps(record, separators=(",", ":"), sort_keys=True)
-    # First the record, then the deletion: in the other order a crash between them would lose the run.
+    place = _ref(seen, "ConfigMap", records_name(seen))
+    report = load.content if isinstance(load, LoadReport) and not record["void"] else {}
+    # The record makes the run done, so what belongs to it is written before it. The Job goes last: were it deleted
+    # first, a crash between them would lose the run.
     actions = (
-        Record(_ref(seen, "ConfigMap", records_name(seen)), run.id, text),
+        *keep_histogram(seen.spec, place, seen.records_uid, run, report),
+        Record(place, run.id, text),
         Delete(_job(seen, _run_token(seen, run))),
     )
     return Next("Measuring", f"{run.candidate} is measured", actions, run)

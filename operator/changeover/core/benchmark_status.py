@@ -18,6 +18,7 @@ from changeover.core.plan import Judgement
 from changeover.core.schedule import complete_rounds, next_run, runs_of_rounds
 
 RUN_OVERHEAD_SECONDS = 12.0  # start of the pods, the last scrape, and the ticks between; measured on the local cluster
+MAX_TOKEN = 1024  # characters of a retry's token that status repeats
 
 Said = tuple[str, str, dict[str, Judgement], dict[str, Any]]
 
@@ -89,12 +90,14 @@ def _about_parts(seen: SeenBenchmark, step: Next | None, fields: Mapping[str, An
 
 def _fields(seen: SeenBenchmark, step: Next, records: Mapping[str, RunRecord]) -> dict[str, Any]:
     """Everything besides conditions. Until something is published for this spec, the last ranking stays."""
-    fields: dict[str, Any] = {
-        key: seen.owner.status[key] for key in ("ranking", "winner", "results") if key in seen.owner.status
-    }
+    kept = ("ranking", "winner", "results", "report", "environment")
+    fields: dict[str, Any] = {key: seen.owner.status[key] for key in kept if key in seen.owner.status}
     fields["progress"] = _progress(seen, step, records)
+    if seen.owner.retry:
+        fields["retry"] = seen.owner.retry[:MAX_TOKEN]
     if records:
-        fields["report"] = {"configMap": records_name(seen)}
+        if step.reason == Reason.PUBLISHED or "ranking" not in fields:
+            fields["report"] = {"configMap": records_name(seen)}
         fields["environment"] = {**seen.environment, "loadDriver": _generators(records)}
         if complete_rounds(seen.spec, records) >= 1:
             fields["results"] = ranking_status.make_results(seen.spec, records)

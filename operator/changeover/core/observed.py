@@ -27,6 +27,7 @@ class Owner:
     deleting: bool
     finalizers: tuple[str, ...]
     status: Mapping[str, Any]
+    retry: str = ""  # the token of the last retry that was asked for
 
 
 @dataclass(frozen=True)

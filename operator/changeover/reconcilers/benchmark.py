@@ -8,6 +8,7 @@ from changeover.api.reasons import BENCHMARK_CONDITIONS, Reason
 from changeover.api.v1alpha1 import BenchmarkSpec
 from changeover.core import benchmark_status
 from changeover.core.benchmark import decide
+from changeover.core.benchmark_end import conclude
 from changeover.core.errors import InvalidSpec
 from changeover.core.plan import Ref
 from changeover.ports import Dependencies
@@ -30,10 +31,10 @@ async def reconcile_benchmark(ref: Ref, deps: Dependencies) -> float | None:
     except (ValidationError, InvalidSpec) as error:
         await report(body, invalid(plain_errors(error), owner.status), BENCHMARK_CONDITIONS, deps)
         return None
-    step = decide(seen)
+    step = conclude(seen, decide(seen))
     failure = await execute(step.actions, ref, None, deps)
     if step.reason == Reason.DELETING:
-        return None
+        return None if failure is None else retry_after(failure)
     reason, message, conditions, fields = benchmark_status.summarise(seen, step, failure)
     await report(body, Summary(reason, message, conditions, fields), BENCHMARK_CONDITIONS, deps)
     return retry_after(failure) if failure is not None else step.recheck_after

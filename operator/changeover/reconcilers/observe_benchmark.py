@@ -27,13 +27,16 @@ _NOT_MEASURED: dict[str, bool | set[str]] = {
     "ranking": True,
     "objectives": True,
     "metrics": True,
+    "clean_up": True,
+    "ttl_after_finished": True,
     "schedule": {"rounds", "deadline", "cool_down"},
 }
 
 
-def fingerprint_of(spec: BenchmarkSpec) -> str:
-    """Stands for all of the spec that a run depends on: another fingerprint is another set of runs."""
-    return digest(spec.model_dump(exclude=_NOT_MEASURED))
+def fingerprint_of(spec: BenchmarkSpec, retry: str = "") -> str:
+    """Stands for all that a run depends on: another spec, or another retry, is another set of runs."""
+    measured = spec.model_dump(exclude=_NOT_MEASURED)
+    return digest([measured, retry] if retry else measured)
 
 
 async def readable(reading: Awaitable[T]) -> T | Unreadable:
@@ -49,7 +52,7 @@ async def observe(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> Seen
     if spec.metrics.source not in deps.sources:
         known = ", ".join(sorted(deps.sources)) or "none"
         raise InvalidSpec(f"spec.metrics.source: {spec.metrics.source!r} is not configured; known sources: {known}")
-    fingerprint = fingerprint_of(spec)
+    fingerprint = fingerprint_of(spec, owner.retry)
     config_map = await readable(
         deps.cluster.get(Ref("ConfigMap", owner.namespace, names.records(owner.name, fingerprint)))
     )
@@ -71,6 +74,7 @@ async def observe(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> Seen
         loads=loads,
         usage=await _usage(owner, spec, workloads, loads, deps),
         environment=await _environment(records, deps),
+        records_uid=str(config_map["metadata"]["uid"]) if isinstance(config_map, dict) else "",
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from changeover.api.v1alpha1.base import quantity_value
+from changeover.core import names
 from changeover.core.conditions import parse_timestamp
 from changeover.core.observed import Owner, Pod, Workload
 from changeover.core.plan import Manifest, Ref
@@ -25,6 +26,7 @@ def parse_owner(body: Manifest) -> Owner:
         deleting=bool(metadata.get("deletionTimestamp")),
         finalizers=tuple(metadata.get("finalizers") or ()),
         status=body.get("status") or {},
+        retry=(metadata.get("annotations") or {}).get(names.ANNOTATION_RETRY, ""),
     )
 
 

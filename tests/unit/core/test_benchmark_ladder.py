@@ -89,8 +89,8 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
      "Measuring", ""),
     ("missing CPU is recorded as missing in the end",
      {**HERE, "loads": {token(): ended_load(25)}, "usage": NoData("none")}, "Measuring", "!Record -Job"),
-    ("a run is recorded before its Job is deleted",
-     {**HERE, "loads": {token(): ended_load(15)}, "usage": USAGE}, "Measuring", "!Record -Job"),
+    ("a run's histogram is kept, then the run is recorded, then its Job is deleted",
+     {**HERE, "loads": {token(): ended_load(15)}, "usage": USAGE}, "Measuring", "+ConfigMap !Record !Record -Job"),
     ("a failed load is recorded at once", {**HERE, "loads": {token(): LoadFailed("refused")}}, "Measuring",
      "!Record -Job"),
 ]  # fmt: skip
@@ -131,7 +131,7 @@ def deployment_of(step: Next) -> dict[str, Any]:
 
 def test_a_record_holds_what_the_ranking_needs() -> None:
     report = {**HERE, "loads": {token(): ended_load(15)}, "usage": USAGE}
-    record = next(a for a in decide(seen_benchmark(**report)).actions if isinstance(a, Record))
+    _, record = (a for a in decide(seen_benchmark(**report)).actions if isinstance(a, Record))
     content = json.loads(record.value)
     assert record.key == f"r1.{FIRST}.keep-alive"
     assert record.ref.name == f"web-runs-{FINGERPRINT}"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from changeover.core import names
 from changeover.core.errors import ChangeoverError, Conflict, InvalidSpec, Unavailable
-from changeover.core.plan import Delete, HoldFinalizer, Ref
+from changeover.core.plan import Delete, HoldFinalizer, Manifest, Ref
 from changeover.reconcilers.benchmark import reconcile_benchmark
 from changeover.reconcilers.execute import REFUSED_RETRY_SECONDS, RETRY_SECONDS, execute, retry_after
 from changeover.reconcilers.migration import reconcile_migration
@@ -37,6 +37,10 @@ def ready(world: World, ref: Ref = MIGRATION) -> tuple[str, str, str]:
     status = (world.cluster.peek(ref) or {}).get("status", {})
     found = next(c for c in status["conditions"] if c["type"] == "Ready")
     return found["status"], found["reason"], found["message"]
+
+
+def config_maps(world: World) -> dict[str, Manifest]:
+    return {found["metadata"]["name"]: found for found in world.cluster.all("ConfigMap")}
 
 
 async def test_what_is_gone_is_not_looked_at_again() -> None:
@@ -155,10 +159,37 @@ async def test_a_benchmark_that_is_edited_under_way_counts_nothing_from_before()
     world.cluster.patch(BENCHMARK, {"spec": {"candidates": candidates}})
     await passes(world, 80, 4.0, BENCHMARK)
     assert ready(world, BENCHMARK)[1] == "Published"
-    maps = [len(found.get("data", {})) for found in world.cluster.all("ConfigMap")]
-    assert sorted(maps) == [0, 6]
+    kept = {name: len(found.get("data", {})) for name, found in config_maps(world).items()}
+    assert sorted(kept.values()) == [0, 3, 3, 6]  # abandoned; the two candidates' histograms; the runs
     winner = (world.cluster.peek(BENCHMARK) or {})["status"]["winner"]
     assert winner["image"].endswith(":2") and winner["imageDigest"].endswith(":2")
+
+
+async def test_a_retry_measures_anew_and_keeps_the_last_result_until_it_is_replaced() -> None:
+    world = World(a_benchmark())
+    await passes(world, 80, 4.0, BENCHMARK)
+    before = (world.cluster.peek(BENCHMARK) or {})["status"]
+    assert before["winner"]["candidate"] == "fast"
+    world.cluster.patch(BENCHMARK, {"metadata": {"annotations": {"changeover.dev/requested-retry": "again"}}})
+    await passes(world, 10, 4.0, BENCHMARK)
+    during = (world.cluster.peek(BENCHMARK) or {})["status"]
+    assert ready(world, BENCHMARK)[1] == "Measuring" and during["retry"] == "again"
+    assert [during[key] for key in ("winner", "ranking", "report")] == [
+        before[key] for key in ("winner", "ranking", "report")
+    ]
+    await passes(world, 80, 4.0, BENCHMARK)
+    after = (world.cluster.peek(BENCHMARK) or {})["status"]
+    assert ready(world, BENCHMARK)[1] == "Published"
+    assert after["report"] != before["report"] and after["report"]["configMap"] in config_maps(world)
+    assert before["report"]["configMap"] not in config_maps(world)
+
+
+async def test_a_benchmark_goes_when_its_time_is_over() -> None:
+    world = World(a_benchmark(ttlAfterFinished="1h"))
+    await passes(world, 80, 4.0, BENCHMARK)
+    assert ready(world, BENCHMARK)[1] == "Published"
+    await passes(world, 3, 1800.0, BENCHMARK)
+    assert world.cluster.peek(BENCHMARK) is None
 
 
 async def test_a_suspended_benchmark_removes_everything_and_goes_on_where_it_was() -> None:

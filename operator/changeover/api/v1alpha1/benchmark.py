@@ -167,6 +167,16 @@ class BenchmarkSpec(Model):
     metrics: MetricsChoice = described(
         "Where CPU and memory are read. Default: source default.", default=MetricsChoice()
     )
+    ttl_after_finished: Duration | None = described(
+        "The benchmark is deleted, with all that it made, so long after it finished. Default: none (it stays). "
+        "Example: 24h.",
+        default=None,
+    )
+    clean_up: Literal["Always", "OnSuccess", "Never"] = described(
+        "When the last candidate's pods are removed at the end: Always, OnSuccess (they stay to be looked at when "
+        "there is no result) or Never. Between candidates they always are, since only one may run. Default: Always.",
+        default="Always",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

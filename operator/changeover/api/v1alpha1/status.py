@@ -153,7 +153,11 @@ class BenchmarkStatus(Model):
         "One a candidate and scenario.", default=[]
     )
     environment: Environment | None = described("Where it was measured.", default=None)
-    report: ReportRef | None = described("Where every single run is kept.", default=None)
+    report: ReportRef | None = described(
+        "Where every single run of the published result is kept; until there is one, of the run in progress.",
+        default=None,
+    )
+    retry: Text = described("Token of the retry that was taken up last. Default: empty.", default="")
 
 
 class StepStatus(Model):

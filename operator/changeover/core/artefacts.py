@@ -1,0 +1,56 @@
+"""Where are the histograms of a benchmark's runs kept? In ConfigMaps of their own: any percentile can be had later.
+
+They are written once and never read by a decision. Each belongs to the ConfigMap of the runs' records, so that it goes
+with the result that it is part of.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from changeover.api.v1alpha1.benchmark import BenchmarkSpec
+from changeover.core import names
+from changeover.core.manifests.common import labels_of
+from changeover.core.plan import Action, Apply, Manifest, Record, Ref
+from changeover.core.schedule import Run
+
+RUNS_IN_ONE = 24  # at most 36 KB each (loader.histogram.COMPACT_LIMIT): below the 1 MiB that an object may have
+
+
+def keep_histogram(
+    spec: BenchmarkSpec, records: Ref, records_uid: str, run: Run, report: Mapping[str, Any]
+) -> tuple[Action, ...]:
+    """Actions that keep one run's histogram under the run's id; nothing for a run that has none.
+
+    The value is JSON: ``{"unit": "us", "kind": "exact" | "rounded" | "binned", "buckets": [[value, count], …]}``.
+    """
+    if not report.get("histogram"):
+        return ()
+    ref = Ref("ConfigMap", records.namespace, _name(spec, records.name, run))
+    kept = {"unit": "us", "kind": report.get("histogramKind", ""), "buckets": report["histogram"]}
+    return (
+        Apply(_config_map(ref, records, records_uid, run)),
+        Record(ref, run.id, json.dumps(kept, separators=(",", ":"))),
+    )
+
+
+def _name(spec: BenchmarkSpec, records: str, run: Run) -> str:
+    """One for each candidate and so many rounds that it does not grow too large."""
+    rounds_in_one = max(1, RUNS_IN_ONE // len(spec.scenarios))
+    return names.shorten(f"{records}-{run.candidate}-{(run.round - 1) // rounds_in_one + 1}")
+
+
+def _config_map(ref: Ref, records: Ref, records_uid: str, run: Run) -> Manifest:
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": records.name, "uid": records_uid}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": ref.name,
+            "namespace": ref.namespace,
+            "labels": labels_of(candidate=run.candidate),
+            "ownerReferences": [owner],
+        },
+    }

@@ -1,0 +1,69 @@
+"""What remains of a benchmark once it has ended, and for how long? See ``conclude``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from changeover.api.reasons import ConditionType, Reason
+from changeover.api.v1alpha1.base import duration_seconds
+from changeover.core.benchmark import Next, SeenBenchmark, records_name
+from changeover.core.conditions import parse_timestamp
+from changeover.core.plan import Action, Delete, Ref
+from changeover.core.ranking_status import make_ranking
+
+ENDED = frozenset({Reason.PUBLISHED, Reason.DEADLINE_EXCEEDED})
+
+
+def conclude(seen: SeenBenchmark, step: Next) -> Next:
+    """A step that ends the benchmark, with what ``cleanUp`` keeps left alone, and what is past its time removed.
+
+    The runs of an earlier spec (or of before a retry) go only when a new result stands in their place.
+    """
+    if step.reason not in ENDED:
+        return step
+    left = _time_left(seen)
+    if left is not None and left <= timedelta(0):
+        own = Ref(seen.owner.kind, seen.owner.namespace, seen.owner.name)
+        return Next("Deleting", "ttlAfterFinished is over", (Delete(own),), recheck_after=None)
+    actions = (*(() if _keeps_pods(seen, step) else step.actions), *_replaced(seen, step))
+    recheck = step.recheck_after if actions else None
+    if recheck is None and left is not None:
+        recheck = left.total_seconds()
+    return replace(step, actions=actions, recheck_after=recheck)
+
+
+def _keeps_pods(seen: SeenBenchmark, step: Next) -> bool:
+    """Whether the last candidate's pods stay to be looked at."""
+    if seen.spec.clean_up == "OnSuccess":
+        return not _has_result(seen, step)
+    return seen.spec.clean_up == "Never"
+
+
+def _has_result(seen: SeenBenchmark, step: Next) -> bool:
+    records = seen.records if isinstance(seen.records, dict) else {}
+    return step.reason == Reason.PUBLISHED and bool(make_ranking(seen.spec, records))
+
+
+def _replaced(seen: SeenBenchmark, step: Next) -> tuple[Action, ...]:
+    before = str((seen.owner.status.get("report") or {}).get("configMap") or "")
+    if before in ("", records_name(seen)) or not _has_result(seen, step):
+        return ()
+    return (Delete(Ref("ConfigMap", seen.owner.namespace, before)),)
+
+
+def _time_left(seen: SeenBenchmark) -> timedelta | None:
+    """Until the benchmark is deleted; None when it stays, or when status does not say yet that it has ended."""
+    ended = _finished_at(seen)
+    if seen.spec.ttl_after_finished is None or ended is None:
+        return None
+    return ended + timedelta(seconds=duration_seconds(seen.spec.ttl_after_finished)) - seen.now
+
+
+def _finished_at(seen: SeenBenchmark) -> datetime | None:
+    """When this very generation ended: an end that is said of an earlier one does not count."""
+    for condition in seen.owner.status.get("conditions") or []:
+        if condition["type"] == ConditionType.FINISHED and condition["status"] == "True":
+            current = condition.get("observedGeneration") == seen.owner.generation
+            return parse_timestamp(condition["lastTransitionTime"]) if current else None
+    return None

@@ -1,0 +1,95 @@
+"""What remains of a benchmark after its end, for how long, and what a new result replaces."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from changeover.core.benchmark import Next, SeenBenchmark, decide
+from changeover.core.benchmark_end import conclude
+from changeover.core.conditions import timestamp
+from changeover.core.plan import Delete, Ref
+
+from tests.unit.core.seen import NOW, owner, seen_benchmark
+from tests.unit.core.test_benchmark_ladder import ALL as MEASURED
+from tests.unit.core.test_benchmark_ladder import HERE, LATE, RUNNING
+
+ALL = {run: {**record, "remarks": []} for run, record in MEASURED.items()}
+OLD = Ref("ConfigMap", "shop", "web-runs-0ld")
+
+
+def ended(spec: dict[str, Any], ago: timedelta = timedelta(0), generation: int = 1, **more: Any) -> SeenBenchmark:
+    """A benchmark whose three rounds are measured, and whose status says since when it is finished."""
+    finished = {
+        "type": "Finished", "status": "True", "observedGeneration": generation, "reason": "Published", "message": "",
+        "lastTransitionTime": timestamp(NOW - ago),
+    }  # fmt: skip
+    status = {"conditions": [finished], "report": {"configMap": OLD.name}}
+    named = replace(owner("FrameworkBenchmark", name="web"), status=status)
+    return seen_benchmark(spec, owner=named, **{"records": ALL, **more})
+
+
+def concluded(seen: SeenBenchmark) -> Next:
+    return conclude(seen, decide(seen))
+
+
+def deleted(seen: SeenBenchmark) -> list[str]:
+    return [action.ref.kind for action in concluded(seen).actions if isinstance(action, Delete)]
+
+
+@pytest.mark.parametrize(
+    ("clean_up", "records", "kept"),
+    [
+        ("Always", ALL, False),
+        ("Always", {}, False),
+        ("OnSuccess", ALL, False),
+        ("OnSuccess", {}, True),
+        ("Never", ALL, True),
+        ("Never", {}, True),
+    ],
+)
+def test_pods_are_removed_as_clean_up_says(clean_up: str, records: dict[str, Any], kept: bool) -> None:
+    seen = ended({"cleanUp": clean_up}, **HERE, **LATE, records=records)
+    assert ("Deployment" not in deleted(seen)) == kept
+
+
+def test_pods_that_stay_are_removed_before_another_run() -> None:
+    seen = ended({"cleanUp": "Never"}, **HERE, loads=RUNNING, fingerprint="another", records={})
+    assert "Deployment" in deleted(seen)
+
+
+def test_a_new_result_replaces_the_runs_of_the_old_one() -> None:
+    assert Delete(OLD) in concluded(ended({})).actions
+
+
+def test_without_a_new_result_the_old_runs_stay() -> None:
+    assert Delete(OLD) not in concluded(ended({}, **LATE, records={})).actions
+
+
+def test_the_runs_of_the_result_itself_stay() -> None:
+    seen = ended({})
+    named = replace(seen.owner, status={"report": {"configMap": "web-runs-f00dcafe"}})
+    assert concluded(replace(seen, owner=named)).actions == ()
+
+
+@pytest.mark.parametrize(
+    ("ago", "reason", "recheck"),
+    [(timedelta(minutes=59), "Published", 60.0), (timedelta(minutes=60), "Deleting", None)],
+)
+def test_it_is_deleted_when_its_time_is_over(ago: timedelta, reason: str, recheck: float | None) -> None:
+    seen = ended({"ttlAfterFinished": "1h"}, ago)
+    named = replace(seen.owner, status={"conditions": seen.owner.status["conditions"]})
+    step = concluded(replace(seen, owner=named))
+    assert (step.reason, step.recheck_after) == (reason, recheck)
+    assert (Delete(Ref("FrameworkBenchmark", "shop", "web")) in step.actions) == (reason == "Deleting")
+
+
+def test_the_end_of_an_earlier_spec_does_not_count() -> None:
+    assert concluded(ended({"ttlAfterFinished": "1h"}, timedelta(hours=2), generation=0)).reason == "Published"
+
+
+def test_a_benchmark_at_work_is_not_deleted() -> None:
+    seen = ended({"ttlAfterFinished": "1h"}, timedelta(hours=2), records={})
+    assert concluded(seen).reason == "Measuring"
