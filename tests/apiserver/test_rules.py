@@ -34,6 +34,13 @@ STEP, DECISION = ("steps", 0), ("decision",)
 BROKEN_RULES = [
     Bad("closed is missing", FB, {("scenarios", 0, "closed"): LEFT_OUT},
         "spec.scenarios[0]", "set closed exactly when type is Closed"),
+    Bad("neither image nor template", FB, {("candidates", 0, "image"): LEFT_OUT},
+        "spec.candidates[0]", "set exactly one of image and templateFrom"),
+    Bad("image and template", FB, {("candidates", 0, "templateFrom"): {"deploymentRef": {"name": "shop"}}},
+        "spec.candidates[0]", "set exactly one of image and templateFrom"),
+    Bad("arguments of a copy", "benchmark-minimal",
+        {("candidates", 0): {"name": "copy", "args": ["x"], "templateFrom": {"deploymentRef": {"name": "shop"}}}},
+        "spec.candidates[0]", "command and args belong to image"),
     Bad("open is missing", FB, {("scenarios", 0, "type"): "Open", ("scenarios", 0, "closed"): LEFT_OUT},
         "spec.scenarios[0]", "set open exactly when type is Open"),
     Bad("more requests than can be kept", FB,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,6 +50,7 @@ class SeenBenchmark:
     usage: Usage | NoData | Unreadable | None  # of the run in progress, once its load has ended
     environment: Mapping[str, str]
     records_uid: str = ""  # of the ConfigMap that holds the records
+    templates: Mapping[str, Any] | Unreadable = field(default_factory=dict)  # candidate -> the pod template it copies
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ def decide(seen: SeenBenchmark) -> Next:
     """The ladder. Reads top to bottom; each rung says what it waits for."""
     if seen.owner.deleting:
         return Next("Deleting", "its pods and jobs go with it", recheck_after=None)
-    unreadable = next((x for x in (seen.records, seen.workloads, seen.loads) if isinstance(x, Unreadable)), None)
+    unreadable = next(
+        (x for x in (seen.templates, seen.records, seen.workloads, seen.loads) if isinstance(x, Unreadable)), None
+    )
     if unreadable is not None:
         return Next("Unreadable", unreadable.reason)
     assert not isinstance(seen.records, Unreadable)
@@ -204,6 +207,7 @@ def _shape(seen: SeenBenchmark, run: Run, records: Mapping[str, RunRecord]) -> S
         nodes=seen.spec.placement.candidates,
         pinned_node=next((r["node"] for r in records.values() if r["node"]), ""),
         owner=seen.owner,
+        template=seen.templates.get(run.candidate) if isinstance(seen.templates, Mapping) else None,
     )
 
 

@@ -35,7 +35,11 @@ def choose(owner: Owner, spec: MigrationSpec, benchmark: Manifest | None) -> Can
     candidate, refusal = _chosen(spec.canary.benchmark.candidate, status, ref)
     if refusal:
         return CanaryChoice(Reason.BENCHMARK_REFUSED, refusal)
-    return CanaryChoice(manifests=_manifests(owner, spec, BenchmarkSpec.model_validate(benchmark["spec"]), candidate))
+    measured = BenchmarkSpec.model_validate(benchmark["spec"])
+    if any(c.name == candidate and c.template_from is not None for c in measured.candidates):
+        message = f"{candidate} of {ref} is a copy of a Deployment; migrate to that one with canary.type Workload"
+        return CanaryChoice(Reason.BENCHMARK_REFUSED, message)
+    return CanaryChoice(manifests=_manifests(owner, spec, measured, candidate))
 
 
 def _is_published(benchmark: Manifest, status: dict[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from changeover.core.audit import RunRecord
 from changeover.core.benchmark import SeenBenchmark
 from changeover.core.conditions import parse_timestamp
 from changeover.core.errors import InvalidSpec, Unavailable
+from changeover.core.manifests.template import copied_pod
 from changeover.core.names import digest
 from changeover.core.observed import LoadFailed, LoadReport, LoadRunning, NoData, Owner, Unreadable, Usage, Workload
 from changeover.core.plan import Manifest, Ref
@@ -33,10 +34,10 @@ _NOT_MEASURED: dict[str, bool | set[str]] = {
 }
 
 
-def fingerprint_of(spec: BenchmarkSpec, retry: str = "") -> str:
-    """Stands for all that a run depends on: another spec, or another retry, is another set of runs."""
+def fingerprint_of(spec: BenchmarkSpec, retry: str = "", templates: Mapping[str, Manifest] | None = None) -> str:
+    """Stands for all that a run depends on: another spec, another template or another retry is another set of runs."""
     measured = spec.model_dump(exclude=_NOT_MEASURED)
-    return digest([measured, retry] if retry else measured)
+    return digest([measured, retry, templates] if retry or templates else measured)
 
 
 async def readable(reading: Awaitable[T]) -> T | Unreadable:
@@ -52,10 +53,11 @@ async def observe(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> Seen
     if spec.metrics.source not in deps.sources:
         known = ", ".join(sorted(deps.sources)) or "none"
         raise InvalidSpec(f"spec.metrics.source: {spec.metrics.source!r} is not configured; known sources: {known}")
-    fingerprint = fingerprint_of(spec, owner.retry)
-    config_map = await readable(
-        deps.cluster.get(Ref("ConfigMap", owner.namespace, names.records(owner.name, fingerprint)))
-    )
+    templates = await _templates(owner, spec, deps)
+    fingerprint = fingerprint_of(spec, owner.retry, templates if isinstance(templates, Mapping) else None)
+    place = Ref("ConfigMap", owner.namespace, names.records(owner.name, fingerprint))
+    # Without its template nobody knows which runs these are.
+    config_map = templates if isinstance(templates, Unreadable) else await readable(deps.cluster.get(place))
     records = _records(config_map)
     workloads = await readable(_workloads(owner, deps))
     loads = await readable(_loads(owner, deps))
@@ -74,6 +76,7 @@ async def observe(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> Seen
         loads=loads,
         usage=await _usage(owner, spec, workloads, loads, deps),
         environment=await _environment(records, deps),
+        templates=templates,
         records_uid=str(config_map["metadata"]["uid"]) if isinstance(config_map, dict) else "",
     )
 
@@ -85,6 +88,23 @@ def _records(config_map: Manifest | Unreadable | None) -> Mapping[str, RunRecord
         return {key: json.loads(text) for key, text in (config_map.get("data") or {}).items()}
     except ValueError as error:
         return Unreadable(f"ConfigMap {config_map['metadata']['name']} holds a record that is no JSON: {error}")
+
+
+async def _templates(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> Mapping[str, Manifest] | Unreadable:
+    """The pod templates that candidates are copies of; a Deployment that is missing may come yet."""
+    found = {}
+    for candidate in spec.candidates:
+        if candidate.template_from is None:
+            continue
+        name = candidate.template_from.deployment_ref.name
+        deployment = await readable(deps.cluster.get(Ref("Deployment", owner.namespace, name)))
+        if isinstance(deployment, Unreadable):
+            return deployment
+        if deployment is None:
+            return Unreadable(f"candidate {candidate.name}: templateFrom names Deployment {name}, which does not exist")
+        found[candidate.name] = deployment["spec"]["template"]
+        copied_pod(candidate, found[candidate.name])  # what cannot be copied is refused before anything runs
+    return found
 
 
 def _created(config_map: Manifest | Unreadable | None) -> datetime | None:

@@ -184,6 +184,24 @@ async def test_a_retry_measures_anew_and_keeps_the_last_result_until_it_is_repla
     assert before["report"]["configMap"] not in config_maps(world)
 
 
+async def test_a_candidate_that_copies_a_deployment_waits_for_it_and_follows_it() -> None:
+    copy = {"name": "lame", "templateFrom": {"deploymentRef": {"name": "old"}}}
+    world = World(a_benchmark(candidates=[{"name": "fast", "image": "localhost/fast:1"}, copy]))
+    await passes(world, 3, 2.0, BENCHMARK)
+    assert ready(world, BENCHMARK)[1:] == (
+        "Unreadable", "candidate lame: templateFrom names Deployment old, which does not exist",
+    )  # fmt: skip
+    world.cluster.put(a_deployment("old"))
+    await passes(world, 3, 2.0, BENCHMARK)
+    made = next(d for d in world.cluster.all("Deployment") if d["metadata"]["name"] == "web-lame")
+    original = a_deployment("old")["spec"]["template"]["spec"]["containers"][0]
+    assert made["spec"]["template"]["spec"]["containers"][0]["image"] == original["image"]
+    before = set(config_maps(world))
+    world.cluster.patch(Ref("Deployment", NAMESPACE, "old"), {"spec": {"template": {"spec": {"x": "changed"}}}})
+    await passes(world, 3, 2.0, BENCHMARK)
+    assert set(config_maps(world)) - before  # other runs
+
+
 async def test_a_benchmark_goes_when_its_time_is_over() -> None:
     world = World(a_benchmark(ttlAfterFinished="1h"))
     await passes(world, 80, 4.0, BENCHMARK)

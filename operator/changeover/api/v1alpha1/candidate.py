@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -11,8 +11,10 @@ from changeover.api.v1alpha1.base import (
     LabelKey,
     Labels,
     Model,
+    ObjectName,
     Port,
     Quantity,
+    Rule,
     ShortText,
     Text,
     described,
@@ -53,12 +55,41 @@ class Resources(Model):
     )
 
 
+class DeploymentRef(Model):
+    """A Deployment in the same namespace."""
+
+    name: ObjectName = described("Name of the Deployment. Example: shop.")
+
+
+class TemplateFrom(Model):
+    """What a candidate is a copy of."""
+
+    deployment_ref: DeploymentRef = described(
+        "Deployment whose pod template is copied, as it stands when the benchmark looks; a change of it is a new run. "
+        "Service account, host access and node names are not copied. Example: {name: shop}."
+    )
+
+
 class Candidate(Model):
     """One backend to measure; it becomes one Deployment and one Service while it is measured."""
 
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="(self.image != '') != has(self.templateFrom)",
+            message="set exactly one of image and templateFrom",
+        ),
+        Rule(
+            rule="!has(self.templateFrom) || (self.command.size() == 0 && self.args.size() == 0)",
+            message="command and args belong to image; a copied template keeps its own, so leave them out",
+        ),
+    )
     name: CandidateName = described("Name of the candidate, unique here. Example: hyperlane.")
-    image: Annotated[str, Field(min_length=1, max_length=512)] = described(
-        "Container image. Example: localhost/changeover-hyperlane:1."
+    image: Annotated[str, Field(max_length=512)] = described(
+        "Container image. Default: empty (templateFrom says it). Example: localhost/changeover-hyperlane:1.", default=""
+    )
+    template_from: TemplateFrom | None = described(
+        "Instead of image: a Deployment's pod template, copied. Default: none. Example: {deploymentRef: {name: shop}}.",
+        default=None,
     )
     command: Annotated[list[Text], Field(max_length=32)] = described(
         "Replaces the image's entry point. Default: empty (the image's own). Example: [/server].", default=[]
@@ -82,8 +113,12 @@ class Candidate(Model):
     framework: ShortText = described("Framework, for tables. Default: empty. Example: hyperlane.", default="")
 
     @model_validator(mode="after")
-    def _variables_once(self) -> Self:
+    def _consistent(self) -> Self:
         refuse_doubles(self.env, lambda v: v.name, "env variable")
+        if bool(self.image) == (self.template_from is not None):
+            raise ValueError(self.cel[0].message)
+        if self.template_from is not None and (self.command or self.args):
+            raise ValueError(self.cel[1].message)
         return self
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ from changeover.core.manifests.common import (
     owner_reference,
     placement,
 )  # fmt: skip
+from changeover.core.manifests.template import copied_pod
 from changeover.core.observed import Owner
 from changeover.core.plan import Manifest
 
@@ -31,6 +33,7 @@ class Shape:
     pinned_node: str = ""  # all rounds run on the node that the first one got
     owner: Owner | None = None
     annotations: dict[str, str] = field(default_factory=dict)
+    template: Mapping[str, Any] | None = None  # the pod template that a candidate with templateFrom is a copy of
 
 
 def make_deployment(candidate: Candidate, shape: Shape) -> Manifest:
@@ -85,8 +88,7 @@ def _pod(candidate: Candidate, shape: Shape) -> dict[str, Any]:
         "securityContext": POD_SECURITY,
         "terminationGracePeriodSeconds": 20,
         **placement(shape.nodes),
-        "containers": [_container(candidate)],
-        "volumes": [SCRATCH_VOLUME],
+        **_what_runs(candidate, shape),
     }
     if shape.pinned_node:
         field_match = {"key": "metadata.name", "operator": "In", "values": [shape.pinned_node]}
@@ -98,6 +100,13 @@ def _pod(candidate: Candidate, shape: Shape) -> dict[str, Any]:
             }
         }
     return pod
+
+
+def _what_runs(candidate: Candidate, shape: Shape) -> dict[str, Any]:
+    if candidate.template_from is None:
+        return {"containers": [_container(candidate)], "volumes": [SCRATCH_VOLUME]}
+    assert shape.template is not None, "a candidate with templateFrom is made from a template that was read"
+    return copied_pod(candidate, shape.template)
 
 
 def _container(candidate: Candidate) -> dict[str, Any]:
