@@ -1,0 +1,1 @@
+"""What the operator measures, held against what is known, on the local cluster."""
