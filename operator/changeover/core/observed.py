@@ -68,6 +68,7 @@ class Usage:
     cpu_cores: float  # mean over the span
     memory_peak_bytes: float
     span_seconds: float  # between the first and the last sample inside the window
+    throttled_share: float | None = None  # of its scheduling periods; None without a CPU limit or without the counters
 
 
 @dataclass(frozen=True)

@@ -159,8 +159,16 @@ def test_the_shown_percentile_is_interpolated_as_prometheus_does() -> None:
     assert quantile({float("inf"): 0.0}, 0.5) is None
 
 
+NAMES = {
+    "cpu": "container_cpu_usage_seconds_total",
+    "memory": "container_memory_working_set_bytes",
+    "periods": "container_cpu_cfs_periods_total",
+    "throttled": "container_cpu_cfs_throttled_periods_total",
+}
+
+
 def cpu(pod: str, *values: float, container: str | None = "backend", name: str = "cpu") -> dict[str, Any]:
-    full = {"cpu": "container_cpu_usage_seconds_total", "memory": "container_memory_working_set_bytes"}[name]
+    full = NAMES[name]
     labels = {"__name__": full, "pod": pod} | ({"container": container} if container is not None else {})
     times = [105.0 + 10 * n for n in range(len(values))]
     return {"metric": labels, "values": [[t, str(v)] for t, v in zip(times, values, strict=True)]}
@@ -185,6 +193,23 @@ def test_containers_and_pods_are_added_and_the_pods_own_sum_is_not() -> None:
 def test_without_containers_the_pods_own_sum_is_used() -> None:
     found = usage([cpu("a", 10, 14, 18, container=None), MEMORY], SPAN, ["a"])
     assert isinstance(found, Usage) and found.cpu_cores == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("periods", "throttled", "share"),
+    [
+        pytest.param((1000, 1080, 1100), (10, 30, 35), 0.25, id="a quarter of them"),
+        pytest.param((1000, 1080, 1100), (10, 10, 10), 0.0, id="never"),
+        pytest.param((), (), None, id="no limit, no counters: unknown, not never"),
+        pytest.param((5, 5, 5), (0, 0, 0), None, id="no period passed"),
+    ],
+)
+def test_throttling_is_a_share_of_the_periods(
+    periods: tuple[float, ...], throttled: tuple[float, ...], share: float | None
+) -> None:
+    limited = [cpu("a", *values, name=name) for name, values in (("periods", periods), ("throttled", throttled))]
+    found = usage([cpu("a", 10, 14, 18), MEMORY, *limited], SPAN, ["a"])
+    assert isinstance(found, Usage) and found.throttled_share == share
 
 
 @pytest.mark.parametrize(

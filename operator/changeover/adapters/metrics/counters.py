@@ -7,7 +7,7 @@ The value at an edge is the last sample at or before it, so that the difference 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -64,7 +64,7 @@ def counts(series: Sequence[Series], span: Span, bounds: Mapping[str, Bound]) ->
     )
 
 
-def usage(series: Sequence[Series], span: Span, pods: Iterable[str]) -> Usage | NoData:
+def usage(series: Sequence[Series], span: Span, pods: Sequence[str]) -> Usage | NoData:
     """CPU and memory of pods from the samples inside the span; a pod without two samples makes it NoData."""
     cores, memory, shortest = 0.0, 0.0, math.inf
     for pod in pods:
@@ -83,7 +83,25 @@ def usage(series: Sequence[Series], span: Span, pods: Iterable[str]) -> Usage | 
         if not 0 < peak < math.inf:
             return NoData(f"no memory samples of pod {pod} inside the window")
         memory += peak
-    return Usage(cores, memory, shortest) if shortest < math.inf else NoData("no pods were named")
+    if shortest == math.inf:
+        return NoData("no pods were named")
+    return Usage(cores, memory, shortest, throttled_share(series, span, pods))
+
+
+def throttled_share(series: Sequence[Series], span: Span, pods: Sequence[str]) -> float | None:
+    """Share of the pods' CFS periods in which they were throttled; None when no counter says so.
+
+    A container without a limit has no such counters; it is no reason to doubt the others.
+    """
+    periods, throttled = (
+        sum(_difference(samples) for pod in pods for samples in _of_pod(series, f"container_cpu_cfs_{name}", pod, span))
+        for name in ("periods_total", "throttled_periods_total")
+    )
+    return throttled / periods if periods > 0 else None
+
+
+def _difference(samples: Sequence[tuple[float, float]]) -> float:
+    return max(0.0, samples[-1][1] - samples[0][1])
 
 
 def quantile(buckets: Mapping[float, float], share: float) -> float | None:

@@ -98,7 +98,9 @@ class PrometheusSource:
     async def usage(self, namespace: str, pods: Sequence[str], start: datetime, end: datetime) -> Usage | NoData:
         """CPU and memory of pods from the samples inside the span, from cAdvisor."""
         span = self._span(start, end)
-        names = quoted("container_cpu_usage_seconds_total|container_memory_working_set_bytes")
+        names = quoted(
+            "container_cpu_usage_seconds_total|container_memory_working_set_bytes|container_cpu_cfs(_throttled)?_periods_total"
+        )
         chosen = quoted("|".join(re.escape(pod) for pod in pods))
         selector = f"{{__name__=~{names},namespace={quoted(namespace)},pod=~{chosen}}}"
         series = await self._range(selector, span)
