@@ -41,6 +41,8 @@ BROKEN_RULES = [
     Bad("arguments of a copy", "benchmark-minimal",
         {("candidates", 0): {"name": "copy", "args": ["x"], "templateFrom": {"deploymentRef": {"name": "shop"}}}},
         "spec.candidates[0]", "command and args belong to image"),
+    Bad("the name of the twin", FB, {("candidates", 0, "name"): "aa-twin"},
+        "spec", "the name aa-twin is taken by schedule.aaProbe"),
     Bad("open is missing", FB, {("scenarios", 0, "type"): "Open", ("scenarios", 0, "closed"): LEFT_OUT},
         "spec.scenarios[0]", "set open exactly when type is Open"),
     Bad("more requests than can be kept", FB,

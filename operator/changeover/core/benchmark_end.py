@@ -10,6 +10,7 @@ from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core.benchmark import Next, SeenBenchmark, records_name
 from changeover.core.conditions import parse_timestamp
 from changeover.core.plan import Action, Delete, Ref
+from changeover.core.probe import noise
 from changeover.core.ranking_status import make_ranking
 
 ENDED = frozenset({Reason.PUBLISHED, Reason.DEADLINE_EXCEEDED})
@@ -42,7 +43,9 @@ def _keeps_pods(seen: SeenBenchmark, step: Next) -> bool:
 
 def _has_result(seen: SeenBenchmark, step: Next) -> bool:
     records = seen.records if isinstance(seen.records, dict) else {}
-    return step.reason == Reason.PUBLISHED and bool(make_ranking(seen.spec, records))
+    measured = noise(seen.spec, records)
+    quiet = measured is None or measured["quiet"]
+    return step.reason == Reason.PUBLISHED and quiet and bool(make_ranking(seen.spec, records))
 
 
 def _replaced(seen: SeenBenchmark, step: Next) -> tuple[Action, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from changeover.api.reasons import ConditionType, Reason
 from changeover.api.v1alpha1.base import duration_seconds
-from changeover.core import ranking_status
+from changeover.core import probe, ranking_status
 from changeover.core.audit import RunRecord
 from changeover.core.benchmark import Next, SeenBenchmark, records_name
 from changeover.core.conditions import timestamp
@@ -19,6 +19,8 @@ from changeover.core.schedule import complete_rounds, next_run, runs_of_rounds
 
 RUN_OVERHEAD_SECONDS = 12.0  # start of the pods, the last scrape, and the ticks between; measured on the local cluster
 MAX_TOKEN = 1024  # characters of a retry's token that status repeats
+
+FAILED = frozenset({Reason.NO_VALID_RESULT, Reason.NODE_NOISY, Reason.DEADLINE_EXCEEDED})
 
 Said = tuple[str, str, dict[str, Judgement], dict[str, Any]]
 
@@ -42,6 +44,11 @@ def summarise(seen: SeenBenchmark, step: Next, failure: ChangeoverError | None) 
 
 
 def _published(seen: SeenBenchmark, records: Mapping[str, RunRecord], fields: dict[str, Any]) -> Said:
+    noise = probe.noise(seen.spec, records)
+    fields = fields if noise is None else {**fields, "noise": noise}
+    if noise is not None and not noise["quiet"]:
+        lasting = {key: value for key, value in fields.items() if key not in ("ranking", "winner")}
+        return _said(seen, Reason.NODE_NOISY, f"{noise['message']}; find a quieter node and retry", _noisy(lasting))
     ranked = ranking_status.make_ranking(seen.spec, records)
     winner = ranking_status.make_winner(seen.spec, records, ranked)
     fields = {**fields, "ranking": ranked} | ({"winner": winner} if winner is not None else {})
@@ -53,9 +60,18 @@ def _published(seen: SeenBenchmark, records: Mapping[str, RunRecord], fields: di
     return _said(seen, Reason.PUBLISHED, f"winner {winner['candidate']}: {winner['message']}", fields)
 
 
+def _noisy(fields: dict[str, Any]) -> dict[str, Any]:
+    """The same results, none of them valid."""
+    results = [
+        {**r, "valid": False, "invalidReasons": sorted({*r["invalidReasons"], str(Reason.NODE_NOISY)})}
+        for r in fields.get("results", [])
+    ]
+    return {**fields, "results": results}
+
+
 def _said(seen: SeenBenchmark, reason: Reason, message: str, fields: dict[str, Any], step: Next | None = None) -> Said:
     """The conditions of every state, in one table (kstatus reads Reconciling and Stalled)."""
-    ended = {Reason.PUBLISHED: True, Reason.NO_VALID_RESULT: False, Reason.DEADLINE_EXCEEDED: False}.get(reason)
+    ended = True if reason is Reason.PUBLISHED else False if reason in FAILED else None
     finished, succeeded = ended is not None, ended
     stalled = ended is False
     working = not finished and reason is not Reason.SUSPENDED

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from changeover.api.v1alpha1.base import duration_seconds, quantity_value
-from changeover.api.v1alpha1.benchmark import BenchmarkSpec
+from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec
 from changeover.core import ranking
 from changeover.core.audit import RunRecord
 
@@ -29,15 +29,20 @@ def valid_records(records: Mapping[str, RunRecord], candidate: str, scenario: st
     return sorted((r for r in own if not r["void"]), key=lambda r: int(r["round"]))
 
 
+def contenders(spec: BenchmarkSpec) -> list[str]:
+    """The candidates that are ranked: all but the hidden twin."""
+    return [candidate.name for candidate in spec.candidates if candidate.name != TWIN]
+
+
 def values_by_round(
-    spec: BenchmarkSpec, records: Mapping[str, RunRecord], scenario: str, by: str
+    names: Sequence[str], records: Mapping[str, RunRecord], scenario: str, by: str
 ) -> list[dict[str, float]]:
     """One mapping a round from candidate to the value it is ranked by; a void run is left out."""
     rounds: dict[int, dict[str, float]] = {}
-    for candidate in spec.candidates:
-        for record in valid_records(records, candidate.name, scenario):
+    for name in names:
+        for record in valid_records(records, name, scenario):
             if by != "Latency" or record["report"]["latency"] is not None:
-                rounds.setdefault(record["round"], {})[candidate.name] = value_of(record, by)
+                rounds.setdefault(record["round"], {})[name] = value_of(record, by)
     return [rounds[key] for key in sorted(rounds)]
 
 
@@ -53,11 +58,15 @@ def value_of(record: RunRecord, by: str) -> float:
 
 def race(spec: BenchmarkSpec, records: Mapping[str, RunRecord], scenario: str, by: str) -> ranking.Ranking:
     """The comparison of all candidates in one scenario."""
-    return ranking.rank(
-        values_by_round(spec, records, scenario, by),
-        [c.name for c in spec.candidates],
-        ranking.Contest(by == "Throughput", spec.ranking.confidence_percent / 100, spec.schedule.rounds.max),
-    )
+    return compare(spec, records, contenders(spec), scenario, by)
+
+
+def compare(
+    spec: BenchmarkSpec, records: Mapping[str, RunRecord], names: Sequence[str], scenario: str, by: str
+) -> ranking.Ranking:
+    """The comparison of some of the candidates, the twin included when it is named."""
+    contest = ranking.Contest(by == "Throughput", spec.ranking.confidence_percent / 100, spec.schedule.rounds.max)
+    return ranking.rank(values_by_round(names, records, scenario, by), names, contest)
 
 
 def is_decided(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> bool:
@@ -70,10 +79,10 @@ def make_results(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> list[
     results = []
     for scenario in spec.scenarios:
         speeds = race(spec, records, scenario.name, "Throughput")
-        for candidate in spec.candidates:
-            own = [r for r in records.values() if (r["candidate"], r["scenario"]) == (candidate.name, scenario.name)]
+        for name in contenders(spec):
+            own = [r for r in records.values() if (r["candidate"], r["scenario"]) == (name, scenario.name)]
             if own:
-                results.append(_result(spec, own, speeds.estimate(candidate.name)))
+                results.append(_result(spec, own, speeds.estimate(name)))
     return results
 
 

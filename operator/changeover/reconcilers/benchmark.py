@@ -11,6 +11,7 @@ from changeover.core.benchmark import decide
 from changeover.core.benchmark_end import conclude
 from changeover.core.errors import InvalidSpec
 from changeover.core.plan import Ref
+from changeover.core.probe import with_twin
 from changeover.ports import Dependencies
 from changeover.reconcilers.execute import execute, retry_after
 from changeover.reconcilers.observe_benchmark import observe
@@ -26,7 +27,7 @@ async def reconcile_benchmark(ref: Ref, deps: Dependencies) -> float | None:
         return None
     owner = parse_owner(body)
     try:
-        spec = BenchmarkSpec.model_validate(body["spec"])
+        spec = with_twin(BenchmarkSpec.model_validate(body["spec"]))
         seen = await observe(owner, spec, deps)
     except (ValidationError, InvalidSpec) as error:
         await report(body, invalid(plain_errors(error), owner.status), BENCHMARK_CONDITIONS, deps)

@@ -20,7 +20,13 @@ def a_benchmark(name: str = "web", **spec: Any) -> Manifest:
             for candidate in ("fast", "lame")
         ],
         "scenarios": [{"name": "keep-alive", "type": "Closed", "closed": {"connections": 360}}],
-        "schedule": {"rounds": {"min": 3, "max": 3}, "warmUp": "2s", "measure": "8s", "coolDown": "2s"},
+        "schedule": {
+            "rounds": {"min": 3, "max": 3},
+            "warmUp": "2s",
+            "measure": "8s",
+            "coolDown": "2s",
+            "aaProbe": False,
+        },
     }
     return _resource("FrameworkBenchmark", name, {**base, **spec})
 

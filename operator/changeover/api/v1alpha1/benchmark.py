@@ -20,6 +20,7 @@ from changeover.api.v1alpha1.base import (
 from changeover.api.v1alpha1.candidate import Candidate, Placement
 from changeover.api.v1alpha1.scenario import Request, Scenario
 
+TWIN = "aa-twin"  # name of the hidden second of a candidate; see schedule.aaProbe
 MOST_OPEN_REQUESTS = 3_000_000  # oha keeps some 350 bytes a request: 1 GB
 
 
@@ -65,6 +66,11 @@ class Schedule(Model):
     cool_down: Duration = described("Pause after each candidate. Default: 2s.", default="2s")
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = described(
         "Seed of the order within rounds; the same seed gives the same orders. Default: 1.", default=1
+    )
+    aa_probe: bool = described(
+        "Measure the first candidate twice, under two names, in every round: when the two do not tie, the node is too "
+        "noisy and nothing is ranked. Costs the time of one more candidate. Default: true.",
+        default=True,
     )
     deadline: Duration = described("The whole benchmark ends by then. Default: 4h.", default="4h")
 
@@ -144,6 +150,10 @@ class BenchmarkSpec(Model):
             message=f"an Open scenario may send {MOST_OPEN_REQUESTS} requests a window, as every latency is kept; "
             "lower requestsPerSecond or schedule.measure",
         ),
+        Rule(
+            rule=f"self.candidates.all(c, c.name != '{TWIN}')",
+            message=f"the name {TWIN} is taken by schedule.aaProbe; give the candidate another name",
+        ),
     )
     suspend: bool = described("Pause: the run in progress ends, none is begun. Default: false.", default=False)
     candidates: Annotated[list[Candidate], Field(min_length=2, max_length=32)] = described(
@@ -185,6 +195,8 @@ class BenchmarkSpec(Model):
         if self.ranking.scenario and self.ranking.scenario not in {s.name for s in self.scenarios}:
             raise ValueError(self.cel[0].message)
         window = int(duration_seconds(self.schedule.measure))
+        if any(c.name == TWIN for c in self.candidates):
+            raise ValueError(self.cel[2].message)
         if any(s.open and s.open.requests_per_second * window > MOST_OPEN_REQUESTS for s in self.scenarios):
             raise ValueError(self.cel[1].message)
         return self

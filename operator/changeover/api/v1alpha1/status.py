@@ -135,6 +135,17 @@ class Environment(Model):
     load_driver: Text = described("Load generators and their versions.", default="")
 
 
+class Noise(Model):
+    """What two that are the same showed: the A/A probe."""
+
+    candidate: ShortText = described("Candidate that was measured twice.")
+    ratio: Number = described("Its figure over its twin's.")
+    low: Number = described("Lower end of the ratio's interval.")
+    high: Number = described("Upper end of the ratio's interval.")
+    quiet: bool = described("Whether the two cannot be told apart, as it should be.")
+    message: Text = described("In words.")
+
+
 class ReportRef(Model):
     """Where every single run is kept."""
 
@@ -153,6 +164,7 @@ class BenchmarkStatus(Model):
         "One a candidate and scenario.", default=[]
     )
     environment: Environment | None = described("Where it was measured.", default=None)
+    noise: Noise | None = described("The A/A probe, once published.", default=None)
     report: ReportRef | None = described(
         "Where every single run of the published result is kept; until there is one, of the run in progress.",
         default=None,

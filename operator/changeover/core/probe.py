@@ -1,0 +1,53 @@
+"""Is the node quiet enough to tell candidates apart? One candidate is measured twice, under two names: they must tie.
+
+The second, hidden one takes part in every round like any other, so what it shows is the noise that every comparison of
+this very benchmark had: the ratio of two that are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec
+from changeover.core.audit import RunRecord
+from changeover.core.ranking import PairVerdict
+from changeover.core.ranking_status import compare, number
+
+
+def with_twin(spec: BenchmarkSpec) -> BenchmarkSpec:
+    """The spec that is measured: with a twin of the first candidate when ``schedule.aaProbe`` asks for it."""
+    if not spec.schedule.aa_probe:
+        return spec
+    twin = spec.candidates[0].model_copy(update={"name": TWIN})
+    return spec.model_copy(update={"candidates": [*spec.candidates, twin]})
+
+
+def original(spec: BenchmarkSpec) -> str:
+    """The candidate that is measured twice; empty when none is."""
+    return spec.candidates[0].name if any(c.name == TWIN for c in spec.candidates) else ""
+
+
+def noise(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> dict[str, Any] | None:
+    """Status field ``noise``: the ratio of the twins with its interval, and whether they tie; None without the probe.
+
+    A quiet node is called noisy no more often than the ranking's confidence allows an order to be wrong.
+    """
+    name = original(spec)
+    if not name:
+        return None
+    pair = compare(spec, records, [name, TWIN], spec.ranked_scenario, spec.ranking.by).comparison(name, TWIN)
+    quiet = pair.verdict not in (PairVerdict.BETTER, PairVerdict.WORSE)
+    low, high = number(pair.low, 4), number(pair.high, 4)
+    words = "cannot be told apart" if quiet else "differ, although they are the same: the node is too noisy to rank on"
+    message = (
+        f"{name} measured twice: ratio {number(pair.ratio, 4)} [{low}, {high}] in {pair.rounds} rounds; they {words}"
+    )
+    return {
+        "candidate": name,
+        "ratio": number(pair.ratio, 4),
+        "low": low,
+        "high": high,
+        "quiet": quiet,
+        "message": message,
+    }
