@@ -1,7 +1,7 @@
 //! `GET /` answers `Hello, World!` with the Rocket framework; everything else is 404.
 //!
-//! Rocket's own reaction to SIGTERM is to stop accepting at once. Behind a gateway that is too early, so its signals are
-//! off and it is told to shut down when the drain is over.
+//! Rocket's own reaction to SIGTERM is to stop accepting at once. Behind a gateway that is too early, so its signals
+//! are off and it is told to shut down when the drain is over.
 
 use std::{
     collections::HashSet,

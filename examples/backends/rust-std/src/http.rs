@@ -1,5 +1,5 @@
-//! As much of HTTP/1.1 as it takes to answer `GET /` honestly. rust-std and tokio hold the same file, and a test compares
-//! the two, so that they differ in nothing but how they read and write: here nothing is read or written.
+//! As much of HTTP/1.1 as it takes to answer `GET /` honestly. rust-std and tokio hold the same file, and a test
+//! compares the two, so that they differ in nothing but how they read and write: here nothing is read or written.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
