@@ -26,14 +26,14 @@ WORKDIR /opt/operator
 USER 65532:65532
 ENTRYPOINT ["python", "-m", "changeover"]
 
-# --- loader: wrk, oha and the package that runs and audits them --------------------------------------------------------
+# --- loader: wrk, oha, h2load (of nghttp2-client) and the package that runs and audits them ------------------------------
 FROM ${RUST_IMAGE} AS oha
 # oha 1.16 does not compile without a TLS back end, so its default features stay.
 RUN cargo install oha --version 1.16.0 --locked --root /out
 
 FROM ${DEBIAN_IMAGE} AS loader
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends python3 wrk \
+    && apt-get install --yes --no-install-recommends python3 wrk nghttp2-client \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=oha /out/bin/oha /usr/local/bin/oha
 COPY operator/changeover/__init__.py /opt/loader/changeover/__init__.py

@@ -2,8 +2,8 @@
 
 oha 1.16's JSON holds the exact percentiles p50, p90, p99 and p99.9 and eleven linear bins, which cannot be
 merged. Its --db-url writes every answer (seconds: duration from the scheduled start, end, start) after the
-run; with that the histogram is exact. Rows cost oha about 6 µs and 100 B each once the window is over,
-hence SAMPLES_LIMIT.
+run; with that the histogram is exact. A row costs oha about 6 µs once the window is over and some 50 B of
+scratch space, beside the 360 B of memory that oha keeps of every answer anyway: hence --max-samples.
 
 oha counts what broke by message only; `kind_of` sorts the messages. With -w it awaits what it has sent when
 the time is over; what was scheduled but not sent by then is dropped without a word (report.unsent counts
@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,8 +26,11 @@ from changeover.loader.report import Errors, Latency, Measurement, Window, summa
 from changeover.loader.settings import CLOSED, OPEN, Settings
 from changeover.loader.target import Target
 
-SAMPLES_LIMIT = 250_000
-"""Requests above which only oha's own bins are taken: 25 MB in the pod's /dev/shm, 2 s after the run."""
+ROW_BYTES = 100
+"""Of scratch space for one answer, with room for a path of 50 characters; 48 were measured for "/"."""
+
+FASTEST = 30_000
+"""Requests a second that one core of oha does at most, about; for a closed loop that nothing is known of."""
 
 WORKER_THREADS = 1
 """One core drives it; a second thread would measure the scheduler."""
@@ -36,10 +38,10 @@ WORKER_THREADS = 1
 
 @dataclass(frozen=True)
 class Samples:
-    """One entry for each answer, in seconds."""
+    """Every answer's latency in microseconds, and the mean time in the server in seconds (None without answers)."""
 
-    durations: Sequence[float]
-    service_times: Sequence[float]
+    buckets: histogram.Buckets
+    service_mean: float | None
 
 
 def make_command(settings: Settings, target: Target, seconds: int, database: Path | None) -> list[str]:
@@ -77,9 +79,9 @@ def _measurement(found: dict[str, Any], finished: Finished, samples: Samples | N
     requests = sum(by_status.values())
     succeeded = by_status.get(settings.expect_status, 0)
     messages = {str(message): int(count) for message, count in found["errorDistribution"].items()}
-    if samples is not None and len(samples.durations) != requests:
-        raise GeneratorFailed(f"oha stored {len(samples.durations)} samples of {requests} answers")
-    spread = _spread(found, samples, settings) if requests else _Spread(None, [], histogram.EXACT, None)
+    if samples is not None and (stored := histogram.total(samples.buckets)) != requests:
+        raise GeneratorFailed(f"oha stored {stored} samples of {requests} answers")
+    spread = _spread(found, samples, settings) if requests else _Spread(None, [], histogram.ROUNDED, None)
     return Measurement(
         window=_window(finished, duration),
         duration=duration,
@@ -111,9 +113,7 @@ class _Spread(NamedTuple):
 
 def _spread(found: dict[str, Any], samples: Samples | None, settings: Settings) -> _Spread:
     if samples is not None:
-        buckets = histogram.from_seconds(samples.durations)
-        service_mean = sum(samples.service_times) / len(samples.service_times)
-        return _Spread(summarise(buckets), buckets, histogram.EXACT, service_mean)
+        return _Spread(summarise(samples.buckets), samples.buckets, histogram.ROUNDED, samples.service_mean)
     latency = _own_latency(found)
     # In an open loop oha's own mean holds the wait for a connection, which Little's law does not allow for.
     service = latency.mean if settings.mode == CLOSED else None

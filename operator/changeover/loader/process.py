@@ -25,12 +25,13 @@ WRAP_UP_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Finished:
-    """Moments in seconds since the epoch. `cpu` and `alive` are as of `looked`."""
+    """Moments in seconds since the epoch. `cpu` and `alive` are as of `looked`; `ended` is the process's end."""
 
     output: str
     started: float
     first_output: float
     looked: float
+    ended: float
     cpu: meters.CpuTime
     alive: int | None
 
@@ -63,12 +64,13 @@ def run(
         looked, cpu, alive = time.time(), meters.cpu_time(process.pid), count_alive()
         if _wait(process, timeout_seconds + WRAP_UP_SECONDS) is None:
             raise GeneratorFailed(f"{command[0]} did not end within {WRAP_UP_SECONDS:.0f} s after its window")
+        ended = time.time()
     if process.returncode != 0:
         said = complaints.text().strip()[-300:]
         raise GeneratorFailed(f"{command[0]} ended with {process.returncode}: {said}")
     if cpu is None:
         cpu, looked = _children_since(before), time.time()
-    return Finished(output.text(), started, output.first or time.time(), looked, cpu, alive)
+    return Finished(output.text(), started, output.first or ended, looked, ended, cpu, alive)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,9 @@
 Units: seconds as floats, wall-clock moments as seconds since the epoch, the histogram in microseconds. null
 means that it was not measured; it never stands for zero.
 
+    startAt                   the instant of --start-at, null without; startedLateSeconds: how long after it the
+                              warm-up began
+    conformance               with --conformance a list of {name, passed, detail} (see conformance.py); null without
     windowStart, windowEnd    the edges of the measured window, for reading CPU counters over exactly it;
                               windowUncertaintySeconds bounds how far each may be off
     requests, succeeded       answers that came; those of the expected status (wrk: of a status below 400)
@@ -12,7 +15,11 @@ means that it was not measured; it never stands for zero.
     latency                   of every answer; a request without one (errors) is in no percentile. Open loop: from the
                               scheduled start, so it holds the wait for a connection. null with latencyRefused when
                               it could not be had
-    bytesReceived             wrk: whole answers; oha: bodies only
+    histogram                 [microseconds, count] ascending; histogramKind "rounded": values to histogramDigits
+                              significant decimal digits (3, so off by at most 0.5 %) and histogramMergeable true:
+                              histograms of several reports are added by value. "binned": the generator's own few
+                              bins, because the run had too many requests for samples: not mergeable; latency is exact
+    bytesReceived             wrk, h2load: whole answers; oha: bodies only
     littleRatio               throughput × mean time in the server ÷ connections: above 1 (but for 2 % of noise) the
                               run contradicts itself; well below 1 the generator was the bottleneck
     connectionsOpened         by this network namespace during the run (TCP ActiveOpens), whichever process did it;
@@ -85,7 +92,7 @@ class Measurement:
     latency: Latency | None
     latency_refused: str | None = None
     buckets: Buckets = field(default_factory=list)
-    histogram_kind: str = histogram.EXACT
+    histogram_kind: str = histogram.ROUNDED
     service_mean: float | None = None
     """Seconds from sending to answer, without the wait for a connection; what Little's law is about."""
     error_messages: dict[str, int] = field(default_factory=dict)
@@ -133,9 +140,8 @@ def unsent(rate: float | None, window_seconds: float, measurement: Measurement) 
 
 def as_json(measurement: Measurement, surroundings: Surroundings, context: dict[str, Any]) -> dict[str, Any]:
     """The whole report; `context` is what was asked for: generator, target, mode, connections, keepAlive, rate."""
-    buckets, kind = histogram.compact(measurement.buckets)
-    if measurement.histogram_kind != histogram.EXACT:
-        kind = measurement.histogram_kind
+    mergeable = measurement.histogram_kind == histogram.ROUNDED
+    buckets = histogram.compact(measurement.buckets) if mergeable else measurement.buckets
     duration = measurement.duration
     little = little_ratio(measurement.requests / duration, measurement.service_mean, context["connections"])
     return {
@@ -152,7 +158,9 @@ def as_json(measurement: Measurement, surroundings: Surroundings, context: dict[
         "requestsPerSecond": measurement.succeeded / duration,
         "latency": measurement.latency.as_json() if measurement.latency else None,
         "latencyRefused": measurement.latency_refused,
-        "histogramKind": kind,
+        "histogramKind": measurement.histogram_kind,
+        "histogramDigits": histogram.DIGITS if mergeable else None,
+        "histogramMergeable": mergeable,
         "histogram": [[value, count] for value, count in buckets],
         "bytesReceived": measurement.bytes_received,
         "generatorCPU": {

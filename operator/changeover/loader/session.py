@@ -1,118 +1,110 @@
-"""One session: verify, warm up, measure, report. The order is the point: nothing is loaded that was not
-verified."""
+"""One session: verify, check conformance, wait for the others, warm up, measure, report. The order is the point:
+nothing is loaded that was not verified, and nothing slow lies between the barrier and the load."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sqlite3
+import dataclasses
 import sys
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+import time
 from typing import Any
 
-from changeover.loader import meters, oha, process, report, wrk
-from changeover.loader.failures import GeneratorFailed
-from changeover.loader.report import Measurement, Surroundings
-from changeover.loader.settings import Settings
+from changeover.loader import conformance, drivers, meters, ramp, report
+from changeover.loader.drivers import Run
+from changeover.loader.failures import InvalidArguments
+from changeover.loader.report import Surroundings
+from changeover.loader.settings import OPEN, RAMP, Settings
 from changeover.loader.target import Target, resolve, verify
 
-SCRATCH = (Path("/dev/shm"), Path("/tmp"))
-"""Where oha's samples may go: memory first, which is writable although the root file system is read-only."""
-
-
-@dataclass(frozen=True)
-class Run:
-    measurement: Measurement
-    finished: process.Finished
+FARTHEST_START_SECONDS = 3600.0
+"""Beyond it --start-at is not a barrier but a mistake, such as milliseconds."""
 
 
 def perform(settings: Settings) -> dict[str, Any]:
-    version = _generator_version(settings)
+    """The report of one session; LoadFailure when there can be none."""
+    version = drivers.version_of(settings)
     target = resolve(settings)
     verify(target, settings)
     progress(f"{target.url} answers as expected")
-    expected_rate = settings.rate
-    if settings.warm_up_seconds:
-        progress(f"warming up for {settings.warm_up_seconds} s with {version['name']} {version['version']}")
-        warm = _run(settings, target, settings.warm_up_seconds, expected_rate).measurement
-        expected_rate = settings.rate or warm.requests / warm.duration
-    progress(f"measuring for {settings.measure_seconds} s with {settings.connections} connections")
-    throttled, opened = meters.throttling(), meters.connections_opened()
-    run = _run(settings, target, settings.measure_seconds, expected_rate)
-    surroundings = _surroundings(run, throttled, opened)
+    checks = _conformance(settings, target)
+    late = await_start(settings.start_at)
+    warm_rate = _warm_up(settings, target, version)
     context = {
         "generator": version,
         "target": target.url,
         "mode": settings.mode,
         "connections": settings.connections,
         "keepAlive": settings.keep_alive,
-        "rate": settings.rate,
-        "unsent": report.unsent(settings.rate, settings.measure_seconds, run.measurement),
+        "startAt": settings.start_at,
+        "startedLateSeconds": late,
+        "conformance": checks,
     }
-    return report.as_json(run.measurement, surroundings, context)
+    if settings.ramp is not None:
+        return _ramp(settings, settings.ramp, target, context)
+    return _measure(settings, target, warm_rate, context)
 
 
 def progress(text: str) -> None:
     print(f"loader: {text}", file=sys.stderr, flush=True)
 
 
-def _generator_version(settings: Settings) -> dict[str, str]:
-    if settings.uses_wrk:
-        return {"name": "wrk", "version": wrk.parse_version(process.version_output(["wrk", "-v"]))}
-    return {"name": "oha", "version": oha.parse_version(process.version_output(["oha", "--version"]))}
+def await_start(instant: float | None) -> float | None:
+    """Sleeps until the instant (seconds since the epoch) and gives how late we are, in seconds; None without one."""
+    if instant is None:
+        return None
+    if (wait := instant - time.time()) > FARTHEST_START_SECONDS:
+        raise InvalidArguments(
+            f"--start-at lies {wait:.0f} s ahead, at most {FARTHEST_START_SECONDS:.0f} s are allowed"
+        )
+    while (wait := instant - time.time()) > 0:
+        time.sleep(wait)
+    return abs(wait)
 
 
-def _run(settings: Settings, target: Target, seconds: int, expected_rate: float | None) -> Run:
-    return (
-        _run_wrk(settings, target, seconds) if settings.uses_wrk else _run_oha(settings, target, seconds, expected_rate)
-    )
+def _conformance(settings: Settings, target: Target) -> list[dict[str, Any]] | None:
+    if not settings.conformance:
+        return None
+    checks = conformance.run_checks(target, settings)
+    for check in checks:
+        progress(f"conformance: {check.name}: {check.detail}")
+    return [check.as_json() for check in checks]
 
 
-def _run_wrk(settings: Settings, target: Target, seconds: int) -> Run:
-    command = wrk.make_command(settings, target, seconds)
-    finished = _execute(settings, target, command, seconds, wrk.make_environment(settings))
-    return Run(wrk.measurement_of(wrk.parse_wrk(finished.output), settings.connections), finished)
+def _warm_up(settings: Settings, target: Target, version: dict[str, str]) -> float | None:
+    """Requests a second that the target answered; None without a warm-up."""
+    if not settings.warm_up_seconds:
+        return None
+    progress(f"warming up for {settings.warm_up_seconds} s with {version['name']} {version['version']}")
+    load = dataclasses.replace(settings, mode=OPEN) if settings.mode == RAMP else settings
+    warm = drivers.run(load, target, settings.warm_up_seconds, samples=0).measurement
+    return warm.requests / warm.duration
 
 
-def _run_oha(settings: Settings, target: Target, seconds: int, expected_rate: float | None) -> Run:
-    few = expected_rate is not None and expected_rate * seconds <= oha.SAMPLES_LIMIT
-    with scratch_file(wanted=few) as database:
-        command = oha.make_command(settings, target, seconds, database)
-        finished = _execute(settings, target, command, seconds, {})
-        samples = _read_samples(database) if database and database.exists() else None
-    return Run(oha.parse_oha(finished, samples, settings), finished)
+def _measure(settings: Settings, target: Target, warm_rate: float | None, context: dict[str, Any]) -> dict[str, Any]:
+    at = f" at {settings.rate:g}/s" if settings.rate else ""
+    progress(f"measuring for {settings.measure_seconds} s with {settings.connections} connections{at}")
+    throttled, opened = meters.throttling(), meters.connections_opened()
+    run = drivers.run(settings, target, settings.measure_seconds, drivers.samples_to_keep(settings, warm_rate))
+    surroundings = _surroundings(run, throttled, opened)
+    asked = {"rate": settings.rate, "unsent": report.unsent(settings.rate, settings.measure_seconds, run.measurement)}
+    return report.as_json(run.measurement, surroundings, {**context, **asked})
 
 
-def _execute(
-    settings: Settings, target: Target, command: list[str], seconds: int, environment: dict[str, str]
-) -> process.Finished:
-    def count_alive() -> int | None:
-        # Without keep-alive the table is full of TIME_WAIT: reading it would take the generator's own core.
-        return meters.connections_alive(target.port) if settings.keep_alive else None
-
-    return process.run(command, environment, seconds, settings.timeout_seconds, count_alive)
-
-
-@contextlib.contextmanager
-def scratch_file(wanted: bool) -> Iterator[Path | None]:
-    folder = next((place for place in SCRATCH if os.access(place, os.W_OK)), None)
-    if not wanted or folder is None:
-        yield None
-        return
-    with tempfile.TemporaryDirectory(dir=folder, prefix="loader-") as name:
-        yield Path(name) / "samples.db"
-
-
-def _read_samples(database: Path) -> oha.Samples:
-    try:
-        with contextlib.closing(sqlite3.connect(database)) as connection:
-            rows = connection.execute('SELECT duration, "end" - "start" FROM oha').fetchall()
-    except sqlite3.Error as error:
-        raise GeneratorFailed(f"oha's samples cannot be read: {error}") from error
-    return oha.Samples([row[0] for row in rows], [row[1] for row in rows])
+def _ramp(settings: Settings, plan: ramp.Plan, target: Target, context: dict[str, Any]) -> dict[str, Any]:
+    """The report of the last good step, or of the first when none held, with all steps and the knee."""
+    tried: list[tuple[ramp.Step, dict[str, Any]]] = []
+    while (rate := ramp.next_rate(plan, [step for step, _ in tried])) is not None:
+        found = _measure(dataclasses.replace(settings, mode=OPEN, rate=rate), target, None, context)
+        tried.append((ramp.judge(plan, rate, found), found))
+        progress(f"{rate:g}/s {'held' if tried[-1][0].held else '; '.join(tried[-1][0].problems)}")
+    steps = [step for step, _ in tried]
+    knee = ramp.knee(steps)
+    shown = next((found for step, found in tried if step.held and step.rate == knee), tried[0][1])
+    return {
+        **shown,
+        "steps": [ramp.as_json(step, found) for step, found in tried],
+        "knee": knee,
+        "kneeBounded": ramp.is_bounded(steps),
+    }
 
 
 def _surroundings(run: Run, throttled: meters.Throttling | None, opened: int | None) -> Surroundings:

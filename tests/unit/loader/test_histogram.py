@@ -74,14 +74,6 @@ def test_an_interval_of_zero_is_refused() -> None:
         histogram.undo_stats_correct([(1, 1)], 0)
 
 
-def test_samples_become_microseconds() -> None:
-    assert histogram.from_seconds([0.000_001_4, 0.000_001_6, 0.000_002_4, 1.0]) == [
-        (1, 1),
-        (2, 2),
-        (1_000_000, 1),
-    ]
-
-
 @pytest.mark.parametrize(
     ("fraction", "microseconds"),
     [(0.01, 10), (0.1, 10), (0.5, 50), (0.501, 60), (0.9, 90), (0.91, 100), (0.999, 100), (1.0, 100)],
@@ -105,21 +97,28 @@ def test_the_mean_is_weighted_by_the_counts() -> None:
     assert histogram.mean_seconds([(100, 3), (500, 1)]) == pytest.approx(200e-6)
 
 
-def test_few_buckets_stay_exact() -> None:
-    buckets = [(value, 1) for value in range(2_000)]
-    assert histogram.compact(buckets) == (buckets, histogram.EXACT)
+def test_values_are_rounded_even_when_they_are_few() -> None:
+    """A report that is exact today and rounded tomorrow would be merged with another precision each time."""
+    assert histogram.compact([(1_234, 2), (1_235, 1), (1_244, 4)]) == [(1_230, 2), (1_240, 5)]
 
 
-@pytest.mark.parametrize(("limit", "digits"), [(2_000, 3), (1_999, 2), (290, 2), (289, 1)])
-def test_many_buckets_are_rounded_to_as_many_digits_as_fit(limit: int, digits: int) -> None:
-    """1 to 20,000 µs is 2,000 values of three digits (1…999, 1,000…9,990, 10,000…20,000), 290 of two."""
-    buckets = [(value, 1) for value in range(1, 20_001)]
-    found, kind = histogram.compact(buckets, limit)
-    assert kind == histogram.ROUNDED
-    assert len(found) <= limit
-    assert histogram.total(found) == 20_000
-    assert max(len(str(value).rstrip("0")) for value, _ in found) == digits
+@pytest.mark.parametrize(("seconds", "most"), [(10, 4_600), (100, 5_500)])
+def test_the_number_of_buckets_is_bounded_whatever_the_requests(seconds: int, most: int) -> None:
+    everything = ((value, 1) for value in range(0, seconds * 1_000_000, 7))
+    found = histogram.compact(list(everything)[:: 1 if seconds == 10 else 3])
+    assert most / 2 < len(found) <= most + 1
     assert found == sorted(found)
+
+
+@given(raw=raw_histograms, fraction=st.floats(0.001, 1.0))
+def test_a_percentile_of_the_compact_form_is_the_rounded_percentile(raw: Buckets, fraction: float) -> None:
+    exact = round(histogram.percentile_seconds(raw, fraction) * 1e6)
+    found = round(histogram.percentile_seconds(histogram.compact(raw), fraction) * 1e6)
+    assert found == histogram.round_to_digits(exact, 3)
+
+
+def test_adding_adds_the_counts_of_equal_values() -> None:
+    assert histogram.added([[(1, 2), (5, 1)], [(1, 1), (3, 0), (4, 7)]]) == [(1, 3), (4, 7), (5, 1)]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from changeover.loader import report
-from changeover.loader.histogram import BINNED
+from changeover.loader.histogram import BINNED, ROUNDED
 from changeover.loader.report import Errors, Measurement, Surroundings, Window
 
 SURROUNDINGS = Surroundings(0.5, 1.5, 0.2, 3, 0.25, 360, 359)
@@ -84,7 +84,15 @@ def test_the_json_has_every_field_of_version_1_and_no_nan() -> None:
         *("version", "generator", "mode", "connections", "keepAlive"),
         *("windowStart", "windowEnd", "windowUncertaintySeconds", "durationSeconds"),
         *("requests", "succeeded", "errors", "errorMessages", "requestsPerSecond"),
-        *("latency", "latencyRefused", "histogramKind", "histogram", "bytesReceived"),
+        *(
+            "latency",
+            "latencyRefused",
+            "histogramKind",
+            "histogramDigits",
+            "histogramMergeable",
+            "histogram",
+            "bytesReceived",
+        ),
         *("generatorCPU", "generatorThrottling", "littleRatio", "connectionsOpened", "connectionsAlive"),
     }
     assert found["errors"] == {"connect": 0, "read": 0, "write": 0, "timeout": 0, "status": 5}
@@ -102,14 +110,11 @@ def test_a_refused_latency_is_null_and_says_why() -> None:
 
 
 @pytest.mark.parametrize(
-    ("buckets", "kind", "expected"),
-    [
-        ([(1, 1)], "exact", "exact"),
-        ([(value, 1) for value in range(100_000)], "exact", "rounded"),
-        ([(1, 1)], BINNED, "binned"),
-    ],
+    ("kind", "histogram", "digits", "mergeable"),
+    [(ROUNDED, [[1_230, 2], [50_000, 1]], 3, True), (BINNED, [[1_234, 2], [50_001, 1]], None, False)],
 )
-def test_the_kind_of_histogram_is_said(buckets: list[tuple[int, int]], kind: str, expected: str) -> None:
+def test_the_kind_of_histogram_is_said(kind: str, histogram: list[list[int]], digits: int, mergeable: bool) -> None:
+    buckets = [(1_234, 2), (50_001, 1)]
     found = report.as_json(measured(buckets=buckets, histogram_kind=kind), SURROUNDINGS, CONTEXT)
-    assert found["histogramKind"] == expected
-    assert len(found["histogram"]) <= 2_000
+    assert found["histogram"] == histogram
+    assert (found["histogramKind"], found["histogramDigits"], found["histogramMergeable"]) == (kind, digits, mergeable)

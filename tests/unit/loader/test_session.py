@@ -6,10 +6,12 @@ line.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -20,7 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from changeover.loader import session
+from changeover.loader import conformance, drivers, session
+from changeover.loader.failures import InvalidArguments
+from changeover.loader.settings import parse_settings
 
 DATA = Path(__file__).with_name("data")
 OPERATOR = Path(__file__).parents[3] / "operator"
@@ -164,18 +168,84 @@ def test_sigterm_ends_the_loader_and_its_generator_at_once(tmp_path: Path, url: 
 
 def test_without_a_writable_place_there_are_no_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A read-only root without /dev/shm and /tmp; such a pod once could not even import the loader."""
-    monkeypatch.setattr(session, "SCRATCH", (tmp_path / "missing",))
-    with session.scratch_file(wanted=True) as database:
+    monkeypatch.setattr(drivers, "SCRATCH", (tmp_path / "missing",))
+    with drivers.scratch_file(1) as database:
         assert database is None
 
 
-def test_samples_are_written_to_the_first_writable_place_and_leave_nothing(
+def test_samples_go_to_the_first_place_that_holds_them_and_leave_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "SCRATCH", (tmp_path / "missing", tmp_path))
-    with session.scratch_file(wanted=True) as database:
-        assert database is not None and tmp_path in database.parents
-        database.write_text("samples")
-    assert list(tmp_path.iterdir()) == []
-    with session.scratch_file(wanted=False) as database:
-        assert database is None
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.mkdir()
+    large.mkdir()
+    monkeypatch.setattr(drivers, "SCRATCH", (tmp_path / "missing", small, large))
+    monkeypatch.setattr(drivers, "_free", lambda place: 64 if place == small else 1_000)
+    for size, folder in ((64, small), (65, large)):
+        with drivers.scratch_file(size) as database:
+            assert database is not None and folder in database.parents
+            database.write_text("samples")
+    assert [*small.iterdir(), *large.iterdir()] == []
+    for size in (0, 1_001):
+        with drivers.scratch_file(size) as database:
+            assert database is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "warm_rate", "kept"),
+    [
+        ("--mode open --rate 100", None, 1_000),
+        ("--mode open --rate 50000", None, 500_000),
+        ("--mode open --rate 50001", None, 0),
+        ("--mode open --rate 50001 --max-samples 600000", None, 500_010),
+        ("--keep-alive false", 2_000.0, 20_000),
+        ("--keep-alive false", None, 300_000),  # nothing is known: what one core can do at most
+        ("--keep-alive false", 60_000.0, 0),
+    ],
+)
+def test_how_many_samples_are_kept(flags: str, warm_rate: float | None, kept: int) -> None:
+    settings = parse_settings(["--url", "http://a/", "--connections", "1", "--measure", "10", *flags.split()])
+    assert drivers.samples_to_keep(settings, warm_rate) == kept
+
+
+def test_samples_are_read_as_a_histogram(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "samples.db")) as connection:
+        connection.execute('CREATE TABLE oha (start REAL, "end" REAL, duration REAL)')
+        rows = [(0.0, 0.1, 0.000_001_6), (0.0, 0.3, 0.000_002_4), (1.0, 1.2, 1.5)]
+        connection.executemany("INSERT INTO oha VALUES (?, ?, ?)", rows)
+        connection.commit()
+    found = drivers._read_samples(tmp_path / "samples.db")
+    assert found.buckets == [(2, 2), (1_500_000, 1)]
+    assert found.service_mean == pytest.approx(0.2)
+
+
+def test_the_warm_up_waits_for_its_instant(tmp_path: Path, url: str) -> None:
+    instant = time.time() + 1.5
+    code, found = Loader(tmp_path, FAKE_WRK).run(url, "--start-at", f"{instant:f}")
+    assert code == 0
+    assert time.time() >= instant
+    assert found["startAt"] == pytest.approx(instant, abs=1e-5)
+    assert 0 <= found["startedLateSeconds"] < 30
+
+
+def test_an_instant_in_the_past_starts_at_once_and_says_how_late() -> None:
+    before = time.monotonic()
+    late = session.await_start(time.time() - 40)
+    assert late is not None and 40 <= late < 60
+    assert time.monotonic() - before < 20
+    assert session.await_start(None) is None
+
+
+def test_milliseconds_instead_of_seconds_are_not_waited_for() -> None:
+    with pytest.raises(InvalidArguments, match="ahead"):
+        session.await_start(time.time() * 1000)
+
+
+def test_conformance_is_reported_and_never_ends_the_run(tmp_path: Path, url: str) -> None:
+    """Python's own server answers in HTTP/1.0: it closes every connection."""
+    code, found = Loader(tmp_path, FAKE_WRK).run(url, "--conformance")
+    assert code == 0
+    assert [check["name"] for check in found["conformance"]] == list(conformance.NAMES)
+    passed = {check["name"]: check["passed"] for check in found["conformance"]}
+    assert passed["same body"] and passed["404 elsewhere"] and passed["HTTP/1.0"]
+    assert not passed["pipelined requests"]

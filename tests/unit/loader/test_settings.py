@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from changeover.loader.failures import InvalidArguments
+from changeover.loader.ramp import Plan
 from changeover.loader.settings import Settings, parse_settings
 
 REQUIRED = ["--url", "http://shop/", "--connections", "10", "--measure", "5"]
@@ -25,16 +26,28 @@ def test_the_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "uses_wrk"),
+    ("flags", "generator"),
     [
-        ([], True),
-        (["--keep-alive", "false"], False),  # only oha closes the connection itself
-        (["--mode", "open", "--rate", "100"], False),  # only oha keeps a schedule
-        (["--expect-status", "404"], False),  # wrk takes it for an error
+        ([], "wrk"),
+        (["--keep-alive", "false"], "oha"),  # only oha closes the connection itself
+        (["--mode", "open", "--rate", "100"], "oha"),  # only oha keeps a schedule
+        (["--mode", "ramp", "--rate", "100"], "oha"),
+        (["--expect-status", "404"], "oha"),  # wrk takes it for an error
+        (["--driver", "h2load"], "h2load"),
+        (["--driver", "oha"], "oha"),
+        (["--driver", "wrk"], "wrk"),
     ],
 )
-def test_which_generator(flags: list[str], uses_wrk: bool) -> None:
-    assert settings_of(*flags).uses_wrk is uses_wrk
+def test_which_generator(flags: list[str], generator: str) -> None:
+    assert settings_of(*flags).generator == generator
+
+
+def test_a_ramp_has_defaults_and_every_flag() -> None:
+    assert settings_of("--mode", "ramp", "--rate", "50").ramp == Plan(50, 1.5, 10, "p99", None, 0.01, 0)
+    flags = "--factor 2 --max-steps 4 --max-p99-ms 250 --max-error-percent 0 --percentile p90 --bisect 2"
+    found = settings_of("--mode", "ramp", "--rate", "50", *flags.split())
+    assert found.ramp == Plan(50, 2, 4, "p90", 0.25, 0, 2)
+    assert settings_of().ramp is None
 
 
 def test_headers_are_kept_in_order_and_the_host_apart() -> None:
@@ -57,6 +70,18 @@ def test_parts_of_a_second_are_rounded_up(text: str, seconds: int) -> None:
     [
         (["--mode", "open"], "open needs --rate"),
         (["--rate", "5"], "needs --mode open"),
+        (["--mode", "ramp"], "ramp needs --rate"),
+        (["--factor", "2", "--bisect", "1"], "--factor, --bisect: only with --mode ramp"),
+        (["--mode", "ramp", "--rate", "5", "--factor", "1"], "factor must be above 1"),
+        (["--mode", "ramp", "--rate", "5", "--max-steps", "0"], "at least 1"),
+        (["--mode", "ramp", "--rate", "5", "--max-p99-ms", "0"], "above 0"),
+        (["--mode", "ramp", "--rate", "5", "--max-error-percent", "101"], "0 to 100"),
+        (["--mode", "ramp", "--rate", "5", "--bisect", "-1"], "not be negative"),
+        (["--mode", "open", "--rate", "5", "--driver", "wrk"], "--driver wrk and h2load are for"),
+        (["--keep-alive", "false", "--driver", "h2load"], "--driver wrk and h2load are for"),
+        (["--method", "POST", "--driver", "h2load"], "only GET"),
+        (["--start-at", "nan"], "number of seconds"),
+        (["--mode", "open", "--rate", "inf"], "above 0"),
         (["--mode", "open", "--rate", "0"], "above 0"),
         (["--mode", "open", "--rate", "nan"], "above 0"),
         (["--measure", "0"], "at least 1"),
