@@ -16,7 +16,7 @@ from changeover.core.manifests.common import labels_of
 from changeover.core.plan import Action, Apply, Manifest, Record, Ref
 from changeover.core.schedule import Run
 
-RUNS_IN_ONE = 24  # at most 36 KB each (loader.histogram.COMPACT_LIMIT): below the 1 MiB that an object may have
+RUNS_IN_ONE = 12  # at most 83 KB each (every value of 3 digits up to 10 s): below the 1 MiB that an object may have
 
 
 def keep_histogram(
@@ -37,9 +37,10 @@ def keep_histogram(
 
 
 def _name(spec: BenchmarkSpec, records: str, run: Run) -> str:
-    """One for each candidate and so many rounds that it does not grow too large."""
-    rounds_in_one = max(1, RUNS_IN_ONE // len(spec.scenarios))
-    return names.shorten(f"{records}-{run.candidate}-{(run.round - 1) // rounds_in_one + 1}")
+    """The place of a run among its candidate's, which follow one another round by round."""
+    scenarios = [scenario.name for scenario in spec.scenarios]
+    index = (run.round - 1) * len(scenarios) + scenarios.index(run.scenario)
+    return names.shorten(f"{records}-{run.candidate}-{index // RUNS_IN_ONE + 1}")
 
 
 def _config_map(ref: Ref, records: Ref, records_uid: str, run: Run) -> Manifest:
