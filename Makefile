@@ -29,7 +29,7 @@ $(VENV)/.installed: requirements-dev.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
 	@touch $@
 
-cluster: ## bring the local cluster up (cold about 15 minutes, running: seconds)
+cluster: ## bring the local cluster up (cold about 5 minutes, running: seconds)
 	@$(LOCAL) up
 
 cluster-down: ## end the local cluster; leaves nothing but its cache
