@@ -52,6 +52,7 @@ class Reason(StrEnum):
     MEASURING = "Measuring"  # a candidate is under load
     PUBLISHED = "Published"  # the ranking is in status
     NODE_NOISY = "NodeNoisy"  # the same candidate measured twice did not tie; nothing is ranked
+    UNRELIABLE = "Unreliable"  # too many runs were void for reasons of the measurement; nothing is ranked
     NO_VALID_RESULT = "NoValidResult"  # no candidate was measured fairly; nothing is ranked
     DEADLINE_EXCEEDED = "DeadlineExceeded"  # spec.schedule.deadline passed before the minimum of rounds
     RESULTS_FAIR = "ResultsFair"  # every result is valid

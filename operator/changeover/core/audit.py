@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from changeover.core.observed import LoadFailed, LoadReport, NoData, Unreadable, Usage, Workload
@@ -12,6 +12,19 @@ from changeover.core.schedule import Run
 GENERATOR_SHARE = 0.70  # cores of the generator's one core, beyond which it may be what is slow
 LITTLE_TOLERANCE = 0.02  # throughput x mean latency must not exceed the connections by more
 ERROR_SHARE = 0.01  # beyond it the throughput is that of another job
+ALIVE_SHARE = 0.95  # of the connections, that must be alive at the end: the load of fewer is another load
+ACHIEVED_SHARE = 0.95  # of the offered rate; below it the latency is that of an overload
+THROTTLED_SHARE = 0.05  # of the candidate's periods; beyond it a latency at a constant rate is the limit's, not its own
+REOPENED = 2  # times the connections that may be opened with keep-alive
+CLOSED_SHARE = 0.9  # of the requests that must have opened a connection of their own without keep-alive
+
+MOST_VOID = 0.20  # of all runs, before the benchmark is not to be relied on
+FEWEST_RUNS = 5  # that this is judged by
+OWN_FAULTS = frozenset({
+    "Errors", "UnexpectedResponse", "CandidateRestarted", "NotReady", "ConnectionsLost", "KeptAlive", "NotKeptAlive",
+    "RateNotReached", "Throttled",
+})  # fmt: skip
+"""Reasons that lie with the candidate; all others lie with the measurement."""
 
 RunRecord = dict[str, Any]
 
@@ -21,27 +34,53 @@ def make_record(
     outcome: LoadReport | LoadFailed,
     usage: Usage | NoData | Unreadable,
     workload: Workload | None,
+    pinned_node: str = "",
 ) -> RunRecord:
     """What is kept of a run: the report without its histogram, what it used, where it ran, and why it is void."""
     pod = workload.pods[0] if workload is not None and workload.pods else None
-    report = (
-        {key: value for key, value in outcome.content.items() if key != "histogram"}
-        if isinstance(outcome, LoadReport)
-        else {}
-    )
+    content = outcome.content if isinstance(outcome, LoadReport) else {}
+    report = {key: value for key, value in content.items() if key != "histogram"}
+    used = usage if isinstance(usage, Usage) else None
+    void = void_reasons(outcome, usage, pod.restarts if pod else None)
+    if pod is not None and pinned_node not in ("", pod.node):
+        void.append(f"NotPinned: it ran on {pod.node}, the others on {pinned_node}")
     return {
         "round": run.round,
         "candidate": run.candidate,
         "scenario": run.scenario,
+        "attempt": run.attempt,
         "report": report,
-        "cpuCores": usage.cpu_cores if isinstance(usage, Usage) else None,
-        "cpuSpanSeconds": usage.span_seconds if isinstance(usage, Usage) else None,
-        "memoryPeakBytes": usage.memory_peak_bytes if isinstance(usage, Usage) else None,
+        "cpuCores": used.cpu_cores if used else None,
+        "cpuSpanSeconds": used.span_seconds if used else None,
+        "cpuLimit": workload.cpu_limit if workload is not None else None,
+        "throttledShare": used.throttled_share if used else None,
+        "memoryPeakBytes": used.memory_peak_bytes if used else None,
         "node": pod.node if pod else "",
         "imageID": pod.image_id if pod else "",
         "remarks": _remarks(report),
-        "void": void_reasons(outcome, usage, pod.restarts if pod else None),
+        "void": void,
     }
+
+
+def is_own_fault(record: RunRecord) -> bool:
+    """Whether a void run is void for the candidate's own faults alone."""
+    reasons = {text.split(":")[0] for text in record["void"]}
+    return bool(reasons) and reasons <= OWN_FAULTS
+
+
+def unreliable(records: Mapping[str, RunRecord]) -> str:
+    """Why the whole benchmark is not to be relied on; empty when it is.
+
+    Counted are the runs of those that were measured fairly at least once: what never was is invalid by itself, and says
+    nothing about the others.
+    """
+    fair = {(r["candidate"], r["scenario"]) for r in records.values() if not r["void"]}
+    counted = [r for r in records.values() if (r["candidate"], r["scenario"]) in fair]
+    void = [r for r in counted if r["void"] and not is_own_fault(r)]
+    if len(counted) < FEWEST_RUNS or len(void) <= MOST_VOID * len(counted):
+        return ""
+    reasons = sorted({text.split(":")[0] for r in void for text in r["void"]} - OWN_FAULTS)
+    return f"{len(void)} of {len(counted)} runs are void ({', '.join(reasons)}), more than {MOST_VOID:.0%}"
 
 
 def _remarks(report: Mapping[str, Any]) -> list[str]:
@@ -57,10 +96,12 @@ def void_reasons(
 ) -> list[str]:
     """Why a run is void; empty when it is valid. Before a colon stands the reason, after it the numbers."""
     if isinstance(outcome, LoadFailed):
-        return [f"LoadFailed: {outcome.reason}"]
-    found = _report_reasons(outcome.content)
+        return [_failure(outcome.reason)]
+    found = [*_answers(outcome.content), *_connections(outcome.content), *_generator(outcome.content)]
     if isinstance(usage, NoData | Unreadable):
         found.append(f"MetricsMissing: {usage.reason}")
+    elif outcome.content["mode"] != "closed" and (usage.throttled_share or 0.0) > THROTTLED_SHARE:
+        found.append(f"Throttled: in {usage.throttled_share:.0%} of its periods, so the latency is its CPU limit's")
     if restarts is None:
         found.append("CandidateGone: the candidate's pod was gone when the run ended")
     elif restarts > 0:
@@ -68,18 +109,45 @@ def void_reasons(
     return found
 
 
-def _report_reasons(report: Mapping[str, Any]) -> list[str]:
-    found = []
+def _failure(reason: str) -> str:
+    """A failure that has a reason of its own keeps it; every other is the load's."""
+    own = reason.split(":")[0] in OWN_FAULTS
+    return reason if own else f"LoadFailed: {reason}"
+
+
+def _answers(report: Mapping[str, Any]) -> Iterator[str]:
     failed = sum(report["errors"].values())
     asked = report["succeeded"] + failed
     if asked == 0:
-        found.append("Errors: no request was answered")
+        yield "Errors: no request was answered"
     elif failed / asked > ERROR_SHARE:
-        found.append(f"Errors: {failed} of {asked} requests failed")
-    share = report["generatorCPU"]["cores"]
-    if share > GENERATOR_SHARE:
-        found.append(f"LoadGeneratorSaturated: {share:.2f} of its core used, at most {GENERATOR_SHARE:.2f} is fair")
+        yield f"Errors: {failed} of {asked} requests failed"
     ratio = report["littleRatio"]
     if report["mode"] == "closed" and ratio is not None and ratio > 1 + LITTLE_TOLERANCE:
-        found.append(f"LittleLaw: throughput x mean latency is {ratio:.2f} times the connections")
-    return found
+        yield f"LittleLaw: throughput x mean latency is {ratio:.2f} times the connections"
+    rate, achieved = report.get("rate"), report["requestsPerSecond"]
+    if report["mode"] == "open" and rate and achieved < ACHIEVED_SHARE * rate:
+        yield f"RateNotReached: {achieved:.0f} of {rate:.0f} requests a second were answered"
+
+
+def _connections(report: Mapping[str, Any]) -> Iterator[str]:
+    """Whether the connections were what the scenario says; what the kernel did not tell is not judged."""
+    wanted, alive, opened = report.get("connections"), report.get("connectionsAlive"), report.get("connectionsOpened")
+    if wanted and alive is not None and report.get("keepAlive") and alive < ALIVE_SHARE * wanted:
+        yield f"ConnectionsLost: {alive} of {wanted} connections were alive at the end"
+    if not wanted or opened is None:
+        return
+    if report.get("keepAlive") and opened > REOPENED * wanted + 1:
+        yield f"NotKeptAlive: {opened} connections were opened where {wanted} should have been kept"
+    requests = report.get("requests", 0)
+    if report.get("keepAlive") is False and opened < CLOSED_SHARE * requests:
+        yield f"KeptAlive: {opened} connections for {requests} requests, although each should have had its own"
+
+
+def _generator(report: Mapping[str, Any]) -> Iterator[str]:
+    share = report["generatorCPU"]["cores"]
+    if share > GENERATOR_SHARE:
+        yield f"LoadGeneratorSaturated: {share:.2f} of its core used, at most {GENERATOR_SHARE:.2f} is fair"
+    periods = (report.get("generatorThrottling") or {}).get("periods") or 0
+    if periods > 0:
+        yield f"LoadGeneratorSaturated: it was throttled in {periods} periods; give the load pod no CPU limit"

@@ -18,13 +18,13 @@ from changeover.api.v1alpha1.candidate import Candidate
 from changeover.core import names
 from changeover.core.artefacts import keep_histogram
 from changeover.core.audit import RunRecord, make_record
+from changeover.core.itinerary import complete_rounds, is_over, next_run
 from changeover.core.manifests.candidate import Shape, make_deployment, make_service
 from changeover.core.manifests.common import labels_of, owner_reference
 from changeover.core.manifests.load_job import LoadTarget, make_load_job
 from changeover.core.observed import LoadFailed, LoadReport, LoadRunning, NoData, Owner, Unreadable, Usage, Workload
 from changeover.core.plan import Action, Apply, Delete, Record, Ref
-from changeover.core.ranking_status import is_decided
-from changeover.core.schedule import Run, complete_rounds, next_run
+from changeover.core.schedule import Run
 
 READY_WITHIN_SECONDS = 120  # a candidate that is not ready by then is recorded as such
 TICK_SECONDS = 1.0
@@ -86,14 +86,9 @@ def decide(seen: SeenBenchmark) -> Next:
 
 def _wanted_run(seen: SeenBenchmark, records: Mapping[str, RunRecord]) -> Run | None:
     """The next run; None when the order is decided, all rounds are done, or the deadline is past."""
-    rounds = seen.spec.schedule.rounds
-    if _past_deadline(seen):
+    if _past_deadline(seen) or is_over(seen.spec, records):
         return None
-    complete = complete_rounds(seen.spec, records)
-    if complete >= rounds.min and (complete >= rounds.max or is_decided(seen.spec, records)):
-        # A round begun is not finished once nothing depends on it: `complete` only counts whole rounds.
-        return None
-    return next_run(seen.spec, records, rounds.max)
+    return next_run(seen.spec, records, seen.spec.schedule.rounds.max)
 
 
 def _past_deadline(seen: SeenBenchmark) -> bool:
@@ -158,7 +153,7 @@ def _begin_load(seen: SeenBenchmark, run: Run, workload: Workload) -> Next:
         why = next((pod.waiting for pod in workload.pods if pod.waiting), "") or "its pod is not ready"
         if waited <= READY_WITHIN_SECONDS:
             return Next("WaitingForWorkloads", f"{run.candidate}: {why}", (), run)
-        failure = LoadFailed(f"not ready within {READY_WITHIN_SECONDS} s: {why}")
+        failure = LoadFailed(f"NotReady: not ready within {READY_WITHIN_SECONDS} s: {why}")
         return _record(seen, run, failure, workload)
     scenario = next(s for s in seen.spec.scenarios if s.name == run.scenario)
     candidate = _candidate(seen.spec, run.candidate)
@@ -176,7 +171,8 @@ def _record(seen: SeenBenchmark, run: Run, load: LoadReport | LoadFailed, worklo
         settle, patience = METRICS_SETTLE_SCRAPES * seen.scrape_seconds, METRICS_PATIENCE_SCRAPES * seen.scrape_seconds
         if age < settle or (not isinstance(usage, Usage) and age < patience):
             return Next("Measuring", f"the last CPU sample of {run.candidate} is awaited", (), run)
-    record = make_record(run, load, usage, workload)
+    assert isinstance(seen.records, Mapping)
+    record = make_record(run, load, usage, workload, _pinned_node(seen.records))
     record["at"] = seen.now.isoformat()
     text = json.dumps(record, separators=(",", ":"), sort_keys=True)
     place = _ref(seen, "ConfigMap", records_name(seen))
@@ -205,10 +201,15 @@ def _shape(seen: SeenBenchmark, run: Run, records: Mapping[str, RunRecord]) -> S
             names.LABEL_ROUND: _round_token(seen, run),
         },
         nodes=seen.spec.placement.candidates,
-        pinned_node=next((r["node"] for r in records.values() if r["node"]), ""),
+        pinned_node=_pinned_node(records),
         owner=seen.owner,
         template=seen.templates.get(run.candidate) if isinstance(seen.templates, Mapping) else None,
     )
+
+
+def _pinned_node(records: Mapping[str, RunRecord]) -> str:
+    """The node of the first run, on which all others are to run."""
+    return next((str(r["node"]) for r in records.values() if r["node"]), "")
 
 
 def _cool_down_left(seen: SeenBenchmark) -> float:
@@ -243,8 +244,9 @@ def _records_map(seen: SeenBenchmark) -> dict[str, Any]:
 
 
 def _round_token(seen: SeenBenchmark, run: Run) -> str:
-    """Tells this spec's pods of a round from those of an earlier spec, which may have other limits."""
-    return f"{run.round}-{seen.fingerprint}"
+    """Tells this spec's pods of a round from those of an earlier spec, and a repeat's fresh pod from the one before."""
+    round_ = f"{run.round}" if run.attempt == 1 else f"{run.round}.{run.attempt}"
+    return f"{round_}-{seen.fingerprint}"
 
 
 def _run_token(seen: SeenBenchmark, run: Run) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from changeover.api.reasons import ConditionType, Reason
 from changeover.api.v1alpha1.base import duration_seconds
+from changeover.core.audit import unreliable
 from changeover.core.benchmark import Next, SeenBenchmark, records_name
 from changeover.core.conditions import parse_timestamp
 from changeover.core.plan import Action, Delete, Ref
@@ -45,7 +46,8 @@ def _has_result(seen: SeenBenchmark, step: Next) -> bool:
     records = seen.records if isinstance(seen.records, dict) else {}
     measured = noise(seen.spec, records)
     quiet = measured is None or measured["quiet"]
-    return step.reason == Reason.PUBLISHED and quiet and bool(make_ranking(seen.spec, records))
+    reliable = quiet and not unreliable(records)
+    return step.reason == Reason.PUBLISHED and reliable and bool(make_ranking(seen.spec, records))
 
 
 def _replaced(seen: SeenBenchmark, step: Next) -> tuple[Action, ...]:

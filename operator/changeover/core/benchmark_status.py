@@ -9,18 +9,18 @@ from typing import Any
 from changeover.api.reasons import ConditionType, Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core import probe, ranking_status
-from changeover.core.audit import RunRecord
+from changeover.core.audit import RunRecord, unreliable
 from changeover.core.benchmark import Next, SeenBenchmark, records_name
 from changeover.core.conditions import timestamp
 from changeover.core.errors import ChangeoverError
+from changeover.core.itinerary import cells, complete_rounds, is_settled, next_run
 from changeover.core.observed import NoData, Unreadable
 from changeover.core.plan import Judgement
-from changeover.core.schedule import complete_rounds, next_run, runs_of_rounds
 
 RUN_OVERHEAD_SECONDS = 12.0  # start of the pods, the last scrape, and the ticks between; measured on the local cluster
 MAX_TOKEN = 1024  # characters of a retry's token that status repeats
 
-FAILED = frozenset({Reason.NO_VALID_RESULT, Reason.NODE_NOISY, Reason.DEADLINE_EXCEEDED})
+FAILED = frozenset({Reason.NO_VALID_RESULT, Reason.NODE_NOISY, Reason.UNRELIABLE, Reason.DEADLINE_EXCEEDED})
 
 Said = tuple[str, str, dict[str, Judgement], dict[str, Any]]
 
@@ -44,6 +44,10 @@ def summarise(seen: SeenBenchmark, step: Next, failure: ChangeoverError | None) 
 
 
 def _published(seen: SeenBenchmark, records: Mapping[str, RunRecord], fields: dict[str, Any]) -> Said:
+    doubt = unreliable(records)
+    if doubt:
+        lasting = {key: value for key, value in fields.items() if key not in ("ranking", "winner")}
+        return _said(seen, Reason.UNRELIABLE, f"{doubt}; mend that (see status.results[].notes) and retry", lasting)
     noise = probe.noise(seen.spec, records)
     fields = fields if noise is None else {**fields, "noise": noise}
     if noise is not None and not noise["quiet"]:
@@ -124,8 +128,8 @@ def _progress(seen: SeenBenchmark, step: Next, records: Mapping[str, RunRecord])
     rounds = max(seen.spec.schedule.rounds.min, complete_rounds(seen.spec, records))
     if next_run(seen.spec, records, rounds) is None and step.run is not None:
         rounds += 1  # the minimum did not decide it
-    planned = [run.id for run in runs_of_rounds(seen.spec, rounds)]
-    done = sum(1 for run in planned if run in records)
+    planned = cells(seen.spec, records, rounds)
+    done = sum(1 for cell in planned if is_settled(cell, records))
     progress: dict[str, Any] = {"done": done, "planned": len(planned), "text": f"{done}/{len(planned)}"}
     if step.run is not None:
         progress["current"] = {

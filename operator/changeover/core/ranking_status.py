@@ -65,8 +65,12 @@ def compare(
     spec: BenchmarkSpec, records: Mapping[str, RunRecord], names: Sequence[str], scenario: str, by: str
 ) -> ranking.Ranking:
     """The comparison of some of the candidates, the twin included when it is named."""
-    contest = ranking.Contest(by == "Throughput", spec.ranking.confidence_percent / 100, spec.schedule.rounds.max)
-    return ranking.rank(values_by_round(names, records, scenario, by), names, contest)
+    return ranking.rank(values_by_round(names, records, scenario, by), names, contest_of(spec, by))
+
+
+def contest_of(spec: BenchmarkSpec, by: str) -> ranking.Contest:
+    """What is compared, and at which rounds it is looked at."""
+    return ranking.Contest(by == "Throughput", spec.ranking.confidence_percent / 100, spec.schedule.rounds.max)
 
 
 def is_decided(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> bool:

@@ -30,7 +30,7 @@ _NOT_MEASURED: dict[str, bool | set[str]] = {
     "metrics": True,
     "clean_up": True,
     "ttl_after_finished": True,
-    "schedule": {"rounds", "deadline", "cool_down"},
+    "schedule": {"rounds", "deadline", "cool_down", "stop_when_decided"},
 }
 
 

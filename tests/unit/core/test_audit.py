@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from changeover.core.audit import make_record, void_reasons
+from changeover.core.audit import is_own_fault, make_record, void_reasons
 from changeover.core.observed import LoadFailed, LoadReport, NoData, Unreadable, Usage
 from changeover.core.schedule import Run
 from changeover.testing.builders import a_report
@@ -14,6 +15,10 @@ from tests.unit.core.seen import USAGE, pod, workload
 
 FAILED = {"connect": 0, "read": 200, "write": 0, "timeout": 0, "status": 0}
 NONE = dict.fromkeys(FAILED, 0)
+KEPT = {"connections": 360, "keepAlive": True}
+NEW = {"connections": 360, "keepAlive": False, "requests": 1000}
+OPEN = {"mode": "open", "rate": 1000.0, "requestsPerSecond": 1000.0}
+THROTTLED = replace(USAGE, throttled_share=0.06)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +32,18 @@ NONE = dict.fromkeys(FAILED, 0)
         pytest.param({"littleRatio": 1.03}, USAGE, 0, ["LittleLaw"], id="it contradicts Little's law"),
         pytest.param({"littleRatio": 1.03, "mode": "open"}, USAGE, 0, [], id="an open loop is not under that law"),
         pytest.param({"littleRatio": None}, USAGE, 0, [], id="no ratio is no contradiction"),
+        pytest.param({**KEPT, "connectionsAlive": 341}, USAGE, 0, ["ConnectionsLost"], id="connections were lost"),
+        pytest.param({**KEPT, "connectionsAlive": 342}, USAGE, 0, [], id="one in twenty may be"),
+        pytest.param({**KEPT, "connectionsAlive": None}, USAGE, 0, [], id="nobody counted the connections"),
+        pytest.param({**KEPT, "connectionsOpened": 722}, USAGE, 0, ["NotKeptAlive"], id="connections were opened anew"),
+        pytest.param({**NEW, "connectionsOpened": 899}, USAGE, 0, ["KeptAlive"], id="connections were used again"),
+        pytest.param({**NEW, "connectionsOpened": 1000}, USAGE, 0, [], id="each request had its own connection"),
+        pytest.param({**OPEN, "requestsPerSecond": 949.0}, USAGE, 0, ["RateNotReached"], id="the rate was not reached"),
+        pytest.param({**OPEN, "requestsPerSecond": 951.0}, USAGE, 0, [], id="the rate was reached"),
+        pytest.param({"generatorThrottling": {"periods": 3}}, USAGE, 0, ["LoadGeneratorSaturated"],
+                     id="the generator was throttled"),
+        pytest.param(OPEN, THROTTLED, 0, ["Throttled"], id="a constant rate against a CPU limit"),
+        pytest.param({}, THROTTLED, 0, [], id="a closed loop runs at its limit on purpose"),
         pytest.param({}, NoData("none"), 0, ["MetricsMissing"], id="no CPU"),
         pytest.param({}, Unreadable("down"), 0, ["MetricsMissing"], id="Prometheus did not answer"),
         pytest.param({}, USAGE, 2, ["CandidateRestarted"], id="the candidate restarted"),
@@ -44,6 +61,22 @@ def test_reasons(report: dict[str, Any], usage: Usage | NoData | Unreadable, res
 
 def test_a_failed_load_says_the_loaders_own_reason_and_nothing_else() -> None:
     assert void_reasons(LoadFailed("refused"), NoData("none"), None) == ["LoadFailed: refused"]
+
+
+@pytest.mark.parametrize("reason", ["UnexpectedResponse: status 500, expected 200", "NotReady: not ready within 120 s"])
+def test_a_failure_that_is_the_candidates_keeps_its_name_and_its_words(reason: str) -> None:
+    assert void_reasons(LoadFailed(reason), NoData("none"), None) == [reason]
+    record = make_record(Run(1, "fast", "keep-alive"), LoadFailed(reason), NoData("none"), None)
+    assert is_own_fault(record)
+
+
+def test_a_run_on_another_node_is_not_pinned() -> None:
+    where = {"usage": USAGE, "workload": workload(pods=(pod(),))}
+    elsewhere = make_record(Run(2, "fast", "keep-alive"), LoadReport(a_report()), **where, pinned_node="node-2")
+    assert elsewhere["void"] == ["NotPinned: it ran on node-1, the others on node-2"]
+    assert (
+        make_record(Run(2, "fast", "keep-alive"), LoadReport(a_report()), **where, pinned_node="node-1")["void"] == []
+    )
 
 
 def test_a_refused_latency_is_remarked_and_does_not_void_the_throughput() -> None:

@@ -12,9 +12,10 @@ from changeover.api.v1alpha1.status import BenchmarkStatus
 from changeover.core.audit import make_record
 from changeover.core.benchmark import decide
 from changeover.core.benchmark_status import summarise
+from changeover.core.itinerary import cells
 from changeover.core.observed import LoadReport
 from changeover.core.probe import noise, with_twin
-from changeover.core.schedule import Run, runs_of_rounds
+from changeover.core.schedule import Run
 from changeover.testing.builders import a_report
 
 from tests.unit.core.seen import USAGE, benchmark_spec, pod, seen_benchmark, workload
@@ -43,7 +44,7 @@ NOISY = {**QUIET, TWIN: 1500.0}
 
 
 def test_the_first_candidate_is_measured_twice_in_every_round() -> None:
-    runs = [run.candidate for run in runs_of_rounds(spec(), 2)]
+    runs = [run.candidate for run in cells(spec(), {}, 2)]
     assert sorted(runs) == sorted(["fast", "lame", TWIN] * 2)
     first, *_, twin = spec().candidates
     assert twin.model_copy(update={"name": first.name}) == first

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from changeover.core.schedule import complete_rounds, next_run, order_of_round, runs_of_rounds
+from changeover.core.schedule import Run, order_of_round
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from tests.unit.core.seen import benchmark_spec
 
 names = st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), min_size=1, max_size=12, unique=True)
 
@@ -33,22 +31,11 @@ def test_another_round_or_seed_gives_another_order() -> None:
     assert len(orders) == 6
 
 
-def test_the_scenarios_of_a_candidate_follow_one_another() -> None:
-    spec = benchmark_spec(
-        scenarios=[{"name": name, "type": "Closed", "closed": {}} for name in ("one", "two")],
-    )
-    runs = [run.id for run in runs_of_rounds(spec, 1)]
-    assert runs == ["r1.lame.one", "r1.lame.two", "r1.fast.one", "r1.fast.two"]
+def test_repeats_of_void_runs_are_a_draw_of_their_own() -> None:
+    orders = {tuple(order_of_round(list("abcdefgh"), 1, 1, attempt)) for attempt in (1, 2, 3)}
+    assert len(orders) == 3
 
 
-def test_the_next_run_is_the_first_that_is_not_done_and_rounds_count_when_whole() -> None:
-    spec = benchmark_spec()
-    done: set[str] = set()
-    for number, run in enumerate(runs_of_rounds(spec, 3)):
-        assert complete_rounds(spec, done) == number // 2
-        assert next_run(spec, done, 3) == run
-        done.add(run.id)
-    assert next_run(spec, done, 3) is None
-    assert complete_rounds(spec, done) == 3
-    done.remove("r2.lame.keep-alive")
-    assert complete_rounds(spec, done) == 1
+def test_a_repeat_has_an_identity_of_its_own() -> None:
+    run = Run(2, "gin", "keep-alive")
+    assert [run.again(attempt).id for attempt in (1, 2)] == ["r2.gin.keep-alive", "r2.gin.keep-alive.2"]

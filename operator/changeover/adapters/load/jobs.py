@@ -63,7 +63,7 @@ def parse_report(log: str, ended: str) -> LoadReport | LoadFailed:
         if content.get("version") != REPORT_VERSION:
             continue
         if "failed" in content:
-            return LoadFailed(str(content["failed"]))
+            return LoadFailed(": ".join(str(content[key]) for key in ("failed", "message") if content.get(key)))
         missing = [name for name in _FIELDS if name not in content]
         return LoadFailed(f"the report lacks {', '.join(missing)}") if missing else LoadReport(content)
     last = log.strip().splitlines()[-1][:200] if log.strip() else "the log is empty"

@@ -67,6 +67,11 @@ class Schedule(Model):
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = described(
         "Seed of the order within rounds; the same seed gives the same orders. Default: 1.", default=1
     )
+    stop_when_decided: bool = described(
+        "After rounds.min, leave out candidates that can no longer win or tie, and stop when the order at the top is "
+        "decided; when false, every candidate is measured in rounds.max rounds. Default: true.",
+        default=True,
+    )
     aa_probe: bool = described(
         "Measure the first candidate twice, under two names, in every round: when the two do not tie, the node is too "
         "noisy and nothing is ranked. Costs the time of one more candidate. Default: true.",

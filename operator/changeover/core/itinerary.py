@@ -1,0 +1,93 @@
+"""Which run comes next? A pure function of the spec and of the records so far: a restart goes on where it was.
+
+A round measures every candidate that is still in the race once in each scenario. A run that was void is measured again
+at the end of its round, in a fresh pod and in a new draw; one that stays void is left at that. After the first rounds,
+candidates that are surely beaten take no part any more (``schedule.stopWhenDecided``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec
+from changeover.core.audit import RunRecord, is_own_fault
+from changeover.core.ranking_status import contest_of, is_decided, race
+from changeover.core.schedule import Run, order_of_round
+
+ATTEMPTS = 3  # of one run, while it is void
+ATTEMPTS_OF_FAULTY = 2  # when it is the candidate that fails: once more, since a fault may pass
+
+Records = Mapping[str, RunRecord]
+
+
+def next_run(spec: BenchmarkSpec, records: Records, rounds: int) -> Run | None:
+    """The first run of so many rounds that is to be done; None when all are."""
+    for number, names in participants(spec, records, rounds):
+        for attempt in range(1, ATTEMPTS + 1):
+            for cell in _cells(spec, number, names, attempt):
+                if len(attempts(cell, records)) < attempt and not is_settled(cell, records):
+                    return cell.again(attempt)
+    return None
+
+
+def is_over(spec: BenchmarkSpec, records: Records) -> bool:
+    """Whether nothing is left to be measured: all rounds are done, or the order is decided after whole rounds."""
+    rounds, complete = spec.schedule.rounds, complete_rounds(spec, records)
+    decided = spec.schedule.stop_when_decided and complete >= rounds.min and is_decided(spec, records)
+    # A round begun is not finished once nothing depends on it: `complete` only counts whole rounds.
+    return complete >= rounds.max or decided
+
+
+def complete_rounds(spec: BenchmarkSpec, records: Records) -> int:
+    """Rounds of which every run is settled, from the first on."""
+    open_run = next_run(spec, records, spec.schedule.rounds.max)
+    return spec.schedule.rounds.max if open_run is None else open_run.round - 1
+
+
+def cells(spec: BenchmarkSpec, records: Records, rounds: int) -> list[Run]:
+    """Every run of so many rounds in its first attempt, as far as is known who takes part."""
+    return [cell for number, names in participants(spec, records, rounds) for cell in _cells(spec, number, names, 1)]
+
+
+def is_settled(cell: Run, records: Records) -> bool:
+    """Whether it was measured fairly, or as often as it may be."""
+    made = attempts(cell, records)
+    if not made:
+        return False
+    allowed = ATTEMPTS_OF_FAULTY if all(is_own_fault(record) for record in made) else ATTEMPTS
+    return len(made) >= allowed or not made[-1]["void"]
+
+
+def attempts(cell: Run, records: Records) -> list[RunRecord]:
+    """The records of a run and of its repeats, in order."""
+    found = (records.get(cell.again(attempt).id) for attempt in range(1, ATTEMPTS + 1))
+    return [record for record in found if record is not None]
+
+
+def participants(spec: BenchmarkSpec, records: Records, rounds: int) -> Iterator[tuple[int, list[str]]]:
+    """Each round with those who are measured in it. Who drops out follows from the rounds before it alone."""
+    everybody = [candidate.name for candidate in spec.candidates]
+    looks = {look for look, _ in contest_of(spec, spec.ranking.by).looks()}
+    names, first_that_may_lack = everybody, spec.schedule.rounds.min + 1
+    for number in range(1, rounds + 1):
+        # Orders are only decided at looks: between them nobody drops out.
+        may_lack = number == first_that_may_lack or (number > first_that_may_lack and number - 1 in looks)
+        if spec.schedule.stop_when_decided and may_lack:
+            names = _still_in_the_race(spec, records, number - 1)
+        yield number, names
+
+
+def _still_in_the_race(spec: BenchmarkSpec, records: Records, rounds: int) -> list[str]:
+    """Those whom nobody surely beats after so many rounds; one that was never measured fairly is out."""
+    before = {key: record for key, record in records.items() if record["round"] <= rounds}
+    measured = {record["candidate"] for record in before.values() if not record["void"]}
+    active = set(race(spec, before, spec.ranked_scenario, spec.ranking.by).active) & measured
+    if spec.candidates[0].name in active:
+        active.add(TWIN)
+    return [candidate.name for candidate in spec.candidates if candidate.name in active]
+
+
+def _cells(spec: BenchmarkSpec, number: int, names: list[str], attempt: int) -> Iterator[Run]:
+    for candidate in order_of_round(names, spec.schedule.seed, number, attempt):
+        for scenario in spec.scenarios:
+            yield Run(number, candidate, scenario.name)
