@@ -179,6 +179,17 @@ def check_pipelined(address: Address) -> None:
         require(client.is_silent(), "more than three answers came")
 
 
+def check_request_body(address: Address) -> None:
+    """What stands in a body is no request, whatever it looks like; the answer to a POST is the server's to choose."""
+    with Client(address) as client:
+        body = client.request(path="/elsewhere")
+        client.send(client.request("POST", headers=f"Content-Length: {len(body)}\r\n") + body)
+        client.answer()
+        client.send(client.request())
+        require_hello(client.answer())
+        require(client.is_silent(), "the body of a request was answered")
+
+
 def check_http_1_0(address: Address) -> None:
     with Client(address) as client:
         client.send(b"GET / HTTP/1.0\r\nHost: backend\r\n\r\n")
@@ -202,6 +213,7 @@ CHECKS: dict[str, Callable[[Address], None]] = {
     "Connection: close": check_connection_close,
     "request split over two packets": check_split,
     "pipelined requests": check_pipelined,
+    "request with a body": check_request_body,
     "HTTP/1.0": check_http_1_0,
     "400 for a malformed request": check_malformed,
 }
