@@ -26,7 +26,7 @@ WORKDIR /opt/operator
 USER 65532:65532
 ENTRYPOINT ["python", "-m", "changeover"]
 
-# --- loader: wrk, oha, h2load (of nghttp2-client) and the package that runs and audits them ------------------------------
+# --- loader: wrk, oha, h2load (of nghttp2-client) and the package that runs and audits them ----------------------------
 FROM ${RUST_IMAGE} AS oha
 # oha 1.16 does not compile without a TLS back end, so its default features stay.
 RUN cargo install oha --version 1.16.0 --locked --root /out

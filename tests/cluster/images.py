@@ -18,7 +18,10 @@ from .shell import Problem
 from .systemimages import Archive
 
 BACKENDS = REPOSITORY / "examples" / "backends"
-TYPICAL = {"operator": 60, "loader": 600, "hyperlane": 120, "express": 20, "go-net-http": 40}  # seconds, first time
+TYPICAL = {  # seconds, the first time
+    "operator": 60, "loader": 600, "express": 20, "gin": 60, "go-net-http": 40, "hyperlane": 120, "node-http": 5,
+    "rocket": 150, "rust-std": 10, "tokio": 20,
+}  # fmt: skip
 _NOT_CONTENT = {"__pycache__", "node_modules", "target", ".git"}
 
 

@@ -29,9 +29,11 @@ _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 def make_command(settings: Settings, target: Target, seconds: int) -> list[str]:
     command = ["h2load", "--h1", "-t1", f"-c{settings.connections}", f"-D{seconds}"]
     command += [f"--connection-inactivity-timeout={settings.timeout_seconds}"]
-    for name, value in (("Host", target.host_header), *settings.headers):
+    for name, value in settings.headers:
         command += ["-H", f"{name}: {value}"]
-    return [*command, target.url]
+    # A Host header beside the URL's would be a second one, which servers refuse with 400.
+    address = f"[{target.address}]" if ":" in target.address else target.address
+    return [*command, f"--connect-to={address}:{target.port}", f"http://{target.host_header}{target.path}"]
 
 
 def parse_version(text: str) -> str:

@@ -25,6 +25,10 @@ means that it was not measured; it never stands for zero.
     connectionsOpened         by this network namespace during the run (TCP ActiveOpens), whichever process did it;
                               wrk opens one more than it was told, to try the address
     connectionsAlive          established to the target just before the window ended; null with keep-alive off
+    steps, knee, kneeBounded  only with --mode ramp, whose other fields are those of the last step that held, or of
+                              the first when none did: every step with `held` and `why`; the highest rate that held,
+                              null when the first did not; false when no step above it broke by the target's doing, so
+                              that the knee is a lower bound
     generatorCPU.cores        share of the run until just before the window's end; what the generator computes after
                               the run is not in it
 """

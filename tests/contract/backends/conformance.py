@@ -19,10 +19,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
+
+if __name__ == "__main__":  # run as a script it finds the package by itself
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "operator"))
+
+from changeover.loader import http1
+from changeover.loader.http1 import Answer, Nonconforming
 
 BODY = b"Hello, World!"
-READ_TIMEOUT_SECONDS = 5.0
+READ_TIMEOUT_SECONDS = 5.0  # for all that is done on one connection
 START_TIMEOUT_SECONDS = 15.0
 DRAIN_SECONDS = 2  # how long a server under test serves on after SIGTERM
 EXIT_GRACE_SECONDS = 5.0  # how long after the drain it may take to finish and exit
@@ -31,71 +37,17 @@ WATCHDOG_SECONDS = 120.0  # a server that hangs in its shutdown must not hang th
 Address = tuple[str, int]
 
 
-class Nonconforming(Exception):
-    """The server's answer is not the one that was due; the text says what was seen."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-class Client:
-    """One connection that reads answers one at a time and keeps what came beyond them."""
+class Client(http1.Client):
+    """One connection to a backend."""
 
     def __init__(self, address: Address) -> None:
-        self.socket = socket.create_connection(address, timeout=READ_TIMEOUT_SECONDS)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.pending = b""
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
+        super().__init__(address, READ_TIMEOUT_SECONDS)
 
     def request(self, method: str = "GET", path: str = "/", headers: str = "") -> bytes:
         return f"{method} {path} HTTP/1.1\r\nHost: backend\r\n{headers}\r\n".encode()
 
-    def send(self, data: bytes) -> None:
-        self.socket.sendall(data)
-
-    def answer(self, has_body: bool = True) -> Answer:
-        while b"\r\n\r\n" not in self.pending:
-            self._receive()
-        head, self.pending = self.pending.split(b"\r\n\r\n", 1)
-        lines = head.decode("latin-1").split("\r\n")
-        fields = [line.partition(":") for line in lines[1:]]
-        headers = {name.strip().lower(): value.strip() for name, _, value in fields}
-        length = int(headers.get("content-length", "0")) if has_body else 0
-        while len(self.pending) < length:
-            self._receive()
-        body, self.pending = self.pending[:length], self.pending[length:]
-        return Answer(int(lines[0].split(" ")[1]), headers, body)
-
-    def _receive(self) -> None:
-        if not (data := self.socket.recv(65536)):
-            raise Nonconforming("the server closed the connection before the answer was whole")
-        self.pending += data
-
-    def is_closed_by_server(self) -> bool:
-        try:
-            return self.socket.recv(1) == b""
-        except TimeoutError:
-            return False
-
-    def is_silent(self, during: float = 0.3) -> bool:
-        """Neither more bytes nor the end of the connection arrive."""
-        self.socket.settimeout(during)
-        try:
-            self.socket.recv(1)
-        except TimeoutError:
-            return not self.pending
-        finally:
-            self.socket.settimeout(READ_TIMEOUT_SECONDS)
-        return False
+    def is_silent(self, seconds: float = 0.3) -> bool:
+        return super().is_silent(seconds)
 
 
 def require(holds: bool, seen: str) -> None:
@@ -156,7 +108,7 @@ def check_connection_close(address: Address) -> None:
         answer = client.answer()
         require_hello(answer)
         require_close(answer)
-        require(client.is_closed_by_server(), "the server left the connection open")
+        require(client.is_closed(), "the server left the connection open")
 
 
 def check_split(address: Address) -> None:
@@ -179,11 +131,22 @@ def check_pipelined(address: Address) -> None:
         require(client.is_silent(), "more than three answers came")
 
 
+def check_request_body(address: Address) -> None:
+    """What stands in a body is no request, whatever it looks like; the answer to a POST is the server's to choose."""
+    with Client(address) as client:
+        body = client.request(path="/elsewhere")
+        client.send(client.request("POST", headers=f"Content-Length: {len(body)}\r\n") + body)
+        client.answer()
+        client.send(client.request())
+        require_hello(client.answer())
+        require(client.is_silent(), "the body of a request was answered")
+
+
 def check_http_1_0(address: Address) -> None:
     with Client(address) as client:
         client.send(b"GET / HTTP/1.0\r\nHost: backend\r\n\r\n")
         require_hello(client.answer())
-        require(client.is_closed_by_server(), "the server left an HTTP/1.0 connection open")
+        require(client.is_closed(), "the server left an HTTP/1.0 connection open")
 
 
 def check_malformed(address: Address) -> None:
@@ -202,6 +165,7 @@ CHECKS: dict[str, Callable[[Address], None]] = {
     "Connection: close": check_connection_close,
     "request split over two packets": check_split,
     "pipelined requests": check_pipelined,
+    "request with a body": check_request_body,
     "HTTP/1.0": check_http_1_0,
     "400 for a malformed request": check_malformed,
 }

@@ -202,6 +202,13 @@ def test_few_slow_requests_are_no_verdict() -> None:
     assert merged(report_of(quick), report_of([1_000] * 190 + [90_000] * 10)).reasons != ()
 
 
+def test_a_difference_that_chance_explains_is_no_verdict() -> None:
+    """5 % slow requests beside 0.5 %, of 200 each, are 2.8 standard errors apart; of 2,000 each they are 8.7."""
+    few = [1_000] * 199 + [90_000], [1_000] * 190 + [90_000] * 10
+    assert merged(*map(report_of, few)).reasons == ()
+    assert merged(*(report_of(samples * 10) for samples in few)).reasons != ()
+
+
 def test_conformance_is_the_worst_that_any_pod_saw() -> None:
     def checks(head: bool | None) -> list[dict[str, Any]]:
         return [{"name": "HEAD", "passed": head, "detail": ""}, {"name": "HTTP/1.0", "passed": True, "detail": ""}]

@@ -60,6 +60,6 @@ def test_the_command_names_every_setting() -> None:
     settings = parse_settings(flags.split())
     command = h2load.make_command(settings, Target("10.0.0.7", 81, "/", "shop:81"), 30)
     assert command[:5] == ["h2load", "--h1", "-t1", "-c36", "-D30"]
-    assert [command[i + 1] for i, word in enumerate(command) if word == "-H"] == ["Host: shop:81", "X-A: b"]
+    assert [command[i + 1] for i, word in enumerate(command) if word == "-H"] == ["X-A: b"]
     assert "--connection-inactivity-timeout=4" in command
-    assert command[-1] == "http://10.0.0.7:81/"
+    assert command[-2:] == ["--connect-to=10.0.0.7:81", "http://shop:81/"]

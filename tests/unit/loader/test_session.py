@@ -24,7 +24,11 @@ from typing import Any
 import pytest
 from changeover.loader import conformance, drivers, session
 from changeover.loader.failures import InvalidArguments
-from changeover.loader.settings import parse_settings
+from changeover.loader.meters import CpuTime
+from changeover.loader.process import Finished
+from changeover.loader.report import Errors, Measurement, Window, summarise
+from changeover.loader.settings import Settings, parse_settings
+from changeover.loader.target import Target
 
 DATA = Path(__file__).with_name("data")
 OPERATOR = Path(__file__).parents[3] / "operator"
@@ -199,7 +203,8 @@ def test_samples_go_to_the_first_place_that_holds_them_and_leave_nothing(
         ("--mode open --rate 50001", None, 0),
         ("--mode open --rate 50001 --max-samples 600000", None, 500_010),
         ("--keep-alive false", 2_000.0, 20_000),
-        ("--keep-alive false", None, 300_000),  # nothing is known: what one core can do at most
+        ("--keep-alive false", None, 0),  # nothing is known: what one core can do at most would be too many
+        ("--keep-alive false --measure 8", None, 480_000),
         ("--keep-alive false", 60_000.0, 0),
     ],
 )
@@ -249,3 +254,41 @@ def test_conformance_is_reported_and_never_ends_the_run(tmp_path: Path, url: str
     passed = {check["name"]: check["passed"] for check in found["conformance"]}
     assert passed["same body"] and passed["404 elsewhere"] and passed["HTTP/1.0"]
     assert not passed["pipelined requests"]
+
+
+@pytest.mark.parametrize(
+    ("capacity", "rates", "knee", "shown"),
+    [(500, [100, 200, 400, 800, 600], 400, 400), (50, [100], None, 100)],
+)
+def test_a_ramps_report_is_that_of_the_last_good_step(
+    monkeypatch: pytest.MonkeyPatch, capacity: int, rates: list[float], knee: float | None, shown: float
+) -> None:
+    """A generator in place of the real one: beyond the capacity every answer is late."""
+    asked = []
+
+    def run(settings: Settings, target: Target, seconds: int, samples: int) -> drivers.Run:
+        assert settings.mode == "open" and settings.rate and samples == settings.rate * seconds
+        asked.append(settings.rate)
+        count = int(settings.rate * seconds)
+        buckets = [(1_000 if settings.rate <= capacity else 900_000, count)]
+        start = 1_000.0 + 10 * len(asked)
+        measurement = Measurement(
+            Window(start, start + seconds, 0.0), seconds, count, count, Errors(), 0, summarise(buckets), None, buckets
+        )
+        return drivers.Run(measurement, Finished("", start, start, start + 1, start + 2, CpuTime(0.1, 0.1), 4))
+
+    monkeypatch.setattr(drivers, "run", run)
+    flags = "--url http://a/ --connections 4 --measure 2 --mode ramp --rate 100 --factor 2 --max-p99-ms 50 --bisect 1"
+    settings = parse_settings(flags.split())
+    assert settings.ramp is not None
+    context = {"mode": settings.mode, "connections": 4}
+    found = session._ramp(settings, settings.ramp, Target("10.0.0.7", 80, "/", "a"), context)
+    assert asked == [step["rate"] for step in found["steps"]] == rates
+    assert (found["knee"], found["kneeBounded"], found["rate"], found["mode"]) == (knee, True, shown, "ramp")
+    good = next(step for step in found["steps"] if step["rate"] == shown)
+    assert (found["windowStart"], found["windowEnd"]) == (good["windowStart"], good["windowEnd"])
+    assert found["requestsPerSecond"] == shown
+    assert set(found["steps"][0]) == {
+        *("rate", "achieved", "latency", "latencyRefused", "errors", "windowStart", "windowEnd"),
+        *("generatorCPU", "unsent", "held", "why"),
+    }
