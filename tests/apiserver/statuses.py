@@ -67,7 +67,7 @@ BENCHMARK = {
             "errorPercent": "0",
             "cpuCores": ESTIMATE,
             "cpuPercent": "99.1",
-            "cpuPerRequest": "41.2",
+            "cpuPerRequest": ESTIMATE,
             "memoryPeak": "7340032",
             "valid": False,
             "invalidReasons": ["LoadGeneratorSaturated"],

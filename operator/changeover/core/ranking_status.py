@@ -4,69 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from statistics import median
 from typing import Any
 
 from changeover.api.v1alpha1.base import duration_seconds, quantity_value
-from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec
+from changeover.api.v1alpha1.benchmark import BenchmarkSpec
 from changeover.core import ranking
 from changeover.core.audit import RunRecord
+from changeover.core.figures import contenders, number, race, unit_of, value_of
 
 MIN_VALID_ROUNDS = 3  # an interval needs three
-_UNITS = {"Throughput": "requests/s", "Latency": "ms", "CPUPerRequest": "us/request"}
 _KEYS = {"50": "p50", "90": "p90", "99": "p99", "99.9": "p999"}
-
-
-def number(value: float, digits: int = 6) -> str:
-    """A decimal string with so many significant digits and no exponent; status knows no floats."""
-    return f"{Decimal(f'{value:.{digits}g}'):f}"
-
-
-def valid_records(records: Mapping[str, RunRecord], candidate: str, scenario: str) -> list[RunRecord]:
-    """The valid runs of a candidate in a scenario, by round."""
-    own = [r for r in records.values() if (r["candidate"], r["scenario"]) == (candidate, scenario)]
-    return sorted((r for r in own if not r["void"]), key=lambda r: int(r["round"]))
-
-
-def contenders(spec: BenchmarkSpec) -> list[str]:
-    """The candidates that are ranked: all but the hidden twin."""
-    return [candidate.name for candidate in spec.candidates if candidate.name != TWIN]
-
-
-def values_by_round(
-    names: Sequence[str], records: Mapping[str, RunRecord], scenario: str, by: str
-) -> list[dict[str, float]]:
-    """One mapping a round from candidate to the value it is ranked by; a void run is left out."""
-    rounds: dict[int, dict[str, float]] = {}
-    for name in names:
-        for record in valid_records(records, name, scenario):
-            if by != "Latency" or record["report"]["latency"] is not None:
-                rounds.setdefault(record["round"], {})[name] = value_of(record, by)
-    return [rounds[key] for key in sorted(rounds)]
-
-
-def value_of(record: RunRecord, by: str) -> float:
-    """Requests per second, p99 in milliseconds, or CPU in microseconds a request."""
-    report = record["report"]
-    if by == "Throughput":
-        return float(report["requestsPerSecond"])
-    if by == "Latency":
-        return float(report["latency"]["p99"]) * 1000
-    return float(record["cpuCores"]) / float(report["requestsPerSecond"]) * 1e6
-
-
-def race(spec: BenchmarkSpec, records: Mapping[str, RunRecord], scenario: str, by: str) -> ranking.Ranking:
-    """The comparison of all candidates in one scenario."""
-    return compare(spec, records, contenders(spec), scenario, by)
-
-
-def compare(
-    spec: BenchmarkSpec, records: Mapping[str, RunRecord], names: Sequence[str], scenario: str, by: str
-) -> ranking.Ranking:
-    """The comparison of some of the candidates, the twin included when it is named."""
-    contest = ranking.Contest(by == "Throughput", spec.ranking.confidence_percent / 100, spec.schedule.rounds.max)
-    return ranking.rank(values_by_round(names, records, scenario, by), names, contest)
 
 
 def is_decided(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> bool:
@@ -135,9 +83,20 @@ def _cpu(spec: BenchmarkSpec, good: Sequence[RunRecord]) -> dict[str, Any]:
     return {
         "cpuCores": _interval(estimate),
         "cpuPercent": number(100 * estimate.mean / limit, 3) if limit else "",
-        "cpuPerRequest": number(median(value_of(r, "CPUPerRequest") for r in good), 4),
         "memoryPeak": number(max(float(r["memoryPeakBytes"]) for r in good), 12),
+        **_per_request(spec, good),
     }
+
+
+def _per_request(spec: BenchmarkSpec, good: Sequence[RunRecord]) -> dict[str, Any]:
+    """What requests take; a figure that no run knows is absent, since 0 would read as a price."""
+    found = {}
+    for key, by in (("cpuPerRequest", "CPUPerRequest"),):
+        values = [value_of(r, by) for r in good]
+        estimate = ranking.interval_of(values, spec.ranking.confidence_percent / 100)
+        if estimate.mean > 0:
+            found[key] = _interval(estimate)
+    return found
 
 
 def cpu_limit(spec: BenchmarkSpec, candidate: str) -> float | None:
@@ -179,7 +138,7 @@ def make_ranking(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> list[
             "score": number(row.estimate.mean),
             "low": number(row.estimate.low),
             "high": number(row.estimate.high),
-            "unit": _UNITS[spec.ranking.by],
+            "unit": unit_of(spec),
             "tiedWith": list(row.tied_with),
             "meetsObjectives": not missed_objectives(spec, results[row.candidate]),
             "relativeToFirst": number(row.estimate.mean / first, 4),

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from changeover.api.v1alpha1.status import CandidateResult, Rank, Winner
 from changeover.core.audit import make_record
-from changeover.core.observed import LoadFailed, LoadReport, NoData
-from changeover.core.ranking_status import make_ranking, make_results, make_winner, number
+from changeover.core.figures import number
+from changeover.core.observed import LoadFailed, LoadReport, NoData, Usage
+from changeover.core.ranking_status import make_ranking, make_results, make_winner
 from changeover.core.schedule import Run
 from changeover.testing.builders import a_report
 
@@ -106,6 +107,36 @@ def test_runs_without_a_latency_crash_nothing_and_are_in_no_latency(by: str) -> 
         CandidateResult.model_validate(result)
     winner = winner_of(spec, found)
     assert winner is None or winner["candidate"] == "lame", "an unknown latency keeps no objective"
+
+
+def two_candidates(measured: list[tuple[float, float]], memory: float = 2.0**30) -> dict[str, Any]:
+    """One (requests per second, cores) a round for ``fast``; ``lame`` does half of it with the same."""
+    found = {}
+    for n, (speed, cores) in enumerate(measured, 1):
+        for candidate, share in (("fast", 1.0), ("lame", 0.5)):
+            run, usage = Run(n, candidate, "keep-alive"), Usage(cores, memory, 7.0)
+            found[run.id] = make_record(run, LoadReport(a_report(speed * share)), usage, HERE)
+    return found
+
+
+def result_of(found: dict[str, Any], candidate: str = "fast", **spec: Any) -> dict[str, Any]:
+    result = next(r for r in make_results(benchmark_spec(**spec), found) if r["candidate"] == candidate)
+    CandidateResult.model_validate(result)
+    return result
+
+
+def test_cpu_per_request_is_a_geometric_mean_with_its_interval() -> None:
+    # 0.2, 0.4 and 0.8 cores at 1000/s are 200, 400 and 800 us: mean 400; logarithms spread by ln 2, and Student's t
+    # with two degrees of freedom is 4.302653 at 95 %: 400 * 2^(-+4.302653 / sqrt 3) = 400 * 2^-+2.484138.
+    found = two_candidates([(1000.0, 0.2), (1000.0, 0.4), (1000.0, 0.8)])
+    assert result_of(found)["cpuPerRequest"] == {"mean": "400", "low": "71.4924", "high": "2238"}
+    narrower = result_of(found, ranking={"confidencePercent": 80})["cpuPerRequest"]  # t = 1.885618: 2^1.088662
+    assert narrower == {"mean": "400", "low": "188.079", "high": "850.707"}
+
+
+def test_a_figure_that_is_unknown_is_absent() -> None:
+    assert "cpuPerRequest" not in result_of(two_candidates([(1000.0, 0.0)] * 3))
+    assert "cpuPerRequest" not in result_of({**records({"lame": 1000.0}), **failed("fast")})
 
 
 @pytest.mark.parametrize(

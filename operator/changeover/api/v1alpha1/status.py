@@ -68,7 +68,11 @@ class CandidateResult(Model):
     error_percent: Number = described("Failed requests, percent.")
     cpu_cores: Estimate | None = described("CPU used, cores.", default=None)
     cpu_percent: Number = described("CPU used, percent of the limit. Empty when unknown.", default="")
-    cpu_per_request: Number = described("CPU per request, microseconds. Empty when unknown.", default="")
+    cpu_per_request: Estimate | None = described(
+        "CPU per request, microseconds: geometric mean over the valid rounds with its interval at "
+        "ranking.confidencePercent. Default: none (unknown). Example: {mean: '41.2', low: '39.8', high: '42.7'}.",
+        default=None,
+    )
     memory_peak: Number = described("Peak working set, bytes. Empty when unknown.", default="")
     valid: bool = described("Whether it was measured fairly and may win.")
     invalid_reasons: Annotated[list[ShortText], Field(max_length=16)] = described(
