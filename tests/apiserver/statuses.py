@@ -68,6 +68,7 @@ BENCHMARK = {
             "cpuCores": ESTIMATE,
             "cpuPercent": "99.1",
             "cpuPerRequest": ESTIMATE,
+            "costPerMillionRequests": ESTIMATE,
             "memoryPeak": "7340032",
             "valid": False,
             "invalidReasons": ["LoadGeneratorSaturated"],

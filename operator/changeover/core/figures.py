@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec
+from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec, Cost
 from changeover.core import ranking
 from changeover.core.audit import RunRecord
 
@@ -29,29 +29,44 @@ def contenders(spec: BenchmarkSpec) -> list[str]:
 
 
 def values_by_round(
-    names: Sequence[str], records: Mapping[str, RunRecord], scenario: str, by: str
+    spec: BenchmarkSpec, records: Mapping[str, RunRecord], names: Sequence[str], scenario: str, by: str
 ) -> list[dict[str, float]]:
     """One mapping a round from candidate to the value it is ranked by; a void run is left out."""
     rounds: dict[int, dict[str, float]] = {}
     for name in names:
         for record in valid_records(records, name, scenario):
             if by != "Latency" or record["report"]["latency"] is not None:
-                rounds.setdefault(record["round"], {})[name] = value_of(record, by)
+                rounds.setdefault(record["round"], {})[name] = value_of(record, by, spec.cost)
     return [rounds[key] for key in sorted(rounds)]
 
 
-def value_of(record: RunRecord, by: str) -> float:
-    """Requests per second, p99 in milliseconds, or CPU in microseconds a request."""
+def value_of(record: RunRecord, by: str, prices: Cost) -> float:
+    """Requests per second, p99 in milliseconds, CPU in microseconds a request, or cost of a million requests."""
     report = record["report"]
+    speed = float(report["requestsPerSecond"])
     if by == "Throughput":
-        return float(report["requestsPerSecond"])
+        return speed
     if by == "Latency":
         return float(report["latency"]["p99"]) * 1000
-    return float(record["cpuCores"]) / float(report["requestsPerSecond"]) * 1e6
+    if by == "Cost":
+        return _hour(record, prices) * (1e6 / speed / 3600)
+    return float(record["cpuCores"]) / speed * 1e6
+
+
+def _hour(record: RunRecord, prices: Cost) -> float:
+    """Cost of an hour of what a run used: cpuCores x cpuHour + memoryPeakBytes / 2^30 x memoryGiBHour.
+
+    A million requests take 1e6 / requestsPerSecond / 3600 hours of it. The peak of memory is paid for, because that is
+    what has to be there.
+    """
+    memory = float(record["memoryPeakBytes"]) / 2**30
+    return float(record["cpuCores"]) * float(prices.cpu_hour) + memory * float(prices.memory_gib_hour)
 
 
 def unit_of(spec: BenchmarkSpec) -> str:
     """Unit of the figure that the ranking is made by."""
+    if spec.ranking.by == "Cost":
+        return f"{spec.cost.currency}/million requests"
     return _UNITS[spec.ranking.by]
 
 
@@ -65,4 +80,4 @@ def compare(
 ) -> ranking.Ranking:
     """The comparison of some of the candidates, the twin included when it is named."""
     contest = ranking.Contest(by == "Throughput", spec.ranking.confidence_percent / 100, spec.schedule.rounds.max)
-    return ranking.rank(values_by_round(names, records, scenario, by), names, contest)
+    return ranking.rank(values_by_round(spec, records, names, scenario, by), names, contest)

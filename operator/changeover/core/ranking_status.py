@@ -91,8 +91,8 @@ def _cpu(spec: BenchmarkSpec, good: Sequence[RunRecord]) -> dict[str, Any]:
 def _per_request(spec: BenchmarkSpec, good: Sequence[RunRecord]) -> dict[str, Any]:
     """What requests take; a figure that no run knows is absent, since 0 would read as a price."""
     found = {}
-    for key, by in (("cpuPerRequest", "CPUPerRequest"),):
-        values = [value_of(r, by) for r in good]
+    for key, by in (("cpuPerRequest", "CPUPerRequest"), ("costPerMillionRequests", "Cost")):
+        values = [value_of(r, by, spec.cost) for r in good]
         estimate = ranking.interval_of(values, spec.ranking.confidence_percent / 100)
         if estimate.mean > 0:
             found[key] = _interval(estimate)

@@ -92,7 +92,7 @@ def test_a_missed_objective_costs_the_win_not_the_rank(objectives: dict[str, Any
     assert (winner_of(spec, found) is not None) is keeps
 
 
-@pytest.mark.parametrize("by", ["Throughput", "Latency", "CPUPerRequest"])
+@pytest.mark.parametrize("by", ["Throughput", "Latency", "CPUPerRequest", "Cost"])
 def test_less_latency_and_less_cpu_are_better(by: str) -> None:
     spec = benchmark_spec(ranking={"by": by})
     assert make_ranking(spec, records({"fast": 2000.0, "lame": 1000.0}))[0]["candidate"] == "fast"
@@ -137,6 +137,34 @@ def test_cpu_per_request_is_a_geometric_mean_with_its_interval() -> None:
 def test_a_figure_that_is_unknown_is_absent() -> None:
     assert "cpuPerRequest" not in result_of(two_candidates([(1000.0, 0.0)] * 3))
     assert "cpuPerRequest" not in result_of({**records({"lame": 1000.0}), **failed("fast")})
+
+
+PRICES = {"currency": "EUR", "cpuHour": "0.36", "memoryGiBHour": "0.09"}
+
+
+def test_cost_is_of_what_was_used_while_a_million_was_answered() -> None:
+    # 0.5 cores x 0.36 + 2 GiB x 0.09 = 0.36 an hour; a million at 1000/s take 1000 s = 0.2777... hours: 0.1.
+    found = two_candidates([(1000.0, 0.5)] * 3, memory=2 * 2.0**30)
+    assert result_of(found, cost=PRICES)["costPerMillionRequests"] == {"mean": "0.1", "low": "0.1", "high": "0.1"}
+    assert result_of(found, "lame", cost=PRICES)["costPerMillionRequests"]["mean"] == "0.2"
+    # the defaults: 0.5 x 0.04 + 2 x 0.005 = 0.03 an hour
+    assert result_of(found)["costPerMillionRequests"]["mean"] == "0.00833333"
+    assert "costPerMillionRequests" not in result_of(found, cost={"cpuHour": "0", "memoryGiBHour": "0"})
+
+
+def test_cost_is_taken_run_by_run_and_has_an_interval() -> None:
+    # memory for nothing: 0.1, 0.2 and 0.4 cores at 1000/s cost 0.01, 0.02 and 0.04; the interval spans 2^-+2.484138
+    found = two_candidates([(1000.0, 0.1), (1000.0, 0.2), (1000.0, 0.4)])
+    cost = result_of(found, cost={**PRICES, "memoryGiBHour": "0"})["costPerMillionRequests"]
+    assert cost == {"mean": "0.02", "low": "0.00357462", "high": "0.1119"}
+
+
+def test_the_cheapest_is_first_when_ranked_by_cost() -> None:
+    found = two_candidates([(1000.0, 0.5)] * 3, memory=2 * 2.0**30)
+    rows = make_ranking(benchmark_spec(ranking={"by": "Cost"}, cost=PRICES), found)
+    assert [(row["candidate"], row["score"], row["unit"]) for row in rows] == [
+        ("fast", "0.1", "EUR/million requests"), ("lame", "0.2", "EUR/million requests"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,13 @@ class CandidateResult(Model):
         "ranking.confidencePercent. Default: none (unknown). Example: {mean: '41.2', low: '39.8', high: '42.7'}.",
         default=None,
     )
+    cost_per_million_requests: Estimate | None = described(
+        "Cost of a million right answers, in spec.cost.currency: (cores used x cpuHour + peak memory in GiB x "
+        "memoryGiBHour) x (1,000,000 / requests per second / 3600) of each valid run; geometric mean over the runs "
+        "with its interval at ranking.confidencePercent. Default: none (unknown, or both prices are 0). "
+        "Example: {mean: '0.000642', low: '0.000611', high: '0.000675'}.",
+        default=None,
+    )
     memory_peak: Number = described("Peak working set, bytes. Empty when unknown.", default="")
     valid: bool = described("Whether it was measured fairly and may win.")
     invalid_reasons: Annotated[list[ShortText], Field(max_length=16)] = described(
