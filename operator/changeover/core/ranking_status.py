@@ -78,7 +78,7 @@ def _latency(latencies: Sequence[Mapping[str, float]]) -> dict[str, str]:
 
 def _cpu(spec: BenchmarkSpec, good: Sequence[RunRecord]) -> dict[str, Any]:
     cores = [float(r["cpuCores"]) for r in good]
-    limit = cpu_limit(spec, good[0]["candidate"])
+    limit = cpu_limit(spec, good)
     estimate = ranking.interval_of(cores, spec.ranking.confidence_percent / 100)
     return {
         "cpuCores": _interval(estimate),
@@ -99,9 +99,16 @@ def _per_request(spec: BenchmarkSpec, good: Sequence[RunRecord]) -> dict[str, An
     return found
 
 
-def cpu_limit(spec: BenchmarkSpec, candidate: str) -> float | None:
-    """Cores that a candidate may use: its limit, else its request; None without either."""
-    resources = next(c for c in spec.candidates if c.name == candidate).resources
+def cpu_limit(spec: BenchmarkSpec, own: Sequence[RunRecord]) -> float | None:
+    """Cores that a candidate may use: its limit, else its request; None without either.
+
+    What the runs found counts first: a candidate with templateFrom has its limit in the template, not in the spec, and
+    records of before that was kept have none.
+    """
+    found = next((float(r["cpuLimit"]) for r in own if r.get("cpuLimit")), None)
+    if found is not None:
+        return found
+    resources = next(c for c in spec.candidates if c.name == own[0]["candidate"]).resources
     amount = resources.limits.cpu or resources.requests.cpu
     return quantity_value(amount) if amount is not None else None
 
@@ -130,9 +137,10 @@ def make_ranking(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> list[
     results = {r["candidate"]: r for r in make_results(spec, records) if r["scenario"] == spec.ranked_scenario}
     outcome = race(spec, records, spec.ranked_scenario, spec.ranking.by)
     rows = [row for row in outcome.rows if results.get(row.candidate, {}).get("valid")]
-    first = rows[0].estimate.mean if rows else 1.0
-    return [
-        {
+    ranked = []
+    for row in rows:
+        missed = missed_objectives(spec, results[row.candidate])
+        shown = {
             "rank": row.rank,
             "candidate": row.candidate,
             "score": number(row.estimate.mean),
@@ -140,11 +148,27 @@ def make_ranking(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> list[
             "high": number(row.estimate.high),
             "unit": unit_of(spec),
             "tiedWith": list(row.tied_with),
-            "meetsObjectives": not missed_objectives(spec, results[row.candidate]),
-            "relativeToFirst": number(row.estimate.mean / first, 4),
+            "meetsObjectives": not missed,
+            "missed": missed,
         }
-        for row in rows
-    ]
+        ranked.append(shown | _relative(outcome, row, rows[0]))
+    return ranked
+
+
+def _relative(outcome: ranking.Ranking, row: ranking.Row, first: ranking.Row) -> dict[str, str]:
+    """How a row compares with the first, inside the rounds that both were measured in.
+
+    Without such a round there is only the ratio of the scores, in an interval that says that nothing is known.
+    """
+    if row is first:
+        return {"relativeToFirst": "1", "relativeLow": "1", "relativeHigh": "1"}
+    pair = outcome.comparison(row.candidate, first.candidate)
+    ratio = pair.ratio if pair.rounds else row.estimate.mean / first.estimate.mean
+    return {
+        "relativeToFirst": number(ratio, 4),
+        "relativeLow": number(pair.low, 4),
+        "relativeHigh": number(pair.high, 4),
+    }
 
 
 def make_winner(

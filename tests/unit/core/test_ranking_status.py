@@ -89,6 +89,9 @@ def test_a_missed_objective_costs_the_win_not_the_rank(objectives: dict[str, Any
     ranking = make_ranking(spec, found)
     assert len(ranking) == 2
     assert ranking[0]["meetsObjectives"] is keeps
+    assert bool(ranking[0]["missed"]) is not keeps
+    for row in ranking:
+        Rank.model_validate(row)
     assert (winner_of(spec, found) is not None) is keeps
 
 
@@ -165,6 +168,61 @@ def test_the_cheapest_is_first_when_ranked_by_cost() -> None:
     assert [(row["candidate"], row["score"], row["unit"]) for row in rows] == [
         ("fast", "0.1", "EUR/million requests"), ("lame", "0.2", "EUR/million requests"),
     ]  # fmt: skip
+
+
+def test_a_row_names_what_it_missed() -> None:
+    # p99 is 2 x 0.9 x 360 / requests per second: 647ms at 1002/s and 323ms at 2004/s
+    objectives = {"maxLatency": {"percentile": "99", "max": "500ms"}, "maxCPUPercent": 79}
+    rows = make_ranking(benchmark_spec(objectives=objectives), records({"fast": 2000.0, "lame": 1000.0}))
+    assert [(row["candidate"], row["missed"]) for row in rows] == [
+        ("fast", ["CPU 80% > 79%"]), ("lame", ["p99 646.7ms > 500ms", "CPU 80% > 79%"]),
+    ]  # fmt: skip
+
+
+def uneven(lame: list[float]) -> dict[str, Any]:
+    """``fast`` at 1000 requests/s in every round, ``lame`` as told."""
+    speeds = [("fast", n, 1000.0) for n in range(1, 4)] + [("lame", n, speed) for n, speed in enumerate(lame, 1)]
+    runs = [(Run(n, name, "keep-alive"), speed) for name, n, speed in speeds]
+    return {run.id: make_record(run, LoadReport(a_report(speed)), USAGE, HERE) for run, speed in runs}
+
+
+def test_every_row_says_its_order_against_the_first_with_an_interval() -> None:
+    # 400, 500 and 625 of 1000: mean 0.5, logarithms spread by ln 1.25. One pair, the last look at round 3, so all of
+    # the 5 %: t = 4.302653 with two degrees of freedom, 0.5 * 1.25^-+2.484138.
+    spec = benchmark_spec(schedule={"rounds": {"min": 3, "max": 3}})
+    first, second = make_ranking(spec, uneven([400.0, 500.0, 625.0]))
+    keys = ("relativeToFirst", "relativeLow", "relativeHigh")
+    assert [first[key] for key in keys] == ["1", "1", "1"]
+    assert [second[key] for key in keys] == ["0.5", "0.2872", "0.8704"]
+    Rank.model_validate(second)
+
+
+def test_without_a_common_round_the_ratio_is_of_the_scores_and_nothing_is_sure() -> None:
+    found = {
+        key: {**record, "round": record["round"] + (3 if record["candidate"] == "lame" else 0)}
+        for key, record in uneven([500.0, 500.0, 500.0]).items()
+    }
+    row = make_ranking(benchmark_spec(), found)[1]
+    assert (row["candidate"], row["relativeToFirst"]) == ("lame", "0.5")
+    assert float(row["relativeLow"]) < 1e-5 < 1e5 < float(row["relativeHigh"])
+
+
+@pytest.mark.parametrize(("kept", "percent"), [(0.8, "50"), (None, "80")])
+def test_the_limit_that_the_runs_found_counts_before_the_spec(kept: float | None, percent: str) -> None:
+    # 0.4 cores used; the spec allows 0.5
+    found = {key: {**record, "cpuLimit": kept} for key, record in records({"fast": 2000.0, "lame": 1000.0}).items()}
+    assert result_of(found)["cpuPercent"] == percent
+
+
+def test_a_limit_that_only_the_runs_know_makes_the_percent_known() -> None:
+    candidates = [
+        {"name": "fast", "templateFrom": {"deploymentRef": {"name": "shop"}}},
+        {"name": "lame", "image": "localhost/lame:1"},
+    ]
+    found = records({"fast": 2000.0, "lame": 1000.0})
+    assert result_of(found, candidates=candidates)["cpuPercent"] == ""
+    known = {key: {**record, "cpuLimit": 1.6} for key, record in found.items()}
+    assert result_of(known, candidates=candidates)["cpuPercent"] == "25"
 
 
 @pytest.mark.parametrize(

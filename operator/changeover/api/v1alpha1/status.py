@@ -101,7 +101,22 @@ class Rank(Model):
         "Candidates whose order against this one is not decided.", default=[]
     )
     meets_objectives: bool = described("Whether it kept every objective.")
-    relative_to_first: Number = described("Score over the first one's score. Example: 0.72.")
+    missed: Annotated[list[Text], Field(max_length=8)] = described(
+        "The objectives that it missed, with the numbers. Default: empty (none). Example: [p99 71ms > 50ms].",
+        default=[],
+    )
+    relative_to_first: Number = described(
+        "Its figure over the first one's, a ratio without unit: geometric mean over the rounds that both were measured "
+        "in, up to the look that last compared them; 1 for the first. Example: 0.72."
+    )
+    relative_low: Number = described(
+        "Lower end of that ratio's interval, which is wide enough for all pairs and looks together: the order is "
+        "decided when it excludes 1. Default: empty (unknown). Example: 0.69.",
+        default="",
+    )
+    relative_high: Number = described(
+        "Upper end of that ratio's interval. Default: empty (unknown). Example: 0.75.", default=""
+    )
 
 
 class Current(Model):
