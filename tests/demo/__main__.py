@@ -129,8 +129,8 @@ def print_ranking(status: acts.Status) -> None:
 
 
 def short(estimate: dict[str, str] | None) -> str:
-    """The mean to four digits, without its interval for want of room; nothing when unknown."""
-    return f"{float(estimate['mean']):.4g}" if estimate else ""
+    """The mean to two places, without its interval for want of room; nothing when unknown."""
+    return f"{float(estimate['mean']):,.2f}" if estimate else ""
 
 
 def migrate(kube: Kube) -> None:

@@ -67,7 +67,9 @@ def _row(result: dict[str, Any], published: list[str], column: int) -> str:
     times = f"{latency['p50']} / {latency['p99']}" if latency else "unknown"
     told = f"{PUBLISHED[name][column]:,} ({published.index(name) + 1})" if name in PUBLISHED else "not in it"
     cpu = result.get("cpuPerRequest")
-    used = "{:.4g} ({:.4g} to {:.4g})".format(*(float(cpu[k]) for k in ("mean", "low", "high"))) if cpu else "unknown"
+    used = (
+        "{:,.2f} ({:,.2f} to {:,.2f})".format(*(float(cpu[k]) for k in ("mean", "low", "high"))) if cpu else "unknown"
+    )
     rate = f"{float(speed['mean']):,.0f} ({float(speed['low']):,.0f} to {float(speed['high']):,.0f})"
     valid = "yes" if result["valid"] else ", ".join(result["invalidReasons"])
     return f"| {name} | {rate} | {times} | {used} | {result['errors']} | {valid} | {told} |"
