@@ -4,73 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from statistics import median
 from typing import Any
 
 from changeover.api.v1alpha1.base import duration_seconds, quantity_value
-from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec
+from changeover.api.v1alpha1.benchmark import BenchmarkSpec
 from changeover.core import ranking
 from changeover.core.audit import RunRecord
+from changeover.core.figures import contenders, number, race, unit_of, value_of
 
 MIN_VALID_ROUNDS = 3  # an interval needs three
-_UNITS = {"Throughput": "requests/s", "Latency": "ms", "CPUPerRequest": "us/request"}
 _KEYS = {"50": "p50", "90": "p90", "99": "p99", "99.9": "p999"}
-
-
-def number(value: float, digits: int = 6) -> str:
-    """A decimal string with so many significant digits and no exponent; status knows no floats."""
-    return f"{Decimal(f'{value:.{digits}g}'):f}"
-
-
-def valid_records(records: Mapping[str, RunRecord], candidate: str, scenario: str) -> list[RunRecord]:
-    """The valid runs of a candidate in a scenario, by round."""
-    own = [r for r in records.values() if (r["candidate"], r["scenario"]) == (candidate, scenario)]
-    return sorted((r for r in own if not r["void"]), key=lambda r: int(r["round"]))
-
-
-def contenders(spec: BenchmarkSpec) -> list[str]:
-    """The candidates that are ranked: all but the hidden twin."""
-    return [candidate.name for candidate in spec.candidates if candidate.name != TWIN]
-
-
-def values_by_round(
-    names: Sequence[str], records: Mapping[str, RunRecord], scenario: str, by: str
-) -> list[dict[str, float]]:
-    """One mapping a round from candidate to the value it is ranked by; a void run is left out."""
-    rounds: dict[int, dict[str, float]] = {}
-    for name in names:
-        for record in valid_records(records, name, scenario):
-            if by != "Latency" or record["report"]["latency"] is not None:
-                rounds.setdefault(record["round"], {})[name] = value_of(record, by)
-    return [rounds[key] for key in sorted(rounds)]
-
-
-def value_of(record: RunRecord, by: str) -> float:
-    """Requests per second, p99 in milliseconds, or CPU in microseconds a request."""
-    report = record["report"]
-    if by == "Throughput":
-        return float(report["requestsPerSecond"])
-    if by == "Latency":
-        return float(report["latency"]["p99"]) * 1000
-    return float(record["cpuCores"]) / float(report["requestsPerSecond"]) * 1e6
-
-
-def race(spec: BenchmarkSpec, records: Mapping[str, RunRecord], scenario: str, by: str) -> ranking.Ranking:
-    """The comparison of all candidates in one scenario."""
-    return compare(spec, records, contenders(spec), scenario, by)
-
-
-def compare(
-    spec: BenchmarkSpec, records: Mapping[str, RunRecord], names: Sequence[str], scenario: str, by: str
-) -> ranking.Ranking:
-    """The comparison of some of the candidates, the twin included when it is named."""
-    return ranking.rank(values_by_round(names, records, scenario, by), names, contest_of(spec, by))
-
-
-def contest_of(spec: BenchmarkSpec, by: str) -> ranking.Contest:
-    """What is compared, and at which rounds it is looked at."""
-    return ranking.Contest(by == "Throughput", spec.ranking.confidence_percent / 100, spec.schedule.rounds.max)
 
 
 def is_decided(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> bool:
@@ -134,19 +78,37 @@ def _latency(latencies: Sequence[Mapping[str, float]]) -> dict[str, str]:
 
 def _cpu(spec: BenchmarkSpec, good: Sequence[RunRecord]) -> dict[str, Any]:
     cores = [float(r["cpuCores"]) for r in good]
-    limit = cpu_limit(spec, good[0]["candidate"])
+    limit = cpu_limit(spec, good)
     estimate = ranking.interval_of(cores, spec.ranking.confidence_percent / 100)
     return {
         "cpuCores": _interval(estimate),
         "cpuPercent": number(100 * estimate.mean / limit, 3) if limit else "",
-        "cpuPerRequest": number(median(value_of(r, "CPUPerRequest") for r in good), 4),
         "memoryPeak": number(max(float(r["memoryPeakBytes"]) for r in good), 12),
+        **_per_request(spec, good),
     }
 
 
-def cpu_limit(spec: BenchmarkSpec, candidate: str) -> float | None:
-    """Cores that a candidate may use: its limit, else its request; None without either."""
-    resources = next(c for c in spec.candidates if c.name == candidate).resources
+def _per_request(spec: BenchmarkSpec, good: Sequence[RunRecord]) -> dict[str, Any]:
+    """What requests take; a figure that no run knows is absent, since 0 would read as a price."""
+    found = {}
+    for key, by in (("cpuPerRequest", "CPUPerRequest"), ("costPerMillionRequests", "Cost")):
+        values = [value_of(r, by, spec.cost) for r in good]
+        estimate = ranking.interval_of(values, spec.ranking.confidence_percent / 100)
+        if estimate.mean > 0:
+            found[key] = _interval(estimate)
+    return found
+
+
+def cpu_limit(spec: BenchmarkSpec, own: Sequence[RunRecord]) -> float | None:
+    """Cores that a candidate may use: its limit, else its request; None without either.
+
+    What the runs found counts first: a candidate with templateFrom has its limit in the template, not in the spec, and
+    records of before that was kept have none.
+    """
+    found = next((float(r["cpuLimit"]) for r in own if r.get("cpuLimit")), None)
+    if found is not None:
+        return found
+    resources = next(c for c in spec.candidates if c.name == own[0]["candidate"]).resources
     amount = resources.limits.cpu or resources.requests.cpu
     return quantity_value(amount) if amount is not None else None
 
@@ -175,21 +137,38 @@ def make_ranking(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> list[
     results = {r["candidate"]: r for r in make_results(spec, records) if r["scenario"] == spec.ranked_scenario}
     outcome = race(spec, records, spec.ranked_scenario, spec.ranking.by)
     rows = [row for row in outcome.rows if results.get(row.candidate, {}).get("valid")]
-    first = rows[0].estimate.mean if rows else 1.0
-    return [
-        {
+    ranked = []
+    for row in rows:
+        missed = missed_objectives(spec, results[row.candidate])
+        shown = {
             "rank": row.rank,
             "candidate": row.candidate,
             "score": number(row.estimate.mean),
             "low": number(row.estimate.low),
             "high": number(row.estimate.high),
-            "unit": _UNITS[spec.ranking.by],
+            "unit": unit_of(spec),
             "tiedWith": list(row.tied_with),
-            "meetsObjectives": not missed_objectives(spec, results[row.candidate]),
-            "relativeToFirst": number(row.estimate.mean / first, 4),
+            "meetsObjectives": not missed,
+            "missed": missed,
         }
-        for row in rows
-    ]
+        ranked.append(shown | _relative(outcome, row, rows[0]))
+    return ranked
+
+
+def _relative(outcome: ranking.Ranking, row: ranking.Row, first: ranking.Row) -> dict[str, str]:
+    """How a row compares with the first, inside the rounds that both were measured in.
+
+    Without such a round there is only the ratio of the scores, in an interval that says that nothing is known.
+    """
+    if row is first:
+        return {"relativeToFirst": "1", "relativeLow": "1", "relativeHigh": "1"}
+    pair = outcome.comparison(row.candidate, first.candidate)
+    ratio = pair.ratio if pair.rounds else row.estimate.mean / first.estimate.mean
+    return {
+        "relativeToFirst": number(ratio, 4),
+        "relativeLow": number(pair.low, 4),
+        "relativeHigh": number(pair.high, 4),
+    }
 
 
 def make_winner(

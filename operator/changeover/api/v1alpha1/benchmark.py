@@ -11,6 +11,7 @@ from changeover.api.v1alpha1.base import (
     Model,
     Name,
     Percent,
+    Price,
     Rule,
     described,
     duration_seconds,
@@ -118,9 +119,10 @@ class BenchmarkObjectives(Model):
 class RankingChoice(Model):
     """What the ranking is made by."""
 
-    by: Literal["Throughput", "Latency", "CPUPerRequest"] = described(
-        "Throughput (requests per second, more is better), Latency (p99, less is better) or CPUPerRequest "
-        "(core-seconds per request, less is better). Default: Throughput.",
+    by: Literal["Throughput", "Latency", "CPUPerRequest", "Cost"] = described(
+        "Throughput (requests per second, more is better), Latency (p99, less is better), CPUPerRequest "
+        "(core-seconds per request, less is better) or Cost (of a million requests at the prices of spec.cost, less is "
+        "better). Default: Throughput.",
         default="Throughput",
     )
     scenario: Annotated[str, Field(max_length=30)] = described(
@@ -128,6 +130,22 @@ class RankingChoice(Model):
     )
     confidence_percent: Annotated[int, Field(ge=80, le=99)] = described(
         "Confidence of intervals and of the order, percent. Default: 95.", default=95
+    )
+
+
+class Cost(Model):
+    """What CPU and memory cost; only what a candidate used is paid for, not what it reserved."""
+
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", max_length=3)] = described(
+        "Currency of the prices, three capital letters (ISO 4217). Default: USD. Example: EUR.", default="USD"
+    )
+    cpu_hour: Price = described(
+        "Price of one core for one hour, in the currency. Default: 0.04. Example: '0.031611'.", default="0.04"
+    )
+    memory_gib_hour: Price = described(
+        "Price of one GiB of memory for one hour, in the currency. Default: 0.005. Example: '0.004237'.",
+        default="0.005",
+        alias="memoryGiBHour",
     )
 
 
@@ -159,6 +177,11 @@ class BenchmarkSpec(Model):
             rule=f"self.candidates.all(c, c.name != '{TWIN}')",
             message=f"the name {TWIN} is taken by schedule.aaProbe; give the candidate another name",
         ),
+        Rule(
+            rule="self.ranking.by != 'Cost' || self.cost.cpuHour.matches('[1-9]') "
+            "|| self.cost.memoryGiBHour.matches('[1-9]')",
+            message="ranking.by Cost needs a price above 0; set cost.cpuHour or cost.memoryGiBHour",
+        ),
     )
     suspend: bool = described("Pause: the run in progress ends, none is begun. Default: false.", default=False)
     candidates: Annotated[list[Candidate], Field(min_length=2, max_length=32)] = described(
@@ -178,6 +201,11 @@ class BenchmarkSpec(Model):
     )
     ranking: RankingChoice = described(
         "What to rank by. Default: Throughput in the first scenario.", default=RankingChoice()
+    )
+    cost: Cost = described(
+        "Prices, for the cost of a million requests in status.results; the runs stay valid when they change. "
+        "Default: {currency: USD, cpuHour: '0.04', memoryGiBHour: '0.005'}.",
+        default=Cost(),
     )
     metrics: MetricsChoice = described(
         "Where CPU and memory are read. Default: source default.", default=MetricsChoice()
@@ -204,6 +232,9 @@ class BenchmarkSpec(Model):
             raise ValueError(self.cel[2].message)
         if any(s.open and s.open.requests_per_second * window > MOST_OPEN_REQUESTS for s in self.scenarios):
             raise ValueError(self.cel[1].message)
+        # all candidates would cost nothing, and none would have a place
+        if self.ranking.by == "Cost" and not float(self.cost.cpu_hour) + float(self.cost.memory_gib_hour):
+            raise ValueError(self.cel[3].message)
         return self
 
     @property

@@ -1,0 +1,87 @@
+"""The figure of a run that candidates are compared by, and the comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec, Cost
+from changeover.core import ranking
+from changeover.core.audit import RunRecord
+
+_UNITS = {"Throughput": "requests/s", "Latency": "ms", "CPUPerRequest": "us/request"}
+
+
+def number(value: float, digits: int = 6) -> str:
+    """A decimal string with so many significant digits and no exponent; status knows no floats."""
+    return f"{Decimal(f'{value:.{digits}g}'):f}"
+
+
+def valid_records(records: Mapping[str, RunRecord], candidate: str, scenario: str) -> list[RunRecord]:
+    """The valid runs of a candidate in a scenario, by round."""
+    own = [r for r in records.values() if (r["candidate"], r["scenario"]) == (candidate, scenario)]
+    return sorted((r for r in own if not r["void"]), key=lambda r: int(r["round"]))
+
+
+def contenders(spec: BenchmarkSpec) -> list[str]:
+    """The candidates that are ranked: all but the hidden twin."""
+    return [candidate.name for candidate in spec.candidates if candidate.name != TWIN]
+
+
+def values_by_round(
+    spec: BenchmarkSpec, records: Mapping[str, RunRecord], names: Sequence[str], scenario: str, by: str
+) -> list[dict[str, float]]:
+    """One mapping a round from candidate to the value it is ranked by; a void run is left out."""
+    rounds: dict[int, dict[str, float]] = {}
+    for name in names:
+        for record in valid_records(records, name, scenario):
+            if by != "Latency" or record["report"]["latency"] is not None:
+                rounds.setdefault(record["round"], {})[name] = value_of(record, by, spec.cost)
+    return [rounds[key] for key in sorted(rounds)]
+
+
+def value_of(record: RunRecord, by: str, prices: Cost) -> float:
+    """Requests per second, p99 in milliseconds, CPU in microseconds a request, or cost of a million requests."""
+    report = record["report"]
+    speed = float(report["requestsPerSecond"])
+    if by == "Throughput":
+        return speed
+    if by == "Latency":
+        return float(report["latency"]["p99"]) * 1000
+    if by == "Cost":
+        return _hour(record, prices) * (1e6 / speed / 3600)
+    return float(record["cpuCores"]) / speed * 1e6
+
+
+def _hour(record: RunRecord, prices: Cost) -> float:
+    """Cost of an hour of what a run used: cpuCores x cpuHour + memoryPeakBytes / 2^30 x memoryGiBHour.
+
+    A million requests take 1e6 / requestsPerSecond / 3600 hours of it. The peak of memory is paid for, because that is
+    what has to be there.
+    """
+    memory = float(record["memoryPeakBytes"]) / 2**30
+    return float(record["cpuCores"]) * float(prices.cpu_hour) + memory * float(prices.memory_gib_hour)
+
+
+def unit_of(spec: BenchmarkSpec) -> str:
+    """Unit of the figure that the ranking is made by."""
+    if spec.ranking.by == "Cost":
+        return f"{spec.cost.currency}/million requests"
+    return _UNITS[spec.ranking.by]
+
+
+def race(spec: BenchmarkSpec, records: Mapping[str, RunRecord], scenario: str, by: str) -> ranking.Ranking:
+    """The comparison of all candidates in one scenario."""
+    return compare(spec, records, contenders(spec), scenario, by)
+
+
+def compare(
+    spec: BenchmarkSpec, records: Mapping[str, RunRecord], names: Sequence[str], scenario: str, by: str
+) -> ranking.Ranking:
+    """The comparison of some of the candidates, the twin included when it is named."""
+    return ranking.rank(values_by_round(spec, records, names, scenario, by), names, contest_of(spec, by))
+
+
+def contest_of(spec: BenchmarkSpec, by: str) -> ranking.Contest:
+    """What is compared, and at which rounds it is looked at."""
+    return ranking.Contest(by == "Throughput", spec.ranking.confidence_percent / 100, spec.schedule.rounds.max)
