@@ -72,7 +72,7 @@ backends: $(VENV)/.installed ## the example backends, built and started here, sp
 	@$(BIN)/pytest -q -m backends tests/contract/backends
 
 generators: $(VENV)/.installed images ## the load generators against servers with a known answer
-	@command -v wrk h2load >/dev/null || apt-get install -qq --yes --no-install-recommends wrk nghttp2-client >/dev/null
+	@{ command -v wrk && command -v h2load; } >/dev/null || apt-get install -qq --yes --no-install-recommends wrk nghttp2-client >/dev/null
 	@$(BIN)/pytest -q -m generators tests/contract/loader
 
 apiserver: $(VENV)/.installed cluster ## tests on a real etcd and kube-apiserver

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from changeover.api.v1alpha1.benchmark import TWIN
 from changeover.core.observed import LoadFailed, LoadReport, NoData, Unreadable, Usage, Workload
 from changeover.core.schedule import Run
 
@@ -16,15 +18,25 @@ ALIVE_SHARE = 0.95  # of the connections, that must be alive at the end: the loa
 ACHIEVED_SHARE = 0.95  # of the offered rate; below it the latency is that of an overload
 THROTTLED_SHARE = 0.05  # of the candidate's periods; beyond it a latency at a constant rate is the limit's, not its own
 REOPENED = 2  # times the connections that may be opened with keep-alive
+KEPT_REQUESTS = 100  # a connection; a server that closes one after so many answers does keep it alive
 CLOSED_SHARE = 0.9  # of the requests that must have opened a connection of their own without keep-alive
 
 MOST_VOID = 0.20  # of all runs, before the benchmark is not to be relied on
 FEWEST_RUNS = 5  # that this is judged by
 OWN_FAULTS = frozenset({
-    "Errors", "UnexpectedResponse", "CandidateRestarted", "NotReady", "ConnectionsLost", "KeptAlive", "NotKeptAlive",
-    "RateNotReached", "Throttled",
+    "Errors", "UnexpectedResponse", "TargetUnreachable", "CandidateRestarted", "NotReady", "ConnectionsLost",
+    "KeptAlive", "NotKeptAlive", "RateNotReached", "Throttled",
 })  # fmt: skip
 """Reasons that lie with the candidate; all others lie with the measurement."""
+MENDS = {
+    "LoadGeneratorSaturated": "lower the candidates' CPU limit, or give the load a faster node and no CPU limit",
+    "MetricsMissing": "let the metric source scrape the candidates' node five times in schedule.measure",
+    "NotPinned": "keep placement.candidates to nodes that stay",
+    "LittleLaw": "give the load node fewer neighbours: its clock or its CPU was taken away",
+    "LoadFailed": "see the load pod's log and events",
+    "CandidateGone": "see who deletes or evicts the candidates' pods",
+}
+"""What to do about each reason that lies with the measurement."""
 
 RunRecord = dict[str, Any]
 
@@ -69,18 +81,32 @@ def is_own_fault(record: RunRecord) -> bool:
 
 
 def unreliable(records: Mapping[str, RunRecord]) -> str:
-    """Why the whole benchmark is not to be relied on; empty when it is.
+    """Why the whole benchmark is not to be relied on, and the mend; empty when it is.
 
-    Counted are the runs of those that were measured fairly at least once: what never was is invalid by itself, and says
-    nothing about the others.
+    Left aside is, in each scenario, one candidate that was never measured fairly: it is invalid by itself, and says
+    nothing about the others. Of several, any could be the best.
     """
-    fair = {(r["candidate"], r["scenario"]) for r in records.values() if not r["void"]}
-    counted = [r for r in records.values() if (r["candidate"], r["scenario"]) in fair]
+    aside = _set_aside(records)
+    counted = [r for r in records.values() if r["candidate"] not in aside.get(r["scenario"], ())]
     void = [r for r in counted if r["void"] and not is_own_fault(r)]
     if len(counted) < FEWEST_RUNS or len(void) <= MOST_VOID * len(counted):
         return ""
-    reasons = sorted({text.split(":")[0] for r in void for text in r["void"]} - OWN_FAULTS)
-    return f"{len(void)} of {len(counted)} runs are void ({', '.join(reasons)}), more than {MOST_VOID:.0%}"
+    found = Counter(reason for r in void for reason in {text.split(":")[0] for text in r["void"]} - OWN_FAULTS)
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(found.items()))
+    mends = "; ".join(MENDS[reason] for reason in sorted(found) if reason in MENDS)
+    return f"{len(void)} of {len(counted)} runs are void ({reasons}), more than {MOST_VOID:.0%}; {mends}"
+
+
+def _set_aside(records: Mapping[str, RunRecord]) -> dict[str, set[str]]:
+    """Scenario -> the one candidate without a fair run in it, for reasons of the measurement; its twin goes with it."""
+    found: dict[str, set[str]] = {}
+    for scenario in {r["scenario"] for r in records.values()}:
+        own = [r for r in records.values() if r["scenario"] == scenario]
+        blamed = {r["candidate"] for r in own if r["void"] and not is_own_fault(r)}
+        never = blamed - {r["candidate"] for r in own if not r["void"]}
+        if len(never - {TWIN}) == 1:
+            found[scenario] = never
+    return found
 
 
 def _remarks(report: Mapping[str, Any]) -> list[str]:
@@ -97,7 +123,7 @@ def void_reasons(
     """Why a run is void; empty when it is valid. Before a colon stands the reason, after it the numbers."""
     if isinstance(outcome, LoadFailed):
         return [_failure(outcome.reason)]
-    found = [*_answers(outcome.content), *_connections(outcome.content), *_generator(outcome.content)]
+    found = report_reasons(outcome.content)
     if isinstance(usage, NoData | Unreadable):
         found.append(f"MetricsMissing: {usage.reason}")
     elif outcome.content["mode"] != "closed" and (usage.throttled_share or 0.0) > THROTTLED_SHARE:
@@ -115,6 +141,14 @@ def _failure(reason: str) -> str:
     return reason if own else f"LoadFailed: {reason}"
 
 
+def report_reasons(report: Mapping[str, Any]) -> list[str]:
+    """Why a report contradicts itself or is of another load than was asked for; what nobody counted is not judged."""
+    generator = list(_generator(report))
+    # A generator at its own end sends less than it should: that is not the candidate's fault.
+    rate = [] if generator else _rate(report)
+    return [*_answers(report), *rate, *_connections(report), *generator]
+
+
 def _answers(report: Mapping[str, Any]) -> Iterator[str]:
     failed = sum(report["errors"].values())
     asked = report["succeeded"] + failed
@@ -125,21 +159,25 @@ def _answers(report: Mapping[str, Any]) -> Iterator[str]:
     ratio = report["littleRatio"]
     if report["mode"] == "closed" and ratio is not None and ratio > 1 + LITTLE_TOLERANCE:
         yield f"LittleLaw: throughput x mean latency is {ratio:.2f} times the connections"
+
+
+def _rate(report: Mapping[str, Any]) -> Iterator[str]:
     rate, achieved = report.get("rate"), report["requestsPerSecond"]
     if report["mode"] == "open" and rate and achieved < ACHIEVED_SHARE * rate:
         yield f"RateNotReached: {achieved:.0f} of {rate:.0f} requests a second were answered"
 
 
 def _connections(report: Mapping[str, Any]) -> Iterator[str]:
-    """Whether the connections were what the scenario says; what the kernel did not tell is not judged."""
+    """Whether the connections were what the scenario says."""
     wanted, alive, opened = report.get("connections"), report.get("connectionsAlive"), report.get("connectionsOpened")
-    if wanted and alive is not None and report.get("keepAlive") and alive < ALIVE_SHARE * wanted:
+    # Without keep-alive the loader does not count those alive, so a count is one of connections that should live.
+    if wanted and alive is not None and alive < ALIVE_SHARE * wanted:
         yield f"ConnectionsLost: {alive} of {wanted} connections were alive at the end"
     if not wanted or opened is None:
         return
-    if report.get("keepAlive") and opened > REOPENED * wanted + 1:
-        yield f"NotKeptAlive: {opened} connections were opened where {wanted} should have been kept"
     requests = report.get("requests", 0)
+    if report.get("keepAlive") and opened > REOPENED * wanted + 1 and requests < KEPT_REQUESTS * opened:
+        yield f"NotKeptAlive: {opened} connections were opened where {wanted} should have been kept"
     if report.get("keepAlive") is False and opened < CLOSED_SHARE * requests:
         yield f"KeptAlive: {opened} connections for {requests} requests, although each should have had its own"
 

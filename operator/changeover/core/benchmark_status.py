@@ -47,7 +47,7 @@ def _published(seen: SeenBenchmark, records: Mapping[str, RunRecord], fields: di
     doubt = unreliable(records)
     if doubt:
         lasting = {key: value for key, value in fields.items() if key not in ("ranking", "winner")}
-        return _said(seen, Reason.UNRELIABLE, f"{doubt}; mend that (see status.results[].notes) and retry", lasting)
+        return _said(seen, Reason.UNRELIABLE, f"{doubt}; then retry", lasting)
     noise = probe.noise(seen.spec, records)
     fields = fields if noise is None else {**fields, "noise": noise}
     if noise is not None and not noise["quiet"]:

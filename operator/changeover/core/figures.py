@@ -37,7 +37,8 @@ def values_by_round(
         for record in valid_records(records, name, scenario):
             if by != "Latency" or record["report"]["latency"] is not None:
                 rounds.setdefault(record["round"], {})[name] = value_of(record, by, spec.cost)
-    return [rounds[key] for key in sorted(rounds)]
+    # A round without any valid run stays as an empty one: looks are at rounds, not at the so-manieth lucky one.
+    return [rounds.get(number_, {}) for number_ in range(1, max(rounds, default=0) + 1)]
 
 
 def value_of(record: RunRecord, by: str, prices: Cost) -> float:

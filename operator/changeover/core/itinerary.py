@@ -34,9 +34,11 @@ def next_run(spec: BenchmarkSpec, records: Records, rounds: int) -> Run | None:
 def is_over(spec: BenchmarkSpec, records: Records) -> bool:
     """Whether nothing is left to be measured: all rounds are done, or the order is decided after whole rounds."""
     rounds, complete = spec.schedule.rounds, complete_rounds(spec, records)
-    decided = spec.schedule.stop_when_decided and complete >= rounds.min and is_decided(spec, records)
-    # A round begun is not finished once nothing depends on it: `complete` only counts whole rounds.
-    return complete >= rounds.max or decided
+    if not spec.schedule.stop_when_decided or complete < rounds.min:
+        return complete >= rounds.max
+    # A round begun is looked at when it is whole: looked at after each of its runs, it would be tested many times.
+    whole = {key: record for key, record in records.items() if record["round"] <= complete}
+    return complete >= rounds.max or is_decided(spec, whole)
 
 
 def complete_rounds(spec: BenchmarkSpec, records: Records) -> int:

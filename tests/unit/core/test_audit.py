@@ -36,9 +36,13 @@ THROTTLED = replace(USAGE, throttled_share=0.06)
         pytest.param({**KEPT, "connectionsAlive": 342}, USAGE, 0, [], id="one in twenty may be"),
         pytest.param({**KEPT, "connectionsAlive": None}, USAGE, 0, [], id="nobody counted the connections"),
         pytest.param({**KEPT, "connectionsOpened": 722}, USAGE, 0, ["NotKeptAlive"], id="connections were opened anew"),
+        pytest.param({**KEPT, "connectionsOpened": 722, "requests": 72200}, USAGE, 0, [],
+                     id="a server may close a connection after a hundred answers"),
         pytest.param({**NEW, "connectionsOpened": 899}, USAGE, 0, ["KeptAlive"], id="connections were used again"),
         pytest.param({**NEW, "connectionsOpened": 1000}, USAGE, 0, [], id="each request had its own connection"),
         pytest.param({**OPEN, "requestsPerSecond": 949.0}, USAGE, 0, ["RateNotReached"], id="the rate was not reached"),
+        pytest.param({**OPEN, "requestsPerSecond": 500.0, "generatorCPU": {"cores": 0.8}}, USAGE, 0,
+                     ["LoadGeneratorSaturated"], id="a saturated generator's rate is not the candidate's fault"),
         pytest.param({**OPEN, "requestsPerSecond": 951.0}, USAGE, 0, [], id="the rate was reached"),
         pytest.param({"generatorThrottling": {"periods": 3}}, USAGE, 0, ["LoadGeneratorSaturated"],
                      id="the generator was throttled"),
@@ -63,7 +67,14 @@ def test_a_failed_load_says_the_loaders_own_reason_and_nothing_else() -> None:
     assert void_reasons(LoadFailed("refused"), NoData("none"), None) == ["LoadFailed: refused"]
 
 
-@pytest.mark.parametrize("reason", ["UnexpectedResponse: status 500, expected 200", "NotReady: not ready within 120 s"])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "UnexpectedResponse: status 500, expected 200",
+        "NotReady: not ready within 120 s",
+        "TargetUnreachable: nothing answered within 10 s",
+    ],
+)
 def test_a_failure_that_is_the_candidates_keeps_its_name_and_its_words(reason: str) -> None:
     assert void_reasons(LoadFailed(reason), NoData("none"), None) == [reason]
     record = make_record(Run(1, "fast", "keep-alive"), LoadFailed(reason), NoData("none"), None)

@@ -12,6 +12,7 @@ from changeover.core.audit import make_record, unreliable
 from changeover.core.itinerary import cells, complete_rounds, is_over, next_run, participants
 from changeover.core.observed import LoadFailed, LoadReport, NoData
 from changeover.core.probe import with_twin
+from changeover.core.ranking_status import values_by_round
 from changeover.core.schedule import Run
 from changeover.testing.builders import a_report
 
@@ -138,13 +139,52 @@ def test_one_that_was_never_measured_fairly_is_not_waited_for() -> None:
 @pytest.mark.parametrize(
     ("void", "says"),
     [
-        pytest.param({"c": saturated, "d": saturated}, "", id="those that never were fair say nothing of the others"),
+        pytest.param({"c": saturated}, "", id="one that never was fair says nothing of the others"),
+        pytest.param({"a": saturated, TWIN: saturated}, "", id="its hidden twin is that same one"),
+        pytest.param({"c": saturated, "d": faulty}, "", id="beside one that is at fault itself"),
         pytest.param({"c": faulty}, "", id="a candidate's own faults are its own"),
     ],
 )
 def test_it_is_reliable_without(void: dict[str, Callable[[Run], dict[str, Any]]], says: str) -> None:
-    _, records = play(spec(), lambda run: void.get(run.candidate, fair)(run))
+    _, records = play(with_twin(spec(aaProbe=True)), lambda run: void.get(run.candidate, fair)(run))
     assert unreliable(records) == says
+
+
+def test_two_that_were_never_fair_could_each_be_the_best_so_nothing_is_ranked() -> None:
+    _, records = play(spec(), lambda run: saturated(run) if run.candidate in "cd" else fair(run))
+    assert "LoadGeneratorSaturated 18" in unreliable(records) and "lower the candidates' CPU limit" in unreliable(
+        records
+    )
+
+
+def test_what_one_scenario_never_measured_says_nothing_of_the_other() -> None:
+    scenarios = [{"name": name, "type": "Closed", "closed": {}} for name in ("one", "two")]
+    given = benchmark_spec(scenarios=scenarios)
+    _, records = play(
+        given, lambda run: saturated(run) if (run.candidate, run.scenario) == ("fast", "two") else fair(run)
+    )
+    assert unreliable(records) == ""
+
+
+def test_nobody_measured_fairly_is_the_measurements_fault() -> None:
+    _, records = play(spec("a", "b"), saturated)
+    assert "of 18 runs are void" in unreliable(records)
+
+
+def test_a_round_is_looked_at_when_it_is_whole() -> None:
+    """Looked at after each run of its last round too, a race would have more looks than its error is divided over."""
+    given = spec("a", "b", "c", rounds={"min": 3, "max": 4})
+    done, records = play(given, by_speed({"a": 4000.0, "b": 2000.0, "c": 1000.0}, 0.001))
+    assert [run.round for run in done].count(4) == 3
+    last = done[-1]
+    del records[last.id]
+    assert not is_over(given, records) and next_run(given, records, 4) == last
+
+
+def test_a_round_in_which_nobody_was_fair_is_a_round_all_the_same() -> None:
+    _, records = play(spec("a", "b"), lambda run: faulty(run) if run.round == 2 else fair(run))
+    rounds = values_by_round(["a", "b"], records, "keep-alive", "Throughput")
+    assert rounds[1] == {} and len(rounds[0]) == len(rounds[2]) == 2
 
 
 def test_more_than_a_fifth_of_the_runs_void_is_unreliable() -> None:

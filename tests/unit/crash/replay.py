@@ -33,6 +33,7 @@ class Scenario:
     is_over: Callable[[World], bool]
     meddle: Callable[[World], None] = lambda world: None
     seconds: float = 30.0  # between passes
+    stride: int = 1  # of the writes that it is killed at; a long story says the same with fewer of them
 
 
 @dataclass

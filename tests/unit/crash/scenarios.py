@@ -113,6 +113,29 @@ def _failing_world() -> World:
     return world
 
 
+def _spoilt_world() -> World:
+    """A run of the last round is void once."""
+    world = _benchmark_world()
+    world.spoilt.add("r3.lame.keep-alive")
+    return world
+
+
+def _unreliable_world() -> World:
+    """A third of all tries is not fair."""
+    world = _benchmark_world()
+    world.spoilt |= {"r1.fast.keep-alive", "r1.fast.keep-alive.2", "r3.lame.keep-alive"}
+    return world
+
+
+def _race_world() -> World:
+    """Two that cannot be told apart, and one that is surely beaten after the fourth round."""
+    schedule = {"rounds": {"min": 4, "max": 5}, "warmUp": "2s", "measure": "8s", "coolDown": "2s", "aaProbe": False}
+    candidates = [{"name": name, "image": f"localhost/{name}:1"} for name in ("fast", "twin", "lame")]
+    world = World(a_benchmark(candidates=candidates, schedule=schedule))
+    world.speeds, world.wobble = {"fast": 2000.0, "twin": 2000.0, "lame": 500.0}, {"fast": 0.05, "twin": -0.05}
+    return world
+
+
 MIGRATIONS = {
     "promoted, with a canary that a benchmark chose": _story(a_published_world, _ends("Promoted")),
     "promoted": _story(a_world, _ends("Promoted")),
@@ -133,4 +156,7 @@ MIGRATIONS = {
 BENCHMARKS = {
     "published": Scenario(_benchmark_world, BENCHMARK, _published, seconds=9.0),
     "one candidate fails": Scenario(_failing_world, BENCHMARK, _published, seconds=9.0),
+    "void runs are repeated": Scenario(_spoilt_world, BENCHMARK, _published, seconds=9.0),
+    "void runs make it unreliable": Scenario(_unreliable_world, BENCHMARK, _published, seconds=9.0),
+    "one drops out": Scenario(_race_world, BENCHMARK, _published, seconds=9.0, stride=3),
 }
