@@ -87,7 +87,16 @@ BENCHMARK = {
         "containerRuntime": "containerd://1.6.20",
         "loadDriver": "wrk 4.1.0, oha 1.16.0",
     },
+    "noise": {
+        "candidate": "express",
+        "ratio": "1.004",
+        "low": "0.97",
+        "high": "1.04",
+        "quiet": True,
+        "message": "express measured twice: ratio 1.004 [0.97, 1.04] in 5 rounds; they cannot be told apart",
+    },
     "report": {"configMap": "web-frameworks-runs-0123abcd"},
+    "retry": "again",
 }
 MIGRATION = {
     "observedGeneration": 3,
