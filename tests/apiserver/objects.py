@@ -51,10 +51,34 @@ def _keep_references(draw: Draw, spec: dict[str, Any]) -> None:
         spec["steps"].sort(key=lambda step: step["weightPercent"])
     if "ranking" in spec and "scenario" in spec["ranking"] and draw(st.integers(0, 9)):
         spec["ranking"]["scenario"] = draw(st.sampled_from([s["name"] for s in spec["scenarios"]]))
+    _keep_claims(draw, spec)
+    for candidate in spec.get("candidates", []):
+        _keep_one_origin(draw, candidate)
     for holder in (spec.get("schedule", {}).get("rounds", {}), *spec.get("steps", []), spec.get("decision", {})):
         for low, high in (("min", "max"), ("minDuration", "maxDuration"), ("block", "maxBlind")):
             if draw(st.integers(0, 9)):
                 _put_in_order(holder, low, high)
+
+
+def _keep_one_origin(draw: Draw, candidate: dict[str, Any]) -> None:
+    """An image, or the template of a Deployment, which keeps its own command."""
+    if "templateFrom" in candidate and draw(st.booleans()):
+        for name in ("image", "command", "args"):
+            candidate.pop(name, None)
+    else:
+        candidate.pop("templateFrom", None)
+        candidate["image"] = candidate.get("image") or "localhost/changeover-gin:1"
+
+
+def _keep_claims(draw: Draw, spec: dict[str, Any]) -> None:
+    """Claims that speak of what is there, one row a candidate, and prices where they are asked for."""
+    if "cost" not in spec and draw(st.integers(0, 9)) and spec.get("ranking", {}).get("by") == "Cost":
+        spec["cost"] = {"cpuHour": "0.04"}
+    for claim in spec.get("claims", []):
+        if draw(st.integers(0, 9)):
+            claim["scenario"] = draw(st.sampled_from([s["name"] for s in spec["scenarios"]]))
+            rows = zip(claim["values"], spec["candidates"], strict=False)
+            claim["values"] = [{**row, "candidate": c["name"], "failed": 0} for row, c in rows]
 
 
 def _put_in_order(holder: dict[str, Any], low: str, high: str) -> None:

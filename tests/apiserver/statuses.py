@@ -54,6 +54,8 @@ BENCHMARK = {
             "tiedWith": ["tokio"],
             "meetsObjectives": True,
             "relativeToFirst": "1",
+            "relativeLow": "1",
+            "relativeHigh": "1",
         }
     ],
     "results": [
@@ -67,7 +69,8 @@ BENCHMARK = {
             "errorPercent": "0",
             "cpuCores": ESTIMATE,
             "cpuPercent": "99.1",
-            "cpuPerRequest": "41.2",
+            "cpuPerRequest": ESTIMATE,
+            "costPerMillionRequests": ESTIMATE,
             "memoryPeak": "7340032",
             "valid": False,
             "invalidReasons": ["LoadGeneratorSaturated"],
@@ -84,6 +87,22 @@ BENCHMARK = {
         "loadDriver": "wrk 4.1.0, oha 1.16.0",
     },
     "report": {"configMap": "web-frameworks-runs-0123abcd"},
+    "claims": [
+        {
+            "source": "a blog",
+            "scenario": "keep-alive",
+            "faster": "tokio",
+            "slower": "gin",
+            "claimedRatio": "1.402",
+            "ratio": "1.1",
+            "low": "1.05",
+            "high": "1.15",
+            "claimedRatioInside": False,
+            "verdict": "Confirmed",
+            "doubts": ["tokio: LittleLaw: throughput x mean latency is 1.15 times the connections"],
+        }
+    ],
+    "claimedPairsLeftOut": 1,
 }
 MIGRATION = {
     "observedGeneration": 3,

@@ -30,6 +30,7 @@ class Bad:
 
 WORKLOAD = {"service": {"name": "shop-rust", "port": 80}, "workload": {"name": "shop-rust"}}
 FB, CMIG, CMIG_MINIMAL = "benchmark-full", "migration-full", "migration-minimal"
+CLAIMED = ("claims", 0, "values", 0)
 STEP, DECISION = ("steps", 0), ("decision",)
 BROKEN_RULES = [
     Bad("closed is missing", FB, {("scenarios", 0, "closed"): LEFT_OUT},
@@ -60,6 +61,18 @@ BROKEN_RULES = [
     Bad("cooled down too long", FB, {("schedule", "coolDown"): "1h"}, "spec.schedule", "coolDown must be at most 10m"),
     Bad("ranked by an unknown scenario", FB, {("ranking", "scenario"): "keep-alife"},
         "spec", "ranking.scenario must name one of the scenarios"),
+    Bad("ranked by cost without prices", FB, {("ranking", "by"): "Cost", ("cost",): LEFT_OUT},
+        "spec", "ranking.by Cost needs prices; give cost.cpuHour"),
+    Bad("a core that costs nothing", FB, {("cost", "cpuHour"): "0.000"},
+        "spec.cost", "cost.cpuHour must be above 0; the least is 0.000001"),
+    Bad("a claim about another scenario", FB, {("claims", 0, "scenario"): "keep-alife"},
+        "spec", "claims[].scenario must name one of the scenarios"),
+    Bad("a claim about a stranger", FB, {(*CLAIMED, "candidate"): "tokio"},
+        "spec", "claims[].values[].candidate must name one of the candidates"),
+    Bad("a claim of no speed", FB, {(*CLAIMED, "requestsPerSecond"): "0"},
+        "spec.claims[0].values[0]", "requestsPerSecond must be above 0; leave out a row without a figure"),
+    Bad("more failures than requests", FB, {(*CLAIMED, "failed"): 1},
+        "spec.claims[0].values[0]", "failed must not exceed requests; give the number of all requests beside it"),
     Bad("benchmark beside a workload", CMIG_MINIMAL, {("canary", "benchmark"): {"ref": {"name": "b"}}},
         "spec.canary", "set benchmark exactly when type is Benchmark"),
     Bad("workload of a benchmark", CMIG, {("canary", "workload"): WORKLOAD},
@@ -92,6 +105,8 @@ BROKEN_SHAPES = [
     Bad("one candidate", FB, {("candidates", 1): LEFT_OUT}, "spec.candidates", "at least 2"),
     Bad("two candidates of one name", FB, {("candidates", 1, "name"): "express"}, "spec.candidates[1]", "express"),
     Bad("two scenarios of one name", FB, {("scenarios", 1, "name"): "keep-alive"}, "spec.scenarios[1]", "keep-alive"),
+    Bad("a candidate twice in a claim", FB, {(*CLAIMED, "candidate"): "express"},
+        "spec.claims[0].values[1]", "express"),
     Bad("a variable twice", FB, {("candidates", 0, "env", 1, "name"): "WORKERS"},
         "spec.candidates[0].env[1]", "WORKERS"),
     Bad("a step twice", CMIG, {(*STEP, "weightPercent"): 10}, "spec.steps[1]", "10"),

@@ -114,7 +114,7 @@ def print_ranking(status: acts.Status) -> None:
         latency, speed = r.get("latency", {}), float(r.get("requestsPerSecond", {}).get("mean", 0))
         memory = f"{float(r['memoryPeak']) / 2**20:.0f} MiB" if r.get("memoryPeak") else ""
         figures = (f"{speed:,.0f}", *(latency.get(key, "") for key in ("p50", "p99", "max")), r["errors"])
-        cells = (*figures, r.get("cpuPerRequest", ""), memory)
+        cells = (*figures, r.get("cpuPerRequest", {}).get("mean", ""), memory)
         print(f"  {r['candidate']:<14} {r['scenario']:<12}" + "".join(f"{cell:>11}" for cell in cells))
     for r in status.get("results", []):
         for note in r.get("notes", []):

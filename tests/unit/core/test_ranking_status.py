@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
 
 import pytest
+from changeover.api.v1alpha1.claim import Cost
 from changeover.api.v1alpha1.status import CandidateResult, Rank, Winner
 from changeover.core.audit import make_record
+from changeover.core.cost import cost_of
 from changeover.core.observed import LoadFailed, LoadReport, NoData
 from changeover.core.ranking_status import make_ranking, make_results, make_winner, number
 from changeover.core.schedule import Run
@@ -15,6 +18,7 @@ from changeover.testing.builders import a_report
 
 from tests.unit.core.seen import USAGE, benchmark_spec, pod, workload
 
+PRICES = {"currency": "EUR", "cpuHour": "0.04", "memoryGiBHour": "0.005"}
 HERE = workload(pods=(pod(),))
 
 
@@ -91,10 +95,54 @@ def test_a_missed_objective_costs_the_win_not_the_rank(objectives: dict[str, Any
     assert (winner_of(spec, found) is not None) is keeps
 
 
-@pytest.mark.parametrize("by", ["Throughput", "Latency", "CPUPerRequest"])
-def test_less_latency_and_less_cpu_are_better(by: str) -> None:
-    spec = benchmark_spec(ranking={"by": by})
+@pytest.mark.parametrize("by", ["Throughput", "Latency", "CPUPerRequest", "Cost"])
+def test_less_latency_less_cpu_and_less_cost_are_better(by: str) -> None:
+    spec = benchmark_spec(ranking={"by": by}, cost=PRICES)
     assert make_ranking(spec, records({"fast": 2000.0, "lame": 1000.0}))[0]["candidate"] == "fast"
+
+
+def test_the_cost_of_a_million_requests_is_that_of_the_cpu_and_memory_they_took() -> None:
+    """0.5 cores and half a GiB for the 1,000 seconds that a million requests take at 1,000 a second."""
+    record = {"report": {"requestsPerSecond": 1000.0}, "cpuCores": 0.5, "memoryPeakBytes": 2**29}
+    assert cost_of(record, Cost.model_validate(PRICES)) == pytest.approx((0.5 * 0.04 + 0.5 * 0.005) * 1000 / 3600)
+    ranking = make_ranking(
+        benchmark_spec(ranking={"by": "Cost"}, cost=PRICES), records({"fast": 2000.0, "lame": 1000.0})
+    )
+    assert {row["unit"] for row in ranking} == {"EUR/million requests"}
+
+
+def test_cost_and_cpu_a_request_have_intervals_and_no_price_no_cost() -> None:
+    found = records({"fast": 2000.0, "lame": 1000.0})
+    for result in make_results(benchmark_spec(cost=PRICES), found):
+        for key in ("cpuPerRequest", "costPerMillionRequests"):
+            low, mean, high = (float(result[key][end]) for end in ("low", "mean", "high"))
+            assert 0 < low < mean < high
+    lame = next(r for r in make_results(benchmark_spec(), found) if r["candidate"] == "lame")
+    assert float(lame["cpuPerRequest"]["mean"]) == pytest.approx(1e6 * USAGE.cpu_cores / 1002, rel=1e-4)
+    assert "costPerMillionRequests" not in lame
+
+
+@pytest.mark.parametrize(("by", "ratio"), [("Throughput", 0.5), ("Latency", 2.0)])
+def test_each_row_is_held_against_the_first_with_the_interval_that_decides_the_order(by: str, ratio: float) -> None:
+    draw = random.Random(1)
+    noisy = {
+        key: {**record, "report": a_report(record["report"]["requestsPerSecond"] * draw.uniform(0.98, 1.02))}
+        for key, record in records({"fast": 2000.0, "lame": 1000.0}).items()
+    }
+    first, second = make_ranking(benchmark_spec(ranking={"by": by}), noisy)
+    assert (first["relativeToFirst"], first["relativeLow"], first["relativeHigh"]) == ("1", "1", "1")
+    low, mean, high = (float(second[key]) for key in ("relativeLow", "relativeToFirst", "relativeHigh"))
+    assert low < mean < high and mean == pytest.approx(ratio, rel=0.05)
+    assert not low <= 1 <= high, "the order is decided"
+    Rank.model_validate(second)
+
+
+def test_those_who_never_met_in_a_round_have_no_interval_of_their_ratio() -> None:
+    early, late = records({"fast": 2000.0}), records({"lame": 1000.0})
+    apart = {**early, **{key: {**record, "round": record["round"] + 3} for key, record in late.items()}}
+    second = make_ranking(benchmark_spec(schedule={"rounds": {"min": 3, "max": 6}}), apart)[1]
+    assert float(second["relativeToFirst"]) == pytest.approx(0.5, rel=0.01)
+    assert "relativeLow" not in second
 
 
 @pytest.mark.parametrize("by", ["Throughput", "Latency"])

@@ -18,6 +18,7 @@ from changeover.api.v1alpha1.base import (
     unique_by,
 )  # fmt: skip
 from changeover.api.v1alpha1.candidate import Candidate, Placement
+from changeover.api.v1alpha1.claim import Claims, Cost, claims_field
 from changeover.api.v1alpha1.scenario import Request, Scenario
 
 TWIN = "aa-twin"  # name of the hidden second of a candidate; see schedule.aaProbe
@@ -118,9 +119,10 @@ class BenchmarkObjectives(Model):
 class RankingChoice(Model):
     """What the ranking is made by."""
 
-    by: Literal["Throughput", "Latency", "CPUPerRequest"] = described(
-        "Throughput (requests per second, more is better), Latency (p99, less is better) or CPUPerRequest "
-        "(core-seconds per request, less is better). Default: Throughput.",
+    by: Literal["Throughput", "Latency", "CPUPerRequest", "Cost"] = described(
+        "Throughput (requests per second, more is better), Latency (p99, less is better), CPUPerRequest (core-seconds "
+        "per request, less is better) or Cost (of a million requests at spec.cost, less is better). "
+        "Default: Throughput.",
         default="Throughput",
     )
     scenario: Annotated[str, Field(max_length=30)] = described(
@@ -159,6 +161,18 @@ class BenchmarkSpec(Model):
             rule=f"self.candidates.all(c, c.name != '{TWIN}')",
             message=f"the name {TWIN} is taken by schedule.aaProbe; give the candidate another name",
         ),
+        Rule(
+            rule="self.ranking.by != 'Cost' || has(self.cost)",
+            message="ranking.by Cost needs prices; give cost.cpuHour",
+        ),
+        Rule(
+            rule="self.claims.all(c, self.scenarios.exists(s, s.name == c.scenario))",
+            message="claims[].scenario must name one of the scenarios",
+        ),
+        Rule(
+            rule="self.claims.all(c, c.values.all(v, self.candidates.exists(k, k.name == v.candidate)))",
+            message="claims[].values[].candidate must name one of the candidates",
+        ),
     )
     suspend: bool = described("Pause: the run in progress ends, none is begun. Default: false.", default=False)
     candidates: Annotated[list[Candidate], Field(min_length=2, max_length=32)] = described(
@@ -182,6 +196,12 @@ class BenchmarkSpec(Model):
     metrics: MetricsChoice = described(
         "Where CPU and memory are read. Default: source default.", default=MetricsChoice()
     )
+    cost: Cost | None = described(
+        "Prices, for status.results[].costPerMillionRequests. Default: none. Example: {currency: USD, cpuHour: '0.04', "
+        "memoryGiBHour: '0.005'}.",
+        default=None,
+    )
+    claims: Claims = claims_field()
     ttl_after_finished: Duration | None = described(
         "The benchmark is deleted, with all that it made, so long after it finished. Default: none (it stays). "
         "Example: 24h.",
@@ -204,7 +224,17 @@ class BenchmarkSpec(Model):
             raise ValueError(self.cel[2].message)
         if any(s.open and s.open.requests_per_second * window > MOST_OPEN_REQUESTS for s in self.scenarios):
             raise ValueError(self.cel[1].message)
+        self._refer_to_what_is_there()
         return self
+
+    def _refer_to_what_is_there(self) -> None:
+        if self.ranking.by == "Cost" and self.cost is None:
+            raise ValueError(self.cel[3].message)
+        refuse_doubles(self.claims, lambda c: (c.source, c.scenario), "claim")
+        if {c.scenario for c in self.claims} - {s.name for s in self.scenarios}:
+            raise ValueError(self.cel[4].message)
+        if {v.candidate for c in self.claims for v in c.values} - {c.name for c in self.candidates}:
+            raise ValueError(self.cel[5].message)
 
     @property
     def ranked_scenario(self) -> str:

@@ -13,6 +13,7 @@ Instant = Annotated[
     Field(max_length=32),
     WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 32}),
 ]
+MOST_CLAIMED_PAIRS = 120
 Message = Annotated[str, Field(max_length=32768)]
 
 
@@ -68,8 +69,13 @@ class CandidateResult(Model):
     error_percent: Number = described("Failed requests, percent.")
     cpu_cores: Estimate | None = described("CPU used, cores.", default=None)
     cpu_percent: Number = described("CPU used, percent of the limit. Empty when unknown.", default="")
-    cpu_per_request: Number = described("CPU per request, microseconds. Empty when unknown.", default="")
+    cpu_per_request: Estimate | None = described("CPU per request, microseconds.", default=None)
     memory_peak: Number = described("Peak working set, bytes. Empty when unknown.", default="")
+    cost_per_million_requests: Estimate | None = described(
+        "Cost of a million requests in spec.cost.currency: (cores used x cpuHour + peak memory in GiB x "
+        "memoryGiBHour) x the hours that a million requests take.",
+        default=None,
+    )
     valid: bool = described("Whether it was measured fairly and may win.")
     invalid_reasons: Annotated[list[ShortText], Field(max_length=16)] = described(
         "Why it is not valid. Example: [LoadGeneratorSaturated].", default=[]
@@ -90,7 +96,9 @@ class Rank(Model):
         "Candidates whose order against this one is not decided.", default=[]
     )
     meets_objectives: bool = described("Whether it kept every objective.")
-    relative_to_first: Number = described("Score over the first one's score. Example: 0.72.")
+    relative_to_first: Number = described("Score over the first one's, compared inside rounds. Example: 0.72.")
+    relative_low: Number = described("Lower end of its interval, at the level that decides the order.", default="")
+    relative_high: Number = described("Upper end of its interval; an order is decided without 1 in it.", default="")
 
 
 class Current(Model):
@@ -146,6 +154,26 @@ class Noise(Model):
     message: Text = described("In words.")
 
 
+class ClaimedPair(Model):
+    """Two rows of a published table, held against the measurement."""
+
+    source: Annotated[str, Field(max_length=256)] = described("Where it was published.")
+    scenario: ShortText = described("Scenario that measures the same.")
+    faster: ShortText = described("The faster one, as published.")
+    slower: ShortText = described("The slower one, as published.")
+    claimed_ratio: Number = described("Published speed of the faster over that of the slower. Example: 1.34.")
+    ratio: Number = described("Measured ratio of the two. Empty when they never ran in one round.", default="")
+    low: Number = described("Lower end of its interval.", default="")
+    high: Number = described("Upper end of its interval.", default="")
+    claimed_ratio_inside: bool = described("Whether the claimed ratio lies in that interval.", default=False)
+    verdict: Literal["Confirmed", "Contradicted", "Undecidable"] = described(
+        "Confirmed (the same one is surely faster), Contradicted (the other one is, or they tie) or Undecidable."
+    )
+    doubts: Annotated[list[Text], Field(max_length=8)] = described(
+        "What the published figures themselves contradict. Example: ['gin: LittleLaw: …'].", default=[]
+    )
+
+
 class ReportRef(Model):
     """Where every single run is kept."""
 
@@ -169,6 +197,10 @@ class BenchmarkStatus(Model):
         "Where every single run of the published result is kept; until there is one, of the run in progress.",
         default=None,
     )
+    claims: Annotated[list[ClaimedPair], Field(max_length=MOST_CLAIMED_PAIRS)] = described(
+        "Each pair of rows of spec.claims, once published.", default=[]
+    )
+    claimed_pairs_left_out: int = described("Pairs beyond those that are shown.", default=0)
     retry: Text = described("Token of the retry that was taken up last. Default: empty.", default="")
 
 
