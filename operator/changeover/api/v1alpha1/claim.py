@@ -18,7 +18,7 @@ class ClaimedValue(Model):
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            rule="double(self.requestsPerSecond) > 0.0",
+            rule="self.requestsPerSecond.matches('[1-9]')",
             message="requestsPerSecond must be above 0; leave out a row without a figure",
         ),
         Rule(
@@ -93,7 +93,7 @@ class Cost(Model):
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            rule="double(self.cpuHour) > 0.0",
+            rule="self.cpuHour.matches('[1-9]')",
             message="cost.cpuHour must be above 0; the least is 0.000001",
         ),
     )
