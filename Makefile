@@ -17,7 +17,7 @@ help: ## what there is
 demo: $(if $(filter local,$(CLUSTER)),cluster images) ## the main job before your eyes: rank, migrate, roll back
 	@python3 -m tests.demo --cluster $(CLUSTER)
 
-test: check backends apiserver e2e ## everything that CI checks
+test: check backends apiserver generators e2e ## everything that CI checks
 
 check: format-check lint types layers unit golden generated ## the fast tiers only, within a minute once set up
 
@@ -57,7 +57,7 @@ layers: $(VENV)/.installed ## import contracts
 	@PYTHONPATH=operator $(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.installed ## unit, crash replay, contract (fakes) and architecture tests
-	@$(BIN)/pytest -q -n 2 -m "not cluster and not apiserver and not backends" tests --ignore tests/golden
+	@$(BIN)/pytest -q -n 2 -m "not cluster and not apiserver and not backends and not generators" tests --ignore tests/golden
 
 golden: $(VENV)/.installed ## manifests against their golden files
 	@$(BIN)/pytest -q -m "not cluster and not apiserver and not backends" tests/golden
@@ -70,6 +70,10 @@ crds: $(VENV)/.installed ## generate CRDs into crds/ and the chart
 
 backends: $(VENV)/.installed ## the example backends, built and started here, speak HTTP (the first time: minutes)
 	@$(BIN)/pytest -q -m backends tests/contract/backends
+
+generators: $(VENV)/.installed images ## the load generators against servers with a known answer
+	@{ command -v wrk && command -v h2load; } >/dev/null || apt-get install -qq --yes --no-install-recommends wrk nghttp2-client >/dev/null
+	@$(BIN)/pytest -q -m generators tests/contract/loader
 
 apiserver: $(VENV)/.installed cluster ## tests on a real etcd and kube-apiserver
 	@$(BIN)/pytest -q -m apiserver tests
@@ -87,4 +91,4 @@ lock: ## pin the dependencies anew
 	    --allow-unsafe --extra dev --output-file requirements-dev.txt pyproject.toml
 
 .PHONY: help demo test check setup cluster cluster-down kubeconfig images format format-check lint types layers unit \
-	golden generated crds backends apiserver e2e bench lock
+	golden generated crds backends apiserver e2e generators bench lock

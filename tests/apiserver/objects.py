@@ -71,9 +71,7 @@ def _keep_one_origin(draw: Draw, candidate: dict[str, Any]) -> None:
 
 
 def _keep_claims(draw: Draw, spec: dict[str, Any]) -> None:
-    """Claims that speak of what is there, one row a candidate, and prices where they are asked for."""
-    if "cost" not in spec and draw(st.integers(0, 9)) and spec.get("ranking", {}).get("by") == "Cost":
-        spec["cost"] = {"cpuHour": "0.04"}
+    """Claims that speak of what is there, one row a candidate."""
     for claim in spec.get("claims", []):
         if draw(st.integers(0, 9)):
             claim["scenario"] = draw(st.sampled_from([s["name"] for s in spec["scenarios"]]))

@@ -102,25 +102,35 @@ def rank(kube: Kube) -> None:
 
 def print_ranking(status: acts.Status) -> None:
     """The tables that one would bet a migration on."""
-    print(f"\n  {'#':>2} {'candidate':<14} {'score':>12} {'95 % interval':>25} {'vs first':>9}  tied with")
+    head = f"{'#':>2} {'candidate':<14} {'score':>12} {'95 % interval':>25} {'vs first':>9} {'interval':>16}"
+    print(f"\n  {head}  tied with")
     for row in status.get("ranking", []):
         interval = f"[{float(row['low']):,.0f}, {float(row['high']):,.0f}]"
         tied = ", ".join(row.get("tiedWith", []))
         share, score = f"{100 * float(row['relativeToFirst']):.0f} %", float(row["score"])
-        print(f"  {row['rank']:>2} {row['candidate']:<14} {score:>12,.0f} {interval:>25} {share:>9}  {tied}")
-    head = ("req/s", "p50 ms", "p99 ms", "max ms", "errors", "CPU us/req", "memory")
-    print(f"\n  {'candidate':<14} {'scenario':<12}" + "".join(f"{name:>11}" for name in head))
+        against = " to ".join(f"{100 * float(row[end]):.0f}" for end in ("relativeLow", "relativeHigh")) + " %"
+        places = f"{row['rank']:>2} {row['candidate']:<14} {score:>12,.0f} {interval:>25} {share:>9} {against:>16}"
+        print(f"  {places}  {tied}")
+        for text in row.get("missed", []):
+            print(f"     missed: {text}")
+    columns = ("req/s", "p50 ms", "p99 ms", "max ms", "errors", "CPU us/req", "memory")
+    print(f"\n  {'candidate':<14} {'scenario':<12}" + "".join(f"{name:>11}" for name in columns))
     for r in status.get("results", []):
         latency, speed = r.get("latency", {}), float(r.get("requestsPerSecond", {}).get("mean", 0))
         memory = f"{float(r['memoryPeak']) / 2**20:.0f} MiB" if r.get("memoryPeak") else ""
         figures = (f"{speed:,.0f}", *(latency.get(key, "") for key in ("p50", "p99", "max")), r["errors"])
-        cells = (*figures, r.get("cpuPerRequest", {}).get("mean", ""), memory)
+        cells = (*figures, short(r.get("cpuPerRequest")), memory)
         print(f"  {r['candidate']:<14} {r['scenario']:<12}" + "".join(f"{cell:>11}" for cell in cells))
     for r in status.get("results", []):
         for note in r.get("notes", []):
             print(f"  note: {r['candidate']} {r['scenario']}: {note}")
     print()
     say(acts.condition(status, "Ready").get("message", ""))
+
+
+def short(estimate: dict[str, str] | None) -> str:
+    """The mean to two places, without its interval for want of room; nothing when unknown."""
+    return f"{float(estimate['mean']):,.2f}" if estimate else ""
 
 
 def migrate(kube: Kube) -> None:

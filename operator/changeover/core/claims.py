@@ -11,8 +11,8 @@ from changeover.api.v1alpha1.benchmark import BenchmarkSpec
 from changeover.api.v1alpha1.claim import Claim, ClaimedValue
 from changeover.api.v1alpha1.status import MOST_CLAIMED_PAIRS
 from changeover.core.audit import RunRecord, report_reasons
+from changeover.core.figures import number, race
 from changeover.core.ranking import Comparison, Contest, PairVerdict, Ranking
-from changeover.core.ranking_status import number, race
 
 MOST_DOUBTS = 8
 TIE_RATIO = Contest().tie_ratio

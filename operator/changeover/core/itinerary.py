@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 
 from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec
 from changeover.core.audit import RunRecord, is_own_fault
-from changeover.core.ranking_status import contest_of, is_decided, race
+from changeover.core.figures import contest_of, race
+from changeover.core.ranking_status import is_decided
 from changeover.core.schedule import Run, order_of_round
 
 ATTEMPTS = 3  # of one run, while it is void

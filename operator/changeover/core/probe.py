@@ -11,8 +11,8 @@ from typing import Any
 
 from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec
 from changeover.core.audit import RunRecord
+from changeover.core.figures import compare, number
 from changeover.core.ranking import PairVerdict
-from changeover.core.ranking_status import compare, number
 
 
 def with_twin(spec: BenchmarkSpec) -> BenchmarkSpec:

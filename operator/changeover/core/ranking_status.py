@@ -4,83 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from functools import lru_cache
 from statistics import median
 from typing import Any
 
 from changeover.api.v1alpha1.base import duration_seconds, quantity_value
-from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec
-from changeover.api.v1alpha1.claim import Cost
+from changeover.api.v1alpha1.benchmark import BenchmarkSpec
 from changeover.core import ranking
 from changeover.core.audit import RunRecord
-from changeover.core.cost import cost_of
+from changeover.core.figures import contenders, number, race, unit_of, value_of
 
 MIN_VALID_ROUNDS = 3  # an interval needs three
-_UNITS = {"Throughput": "requests/s", "Latency": "ms", "CPUPerRequest": "us/request"}
 _KEYS = {"50": "p50", "90": "p90", "99": "p99", "99.9": "p999"}
-
-
-def number(value: float, digits: int = 6) -> str:
-    """A decimal string with so many significant digits and no exponent; status knows no floats."""
-    return f"{Decimal(f'{value:.{digits}g}'):f}"
-
-
-def contenders(spec: BenchmarkSpec) -> list[str]:
-    """The candidates that are ranked: all but the hidden twin."""
-    return [candidate.name for candidate in spec.candidates if candidate.name != TWIN]
-
-
-def values_by_round(
-    names: Sequence[str], records: Mapping[str, RunRecord], scenario: str, by: str, prices: Cost | None = None
-) -> list[dict[str, float]]:
-    """One mapping a round from candidate to the value it is ranked by; a void run is left out."""
-    rounds: dict[int, dict[str, float]] = {}
-    for record in records.values():
-        wanted = record["scenario"] == scenario and record["candidate"] in names and not record["void"]
-        if wanted and (by != "Latency" or record["report"]["latency"] is not None):
-            rounds.setdefault(record["round"], {})[record["candidate"]] = value_of(record, by, prices)
-    # A round without any valid run stays as an empty one: looks are at rounds, not at the so-manieth lucky one.
-    return [rounds.get(number_, {}) for number_ in range(1, max(rounds, default=0) + 1)]
-
-
-def value_of(record: RunRecord, by: str, prices: Cost | None = None) -> float:
-    """Requests per second, p99 in milliseconds, CPU in microseconds a request, or the cost of a million requests."""
-    report = record["report"]
-    if by == "Throughput":
-        return float(report["requestsPerSecond"])
-    if by == "Latency":
-        return float(report["latency"]["p99"]) * 1000
-    if by == "Cost":
-        assert prices is not None  # the spec's rules guarantee it
-        return cost_of(record, prices)
-    return float(record["cpuCores"]) / float(report["requestsPerSecond"]) * 1e6
-
-
-def race(spec: BenchmarkSpec, records: Mapping[str, RunRecord], scenario: str, by: str) -> ranking.Ranking:
-    """The comparison of all candidates in one scenario."""
-    return compare(spec, records, contenders(spec), scenario, by)
-
-
-def compare(
-    spec: BenchmarkSpec, records: Mapping[str, RunRecord], names: Sequence[str], scenario: str, by: str
-) -> ranking.Ranking:
-    """The comparison of some of the candidates, the twin included when it is named."""
-    values = values_by_round(names, records, scenario, by, spec.cost)
-    return _ranked(tuple(tuple(sorted(row.items())) for row in values), tuple(names), contest_of(spec, by))
-
-
-@lru_cache(maxsize=64)
-def _ranked(
-    values: tuple[tuple[tuple[str, float], ...], ...], names: tuple[str, ...], contest: ranking.Contest
-) -> ranking.Ranking:
-    """Remembered, since a pass asks for the same race many times, and one of 32 candidates takes some 50 ms."""
-    return ranking.rank([dict(row) for row in values], names, contest)
-
-
-def contest_of(spec: BenchmarkSpec, by: str) -> ranking.Contest:
-    """What is compared, and at which rounds it is looked at."""
-    return ranking.Contest(by == "Throughput", spec.ranking.confidence_percent / 100, spec.schedule.rounds.max)
 
 
 def is_decided(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> bool:
@@ -143,23 +77,38 @@ def _latency(latencies: Sequence[Mapping[str, float]]) -> dict[str, str]:
 
 
 def _cpu(spec: BenchmarkSpec, good: Sequence[RunRecord]) -> dict[str, Any]:
-    confidence = spec.ranking.confidence_percent / 100
-    limit = cpu_limit(spec, good[0]["candidate"])
-    cores = ranking.interval_of([float(r["cpuCores"]) for r in good], confidence)
-    shown = {
-        "cpuCores": _interval(cores),
-        "cpuPercent": number(100 * cores.mean / limit, 3) if limit else "",
+    cores = [float(r["cpuCores"]) for r in good]
+    limit = cpu_limit(spec, good)
+    estimate = ranking.interval_of(cores, spec.ranking.confidence_percent / 100)
+    return {
+        "cpuCores": _interval(estimate),
+        "cpuPercent": number(100 * estimate.mean / limit, 3) if limit else "",
         "memoryPeak": number(max(float(r["memoryPeakBytes"]) for r in good), 12),
+        **_per_request(spec, good),
     }
-    by = {"cpuPerRequest": "CPUPerRequest"} | ({"costPerMillionRequests": "Cost"} if spec.cost else {})
-    for key, what in by.items():
-        shown[key] = _interval(ranking.interval_of([value_of(r, what, spec.cost) for r in good], confidence))
-    return shown
 
 
-def cpu_limit(spec: BenchmarkSpec, candidate: str) -> float | None:
-    """Cores that a candidate may use: its limit, else its request; None without either."""
-    resources = next(c for c in spec.candidates if c.name == candidate).resources
+def _per_request(spec: BenchmarkSpec, good: Sequence[RunRecord]) -> dict[str, Any]:
+    """What requests take; a figure that no run knows is absent, since 0 would read as a price."""
+    found = {}
+    for key, by in (("cpuPerRequest", "CPUPerRequest"), ("costPerMillionRequests", "Cost")):
+        values = [value_of(r, by, spec.cost) for r in good]
+        estimate = ranking.interval_of(values, spec.ranking.confidence_percent / 100)
+        if estimate.mean > 0:
+            found[key] = _interval(estimate)
+    return found
+
+
+def cpu_limit(spec: BenchmarkSpec, own: Sequence[RunRecord]) -> float | None:
+    """Cores that a candidate may use: its limit, else its request; None without either.
+
+    What the runs found counts first: a candidate with templateFrom has its limit in the template, not in the spec, and
+    records of before that was kept have none.
+    """
+    found = next((float(r["cpuLimit"]) for r in own if r.get("cpuLimit")), None)
+    if found is not None:
+        return found
+    resources = next(c for c in spec.candidates if c.name == own[0]["candidate"]).resources
     amount = resources.limits.cpu or resources.requests.cpu
     return quantity_value(amount) if amount is not None else None
 
@@ -188,37 +137,35 @@ def make_ranking(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> list[
     results = {r["candidate"]: r for r in make_results(spec, records) if r["scenario"] == spec.ranked_scenario}
     outcome = race(spec, records, spec.ranked_scenario, spec.ranking.by)
     rows = [row for row in outcome.rows if results.get(row.candidate, {}).get("valid")]
-    return [
-        {
+    ranked = []
+    for row in rows:
+        missed = missed_objectives(spec, results[row.candidate])
+        shown = {
             "rank": row.rank,
             "candidate": row.candidate,
             "score": number(row.estimate.mean),
             "low": number(row.estimate.low),
             "high": number(row.estimate.high),
-            "unit": _unit(spec),
+            "unit": unit_of(spec),
             "tiedWith": list(row.tied_with),
-            "meetsObjectives": not missed_objectives(spec, results[row.candidate]),
-            **_relative(outcome, row, rows[0]),
+            "meetsObjectives": not missed,
+            "missed": missed,
         }
-        for row in rows
-    ]
-
-
-def _unit(spec: BenchmarkSpec) -> str:
-    return (
-        f"{spec.cost.currency}/million requests" if spec.ranking.by == "Cost" and spec.cost else _UNITS[spec.ranking.by]
-    )
+        ranked.append(shown | _relative(outcome, row, rows[0]))
+    return ranked
 
 
 def _relative(outcome: ranking.Ranking, row: ranking.Row, first: ranking.Row) -> dict[str, str]:
-    """The score over the first one's: compared inside rounds, since what disturbed a round disturbed both."""
-    if row.candidate == first.candidate:
+    """How a row compares with the first, inside the rounds that both were measured in.
+
+    Without such a round there is only the ratio of the scores, in an interval that says that nothing is known.
+    """
+    if row is first:
         return {"relativeToFirst": "1", "relativeLow": "1", "relativeHigh": "1"}
     pair = outcome.comparison(row.candidate, first.candidate)
-    if not pair.rounds:  # they never ran in one round: all that is known is each one's own mean
-        return {"relativeToFirst": number(row.estimate.mean / first.estimate.mean, 4)}
+    ratio = pair.ratio if pair.rounds else row.estimate.mean / first.estimate.mean
     return {
-        "relativeToFirst": number(pair.ratio, 4),
+        "relativeToFirst": number(ratio, 4),
         "relativeLow": number(pair.low, 4),
         "relativeHigh": number(pair.high, 4),
     }

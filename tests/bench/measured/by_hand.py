@@ -15,7 +15,7 @@ from tests.bench.measured import short
 from tests.demo import acts
 from tests.demo.kube import Kube
 
-LOADER_IMAGE = "localhost/changeover-loader:1"
+LOADER_IMAGE = "localhost/changeover-loader:dev"
 TIMES = 3
 
 

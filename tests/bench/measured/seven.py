@@ -56,7 +56,8 @@ def make_tables(status: dict[str, Any]) -> str:
 
 
 HEADER = (
-    "| candidate | requests/s (95 % interval) | p50 / p99 ms | CPU µs a request | errors | valid | published (rank) |\n"
+    "| candidate | requests/s (95 % interval) | p50 / p99 ms | CPU µs a request (95 % interval) "
+    "| errors | valid | published (rank) |\n"
     "| --- | --- | --- | --- | --- | --- | --- |"
 )
 
@@ -65,16 +66,19 @@ def _row(result: dict[str, Any], published: list[str], column: int) -> str:
     name, speed, latency = result["candidate"], result["requestsPerSecond"], result.get("latency")
     times = f"{latency['p50']} / {latency['p99']}" if latency else "unknown"
     told = f"{PUBLISHED[name][column]:,} ({published.index(name) + 1})" if name in PUBLISHED else "not in it"
-    cpu = result.get("cpuPerRequest") or {}
-    cost = cpu.get("mean", "unknown") if isinstance(cpu, dict) else cpu
+    cpu = result.get("cpuPerRequest")
+    used = (
+        "{:,.2f} ({:,.2f} to {:,.2f})".format(*(float(cpu[k]) for k in ("mean", "low", "high"))) if cpu else "unknown"
+    )
     rate = f"{float(speed['mean']):,.0f} ({float(speed['low']):,.0f} to {float(speed['high']):,.0f})"
     valid = "yes" if result["valid"] else ", ".join(result["invalidReasons"])
-    return f"| {name} | {rate} | {times} | {cost} | {result['errors']} | {valid} | {told} |"
+    return f"| {name} | {rate} | {times} | {used} | {result['errors']} | {valid} | {told} |"
 
 
 def _rank(row: dict[str, Any]) -> str:
     tied = f" (tied with {', '.join(row['tiedWith'])})" if row["tiedWith"] else ""
-    return f"{row['rank']} {row['candidate']}{tied}"
+    against = f", {row['relativeToFirst']} of the first [{row['relativeLow']}, {row['relativeHigh']}]"
+    return f"{row['rank']} {row['candidate']}{tied}{'' if row['relativeLow'] == row['relativeHigh'] else against}"
 
 
 def write_between_marks(page: Path, text: str) -> None:

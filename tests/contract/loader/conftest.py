@@ -13,14 +13,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cluster.layout import REPOSITORY
+from tests.cluster.layout import REPOSITORY, cluster_from_environment
 
-BUILT = Path("/var/cache/changeover/build/cargo-target/release")
+BUILT = cluster_from_environment().cache / "build" / "cargo-target" / "release"
 SEARCH_PATH = f"{os.environ.get('PATH', '')}:{BUILT}"
 
 Load = Callable[..., dict[str, Any]]

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec
 from changeover.core.audit import make_record, unreliable
+from changeover.core.figures import values_by_round
 from changeover.core.itinerary import cells, complete_rounds, is_over, next_run, participants
 from changeover.core.observed import LoadFailed, LoadReport, NoData
 from changeover.core.probe import with_twin
-from changeover.core.ranking_status import values_by_round
 from changeover.core.schedule import Run
 from changeover.testing.builders import a_report
 
@@ -192,7 +192,7 @@ def test_a_round_is_looked_at_when_it_is_whole() -> None:
 
 def test_a_round_in_which_nobody_was_fair_is_a_round_all_the_same() -> None:
     _, records = play(spec("a", "b"), lambda run: faulty(run) if run.round == 2 else fair(run))
-    rounds = values_by_round(["a", "b"], records, "keep-alive", "Throughput")
+    rounds = values_by_round(spec("a", "b"), records, ["a", "b"], "keep-alive", "Throughput")
     assert rounds[1] == {} and len(rounds[0]) == len(rounds[2]) == 2
 
 

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-import random
 from typing import Any
 
 import pytest
-from changeover.api.v1alpha1.claim import Cost
 from changeover.api.v1alpha1.status import CandidateResult, Rank, Winner
 from changeover.core.audit import make_record
-from changeover.core.cost import cost_of
-from changeover.core.observed import LoadFailed, LoadReport, NoData
-from changeover.core.ranking_status import make_ranking, make_results, make_winner, number
+from changeover.core.figures import number
+from changeover.core.observed import LoadFailed, LoadReport, NoData, Usage
+from changeover.core.ranking_status import make_ranking, make_results, make_winner
 from changeover.core.schedule import Run
 from changeover.testing.builders import a_report
 
 from tests.unit.core.seen import USAGE, benchmark_spec, pod, workload
 
-PRICES = {"currency": "EUR", "cpuHour": "0.04", "memoryGiBHour": "0.005"}
 HERE = workload(pods=(pod(),))
 
 
@@ -92,57 +89,16 @@ def test_a_missed_objective_costs_the_win_not_the_rank(objectives: dict[str, Any
     ranking = make_ranking(spec, found)
     assert len(ranking) == 2
     assert ranking[0]["meetsObjectives"] is keeps
+    assert bool(ranking[0]["missed"]) is not keeps
+    for row in ranking:
+        Rank.model_validate(row)
     assert (winner_of(spec, found) is not None) is keeps
 
 
 @pytest.mark.parametrize("by", ["Throughput", "Latency", "CPUPerRequest", "Cost"])
-def test_less_latency_less_cpu_and_less_cost_are_better(by: str) -> None:
-    spec = benchmark_spec(ranking={"by": by}, cost=PRICES)
+def test_less_latency_and_less_cpu_are_better(by: str) -> None:
+    spec = benchmark_spec(ranking={"by": by})
     assert make_ranking(spec, records({"fast": 2000.0, "lame": 1000.0}))[0]["candidate"] == "fast"
-
-
-def test_the_cost_of_a_million_requests_is_that_of_the_cpu_and_memory_they_took() -> None:
-    """0.5 cores and half a GiB for the 1,000 seconds that a million requests take at 1,000 a second."""
-    record = {"report": {"requestsPerSecond": 1000.0}, "cpuCores": 0.5, "memoryPeakBytes": 2**29}
-    assert cost_of(record, Cost.model_validate(PRICES)) == pytest.approx((0.5 * 0.04 + 0.5 * 0.005) * 1000 / 3600)
-    ranking = make_ranking(
-        benchmark_spec(ranking={"by": "Cost"}, cost=PRICES), records({"fast": 2000.0, "lame": 1000.0})
-    )
-    assert {row["unit"] for row in ranking} == {"EUR/million requests"}
-
-
-def test_cost_and_cpu_a_request_have_intervals_and_no_price_no_cost() -> None:
-    found = records({"fast": 2000.0, "lame": 1000.0})
-    for result in make_results(benchmark_spec(cost=PRICES), found):
-        for key in ("cpuPerRequest", "costPerMillionRequests"):
-            low, mean, high = (float(result[key][end]) for end in ("low", "mean", "high"))
-            assert 0 < low < mean < high
-    lame = next(r for r in make_results(benchmark_spec(), found) if r["candidate"] == "lame")
-    assert float(lame["cpuPerRequest"]["mean"]) == pytest.approx(1e6 * USAGE.cpu_cores / 1002, rel=1e-4)
-    assert "costPerMillionRequests" not in lame
-
-
-@pytest.mark.parametrize(("by", "ratio"), [("Throughput", 0.5), ("Latency", 2.0)])
-def test_each_row_is_held_against_the_first_with_the_interval_that_decides_the_order(by: str, ratio: float) -> None:
-    draw = random.Random(1)
-    noisy = {
-        key: {**record, "report": a_report(record["report"]["requestsPerSecond"] * draw.uniform(0.98, 1.02))}
-        for key, record in records({"fast": 2000.0, "lame": 1000.0}).items()
-    }
-    first, second = make_ranking(benchmark_spec(ranking={"by": by}), noisy)
-    assert (first["relativeToFirst"], first["relativeLow"], first["relativeHigh"]) == ("1", "1", "1")
-    low, mean, high = (float(second[key]) for key in ("relativeLow", "relativeToFirst", "relativeHigh"))
-    assert low < mean < high and mean == pytest.approx(ratio, rel=0.05)
-    assert not low <= 1 <= high, "the order is decided"
-    Rank.model_validate(second)
-
-
-def test_those_who_never_met_in_a_round_have_no_interval_of_their_ratio() -> None:
-    early, late = records({"fast": 2000.0}), records({"lame": 1000.0})
-    apart = {**early, **{key: {**record, "round": record["round"] + 3} for key, record in late.items()}}
-    second = make_ranking(benchmark_spec(schedule={"rounds": {"min": 3, "max": 6}}), apart)[1]
-    assert float(second["relativeToFirst"]) == pytest.approx(0.5, rel=0.01)
-    assert "relativeLow" not in second
 
 
 @pytest.mark.parametrize("by", ["Throughput", "Latency"])
@@ -154,6 +110,120 @@ def test_runs_without_a_latency_crash_nothing_and_are_in_no_latency(by: str) -> 
         CandidateResult.model_validate(result)
     winner = winner_of(spec, found)
     assert winner is None or winner["candidate"] == "lame", "an unknown latency keeps no objective"
+
+
+def two_candidates(measured: list[tuple[float, float]], memory: float = 2.0**30) -> dict[str, Any]:
+    """One (requests per second, cores) a round for ``fast``; ``lame`` does half of it with the same."""
+    found = {}
+    for n, (speed, cores) in enumerate(measured, 1):
+        for candidate, share in (("fast", 1.0), ("lame", 0.5)):
+            run, usage = Run(n, candidate, "keep-alive"), Usage(cores, memory, 7.0)
+            found[run.id] = make_record(run, LoadReport(a_report(speed * share)), usage, HERE)
+    return found
+
+
+def result_of(found: dict[str, Any], candidate: str = "fast", **spec: Any) -> dict[str, Any]:
+    result = next(r for r in make_results(benchmark_spec(**spec), found) if r["candidate"] == candidate)
+    CandidateResult.model_validate(result)
+    return result
+
+
+def test_cpu_per_request_is_a_geometric_mean_with_its_interval() -> None:
+    # 0.2, 0.4 and 0.8 cores at 1000/s are 200, 400 and 800 us: mean 400; logarithms spread by ln 2, and Student's t
+    # with two degrees of freedom is 4.302653 at 95 %: 400 * 2^(-+4.302653 / sqrt 3) = 400 * 2^-+2.484138.
+    found = two_candidates([(1000.0, 0.2), (1000.0, 0.4), (1000.0, 0.8)])
+    assert result_of(found)["cpuPerRequest"] == {"mean": "400", "low": "71.4924", "high": "2238"}
+    narrower = result_of(found, ranking={"confidencePercent": 80})["cpuPerRequest"]  # t = 1.885618: 2^1.088662
+    assert narrower == {"mean": "400", "low": "188.079", "high": "850.707"}
+
+
+def test_a_figure_that_is_unknown_is_absent() -> None:
+    assert "cpuPerRequest" not in result_of(two_candidates([(1000.0, 0.0)] * 3))
+    assert "cpuPerRequest" not in result_of({**records({"lame": 1000.0}), **failed("fast")})
+
+
+PRICES = {"currency": "EUR", "cpuHour": "0.36", "memoryGiBHour": "0.09"}
+
+
+def test_cost_is_of_what_was_used_while_a_million_was_answered() -> None:
+    # 0.5 cores x 0.36 + 2 GiB x 0.09 = 0.36 an hour; a million at 1000/s take 1000 s = 0.2777... hours: 0.1.
+    found = two_candidates([(1000.0, 0.5)] * 3, memory=2 * 2.0**30)
+    assert result_of(found, cost=PRICES)["costPerMillionRequests"] == {"mean": "0.1", "low": "0.1", "high": "0.1"}
+    assert result_of(found, "lame", cost=PRICES)["costPerMillionRequests"]["mean"] == "0.2"
+    # the defaults: 0.5 x 0.04 + 2 x 0.005 = 0.03 an hour
+    assert result_of(found)["costPerMillionRequests"]["mean"] == "0.00833333"
+    assert "costPerMillionRequests" not in result_of(found, cost={"cpuHour": "0", "memoryGiBHour": "0"})
+
+
+def test_cost_is_taken_run_by_run_and_has_an_interval() -> None:
+    # memory for nothing: 0.1, 0.2 and 0.4 cores at 1000/s cost 0.01, 0.02 and 0.04; the interval spans 2^-+2.484138
+    found = two_candidates([(1000.0, 0.1), (1000.0, 0.2), (1000.0, 0.4)])
+    cost = result_of(found, cost={**PRICES, "memoryGiBHour": "0"})["costPerMillionRequests"]
+    assert cost == {"mean": "0.02", "low": "0.00357462", "high": "0.1119"}
+
+
+def test_the_cheapest_is_first_when_ranked_by_cost() -> None:
+    found = two_candidates([(1000.0, 0.5)] * 3, memory=2 * 2.0**30)
+    rows = make_ranking(benchmark_spec(ranking={"by": "Cost"}, cost=PRICES), found)
+    assert [(row["candidate"], row["score"], row["unit"]) for row in rows] == [
+        ("fast", "0.1", "EUR/million requests"), ("lame", "0.2", "EUR/million requests"),
+    ]  # fmt: skip
+
+
+def test_a_row_names_what_it_missed() -> None:
+    # p99 is 2 x 0.9 x 360 / requests per second: 647ms at 1002/s and 323ms at 2004/s
+    objectives = {"maxLatency": {"percentile": "99", "max": "500ms"}, "maxCPUPercent": 79}
+    rows = make_ranking(benchmark_spec(objectives=objectives), records({"fast": 2000.0, "lame": 1000.0}))
+    assert [(row["candidate"], row["missed"]) for row in rows] == [
+        ("fast", ["CPU 80% > 79%"]), ("lame", ["p99 646.7ms > 500ms", "CPU 80% > 79%"]),
+    ]  # fmt: skip
+
+
+def uneven(lame: list[float]) -> dict[str, Any]:
+    """``fast`` at 1000 requests/s in every round, ``lame`` as told."""
+    speeds = [("fast", n, 1000.0) for n in range(1, 4)] + [("lame", n, speed) for n, speed in enumerate(lame, 1)]
+    runs = [(Run(n, name, "keep-alive"), speed) for name, n, speed in speeds]
+    return {run.id: make_record(run, LoadReport(a_report(speed)), USAGE, HERE) for run, speed in runs}
+
+
+def test_every_row_says_its_order_against_the_first_with_an_interval() -> None:
+    # 400, 500 and 625 of 1000: mean 0.5, logarithms spread by ln 1.25. One pair, the last look at round 3, so all of
+    # the 5 %: t = 4.302653 with two degrees of freedom, 0.5 * 1.25^-+2.484138.
+    spec = benchmark_spec(schedule={"rounds": {"min": 3, "max": 3}})
+    first, second = make_ranking(spec, uneven([400.0, 500.0, 625.0]))
+    keys = ("relativeToFirst", "relativeLow", "relativeHigh")
+    assert [first[key] for key in keys] == ["1", "1", "1"]
+    assert [second[key] for key in keys] == ["0.5", "0.2872", "0.8704"]
+    Rank.model_validate(second)
+
+
+def test_without_a_common_round_the_ratio_is_of_the_scores_and_nothing_is_sure() -> None:
+    found = {
+        key: {**record, "round": record["round"] + (3 if record["candidate"] == "lame" else 0)}
+        for key, record in uneven([500.0, 500.0, 500.0]).items()
+    }
+    row = make_ranking(benchmark_spec(), found)[1]
+    assert (row["candidate"], row["relativeToFirst"]) == ("lame", "0.5")
+    assert float(row["relativeLow"]) < 1e-5 < 1e5 < float(row["relativeHigh"])
+
+
+@pytest.mark.parametrize(("kept", "percent"), [(0.8, "50"), (None, "80")])
+def test_the_limit_that_the_runs_found_counts_before_the_spec(kept: float | None, percent: str) -> None:
+    # 0.4 cores used; the spec allows 0.5
+    found = {key: {**record, "cpuLimit": kept} for key, record in records({"fast": 2000.0, "lame": 1000.0}).items()}
+    assert result_of(found)["cpuPercent"] == percent
+
+
+def test_a_limit_that_only_the_runs_know_makes_the_percent_known() -> None:
+    candidates = [
+        {"name": "fast", "templateFrom": {"deploymentRef": {"name": "shop"}}},
+        {"name": "lame", "image": "localhost/lame:1"},
+    ]
+    found = records({"fast": 2000.0, "lame": 1000.0})
+    unknown = {key: {**record, "cpuLimit": None} for key, record in found.items()}
+    assert result_of(unknown, candidates=candidates)["cpuPercent"] == ""
+    known = {key: {**record, "cpuLimit": 1.6} for key, record in found.items()}
+    assert result_of(known, candidates=candidates)["cpuPercent"] == "25"
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from changeover.api.v1alpha1 import BenchmarkSpec
 from changeover.core import names
 from changeover.core.errors import ChangeoverError, Conflict, InvalidSpec, Unavailable
 from changeover.core.plan import Delete, HoldFinalizer, Manifest, Ref
 from changeover.reconcilers.benchmark import reconcile_benchmark
 from changeover.reconcilers.execute import REFUSED_RETRY_SECONDS, RETRY_SECONDS, execute, retry_after
 from changeover.reconcilers.migration import reconcile_migration
+from changeover.reconcilers.observe_benchmark import fingerprint_of
 from changeover.testing.builders import NAMESPACE, a_benchmark, a_deployment, a_migration
 from changeover.testing.world import World
 
@@ -291,3 +293,12 @@ async def test_another_candidate_in_the_spec_starts_over_with_that_candidate() -
 def image_of(world: World) -> str:
     found = world.cluster.peek(Ref("Deployment", NAMESPACE, "shop-canary")) or {}
     return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [({"cost": {"cpuHour": "1"}}, True), ({"ranking": {"by": "Cost"}}, True), ({"schedule": {"measure": "9s"}}, False)],
+)
+def test_other_prices_keep_the_runs_and_another_window_does_not(change: dict[str, Any], same: bool) -> None:
+    before, after = (BenchmarkSpec.model_validate({**a_benchmark()["spec"], **more}) for more in ({}, change))
+    assert (fingerprint_of(before) == fingerprint_of(after)) is same

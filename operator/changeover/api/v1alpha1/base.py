@@ -18,6 +18,7 @@ DURATION = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"  # GEP-2257
 DNS_LABEL = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"  # also a valid Service name (RFC 1035)
 DNS_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 QUANTITY = r"^[0-9]+(\.[0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
+PRICE = r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?$"
 PERCENT = r"^(100|[0-9]{1,2}(\.[0-9]{1,4})?)$"
 LABEL_KEY = r"^[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?$"
 
@@ -118,6 +119,7 @@ Name = Annotated[str, Field(pattern=DNS_LABEL, min_length=1, max_length=63)]
 CandidateName = Annotated[str, Field(pattern=DNS_LABEL, min_length=1, max_length=30)]
 ObjectName = Annotated[str, Field(pattern=DNS_NAME, min_length=1, max_length=253)]
 Percent = Annotated[str, Field(pattern=PERCENT, max_length=16)]
+Price = Annotated[str, Field(pattern=PRICE, max_length=20)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Text = Annotated[str, Field(max_length=1024)]
 ShortText = Annotated[str, Field(max_length=128)]

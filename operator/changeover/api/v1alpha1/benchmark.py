@@ -11,6 +11,7 @@ from changeover.api.v1alpha1.base import (
     Model,
     Name,
     Percent,
+    Price,
     Rule,
     described,
     duration_seconds,
@@ -18,7 +19,7 @@ from changeover.api.v1alpha1.base import (
     unique_by,
 )  # fmt: skip
 from changeover.api.v1alpha1.candidate import Candidate, Placement
-from changeover.api.v1alpha1.claim import Claims, Cost, claims_field
+from changeover.api.v1alpha1.claim import Claims, claims_field
 from changeover.api.v1alpha1.scenario import Request, Scenario
 
 TWIN = "aa-twin"  # name of the hidden second of a candidate; see schedule.aaProbe
@@ -120,9 +121,9 @@ class RankingChoice(Model):
     """What the ranking is made by."""
 
     by: Literal["Throughput", "Latency", "CPUPerRequest", "Cost"] = described(
-        "Throughput (requests per second, more is better), Latency (p99, less is better), CPUPerRequest (core-seconds "
-        "per request, less is better) or Cost (of a million requests at spec.cost, less is better). "
-        "Default: Throughput.",
+        "Throughput (requests per second, more is better), Latency (p99, less is better), CPUPerRequest "
+        "(core-seconds per request, less is better) or Cost (of a million requests at the prices of spec.cost, less is "
+        "better). Default: Throughput.",
         default="Throughput",
     )
     scenario: Annotated[str, Field(max_length=30)] = described(
@@ -130,6 +131,22 @@ class RankingChoice(Model):
     )
     confidence_percent: Annotated[int, Field(ge=80, le=99)] = described(
         "Confidence of intervals and of the order, percent. Default: 95.", default=95
+    )
+
+
+class Cost(Model):
+    """What CPU and memory cost; only what a candidate used is paid for, not what it reserved."""
+
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", max_length=3)] = described(
+        "Currency of the prices, three capital letters (ISO 4217). Default: USD. Example: EUR.", default="USD"
+    )
+    cpu_hour: Price = described(
+        "Price of one core for one hour, in the currency. Default: 0.04. Example: '0.031611'.", default="0.04"
+    )
+    memory_gib_hour: Price = described(
+        "Price of one GiB of memory for one hour, in the currency. Default: 0.005. Example: '0.004237'.",
+        default="0.005",
+        alias="memoryGiBHour",
     )
 
 
@@ -162,8 +179,9 @@ class BenchmarkSpec(Model):
             message=f"the name {TWIN} is taken by schedule.aaProbe; give the candidate another name",
         ),
         Rule(
-            rule="self.ranking.by != 'Cost' || has(self.cost)",
-            message="ranking.by Cost needs prices; give cost.cpuHour",
+            rule="self.ranking.by != 'Cost' || self.cost.cpuHour.matches('[1-9]') "
+            "|| self.cost.memoryGiBHour.matches('[1-9]')",
+            message="ranking.by Cost needs a price above 0; set cost.cpuHour or cost.memoryGiBHour",
         ),
         Rule(
             rule="self.claims.all(c, self.scenarios.exists(s, s.name == c.scenario))",
@@ -193,13 +211,13 @@ class BenchmarkSpec(Model):
     ranking: RankingChoice = described(
         "What to rank by. Default: Throughput in the first scenario.", default=RankingChoice()
     )
+    cost: Cost = described(
+        "Prices, for the cost of a million requests in status.results; the runs stay valid when they change. "
+        "Default: {currency: USD, cpuHour: '0.04', memoryGiBHour: '0.005'}.",
+        default=Cost(),
+    )
     metrics: MetricsChoice = described(
         "Where CPU and memory are read. Default: source default.", default=MetricsChoice()
-    )
-    cost: Cost | None = described(
-        "Prices, for status.results[].costPerMillionRequests. Default: none. Example: {currency: USD, cpuHour: '0.04', "
-        "memoryGiBHour: '0.005'}.",
-        default=None,
     )
     claims: Claims = claims_field()
     ttl_after_finished: Duration | None = described(
@@ -224,12 +242,13 @@ class BenchmarkSpec(Model):
             raise ValueError(self.cel[2].message)
         if any(s.open and s.open.requests_per_second * window > MOST_OPEN_REQUESTS for s in self.scenarios):
             raise ValueError(self.cel[1].message)
-        self._refer_to_what_is_there()
+        # all candidates would cost nothing, and none would have a place
+        if self.ranking.by == "Cost" and not float(self.cost.cpu_hour) + float(self.cost.memory_gib_hour):
+            raise ValueError(self.cel[3].message)
+        self._claims_speak_of_what_is_there()
         return self
 
-    def _refer_to_what_is_there(self) -> None:
-        if self.ranking.by == "Cost" and self.cost is None:
-            raise ValueError(self.cel[3].message)
+    def _claims_speak_of_what_is_there(self) -> None:
         refuse_doubles(self.claims, lambda c: (c.source, c.scenario), "claim")
         if {c.scenario for c in self.claims} - {s.name for s in self.scenarios}:
             raise ValueError(self.cel[4].message)

@@ -1,4 +1,4 @@
-"""What is held against the measurement: tables that others published, and what CPU and memory cost."""
+"""Tables that others published, to be held against the measurement."""
 
 from __future__ import annotations
 
@@ -86,29 +86,3 @@ def claims_field() -> Any:
         default=[],
         json_schema_extra=unique_by("source", "scenario"),
     )
-
-
-class Cost(Model):
-    """What CPU and memory cost where the winner will run."""
-
-    cel: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            rule="self.cpuHour.matches('[1-9]')",
-            message="cost.cpuHour must be above 0; the least is 0.000001",
-        ),
-    )
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", max_length=3)] = described(
-        "Currency, ISO 4217. Default: USD. Example: EUR.", default="USD"
-    )
-    cpu_hour: Amount = described("Price of one core for an hour. Example: '0.04'.")
-    memory_gib_hour: Amount = described(
-        "Price of one GiB of memory for an hour. Default: 0. Example: '0.005'.",
-        default="0",
-        alias="memoryGiBHour",
-    )
-
-    @model_validator(mode="after")
-    def _not_free(self) -> Self:
-        if float(self.cpu_hour) <= 0:
-            raise ValueError(self.cel[0].message)
-        return self

@@ -69,13 +69,19 @@ class CandidateResult(Model):
     error_percent: Number = described("Failed requests, percent.")
     cpu_cores: Estimate | None = described("CPU used, cores.", default=None)
     cpu_percent: Number = described("CPU used, percent of the limit. Empty when unknown.", default="")
-    cpu_per_request: Estimate | None = described("CPU per request, microseconds.", default=None)
-    memory_peak: Number = described("Peak working set, bytes. Empty when unknown.", default="")
-    cost_per_million_requests: Estimate | None = described(
-        "Cost of a million requests in spec.cost.currency: (cores used x cpuHour + peak memory in GiB x "
-        "memoryGiBHour) x the hours that a million requests take.",
+    cpu_per_request: Estimate | None = described(
+        "CPU per request, microseconds: geometric mean over the valid rounds with its interval at "
+        "ranking.confidencePercent. Default: none (unknown). Example: {mean: '41.2', low: '39.8', high: '42.7'}.",
         default=None,
     )
+    cost_per_million_requests: Estimate | None = described(
+        "Cost of a million right answers, in spec.cost.currency: (cores used x cpuHour + peak memory in GiB x "
+        "memoryGiBHour) x (1,000,000 / requests per second / 3600) of each valid run; geometric mean over the runs "
+        "with its interval at ranking.confidencePercent. Default: none (unknown, or both prices are 0). "
+        "Example: {mean: '0.000642', low: '0.000611', high: '0.000675'}.",
+        default=None,
+    )
+    memory_peak: Number = described("Peak working set, bytes. Empty when unknown.", default="")
     valid: bool = described("Whether it was measured fairly and may win.")
     invalid_reasons: Annotated[list[ShortText], Field(max_length=16)] = described(
         "Why it is not valid. Example: [LoadGeneratorSaturated].", default=[]
@@ -96,9 +102,22 @@ class Rank(Model):
         "Candidates whose order against this one is not decided.", default=[]
     )
     meets_objectives: bool = described("Whether it kept every objective.")
-    relative_to_first: Number = described("Score over the first one's, compared inside rounds. Example: 0.72.")
-    relative_low: Number = described("Lower end of its interval, at the level that decides the order.", default="")
-    relative_high: Number = described("Upper end of its interval; an order is decided without 1 in it.", default="")
+    missed: Annotated[list[Text], Field(max_length=8)] = described(
+        "The objectives that it missed, with the numbers. Default: empty (none). Example: [p99 71ms > 50ms].",
+        default=[],
+    )
+    relative_to_first: Number = described(
+        "Its figure over the first one's, a ratio without unit: geometric mean over the rounds that both were measured "
+        "in, up to the look that last compared them; 1 for the first. Example: 0.72."
+    )
+    relative_low: Number = described(
+        "Lower end of that ratio's interval, which is wide enough for all pairs and looks together: the order is "
+        "decided when it excludes 1. Default: empty (unknown). Example: 0.69.",
+        default="",
+    )
+    relative_high: Number = described(
+        "Upper end of that ratio's interval. Default: empty (unknown). Example: 0.75.", default=""
+    )
 
 
 class Current(Model):
