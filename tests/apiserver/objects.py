@@ -51,6 +51,7 @@ def _keep_references(draw: Draw, spec: dict[str, Any]) -> None:
         spec["steps"].sort(key=lambda step: step["weightPercent"])
     if "ranking" in spec and "scenario" in spec["ranking"] and draw(st.integers(0, 9)):
         spec["ranking"]["scenario"] = draw(st.sampled_from([s["name"] for s in spec["scenarios"]]))
+    _keep_claims(draw, spec)
     for candidate in spec.get("candidates", []):
         _keep_one_origin(draw, candidate)
     for holder in (spec.get("schedule", {}).get("rounds", {}), *spec.get("steps", []), spec.get("decision", {})):
@@ -67,6 +68,15 @@ def _keep_one_origin(draw: Draw, candidate: dict[str, Any]) -> None:
     else:
         candidate.pop("templateFrom", None)
         candidate["image"] = candidate.get("image") or "localhost/changeover-gin:1"
+
+
+def _keep_claims(draw: Draw, spec: dict[str, Any]) -> None:
+    """Claims that speak of what is there, one row a candidate."""
+    for claim in spec.get("claims", []):
+        if draw(st.integers(0, 9)):
+            claim["scenario"] = draw(st.sampled_from([s["name"] for s in spec["scenarios"]]))
+            rows = zip(claim["values"], spec["candidates"], strict=False)
+            claim["values"] = [{**row, "candidate": c["name"], "failed": 0} for row, c in rows]
 
 
 def _put_in_order(holder: dict[str, Any], low: str, high: str) -> None:

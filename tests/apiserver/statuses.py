@@ -97,6 +97,22 @@ BENCHMARK = {
     },
     "report": {"configMap": "web-frameworks-runs-0123abcd"},
     "retry": "again",
+    "claims": [
+        {
+            "source": "a blog",
+            "scenario": "keep-alive",
+            "faster": "tokio",
+            "slower": "gin",
+            "claimedRatio": "1.402",
+            "ratio": "1.1",
+            "low": "1.05",
+            "high": "1.15",
+            "claimedRatioInside": False,
+            "verdict": "Confirmed",
+            "doubts": ["tokio: LittleLaw: throughput x mean latency is 1.15 times the connections"],
+        }
+    ],
+    "claimedPairsLeftOut": 1,
 }
 MIGRATION = {
     "observedGeneration": 3,

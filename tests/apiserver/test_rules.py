@@ -30,6 +30,7 @@ class Bad:
 
 WORKLOAD = {"service": {"name": "shop-rust", "port": 80}, "workload": {"name": "shop-rust"}}
 FB, CMIG, CMIG_MINIMAL = "benchmark-full", "migration-full", "migration-minimal"
+CLAIMED = ("claims", 0, "values", 0)
 STEP, DECISION = ("steps", 0), ("decision",)
 BROKEN_RULES = [
     Bad("closed is missing", FB, {("scenarios", 0, "closed"): LEFT_OUT},
@@ -63,6 +64,14 @@ BROKEN_RULES = [
     Bad("ranked by the cost of what costs nothing", FB,
         {("ranking", "by"): "Cost", ("cost", "cpuHour"): "0.000", ("cost", "memoryGiBHour"): "0"},
         "spec", "ranking.by Cost needs a price above 0; set cost.cpuHour or cost.memoryGiBHour"),
+    Bad("a claim about another scenario", FB, {("claims", 0, "scenario"): "keep-alife"},
+        "spec", "claims[].scenario must name one of the scenarios"),
+    Bad("a claim about a stranger", FB, {(*CLAIMED, "candidate"): "tokio"},
+        "spec", "claims[].values[].candidate must name one of the candidates"),
+    Bad("a claim of no speed", FB, {(*CLAIMED, "requestsPerSecond"): "0"},
+        "spec.claims[0].values[0]", "requestsPerSecond must be above 0; leave out a row without a figure"),
+    Bad("more failures than requests", FB, {(*CLAIMED, "failed"): 1},
+        "spec.claims[0].values[0]", "failed must not exceed requests; give the number of all requests beside it"),
     Bad("benchmark beside a workload", CMIG_MINIMAL, {("canary", "benchmark"): {"ref": {"name": "b"}}},
         "spec.canary", "set benchmark exactly when type is Benchmark"),
     Bad("workload of a benchmark", CMIG, {("canary", "workload"): WORKLOAD},
@@ -95,6 +104,8 @@ BROKEN_SHAPES = [
     Bad("one candidate", FB, {("candidates", 1): LEFT_OUT}, "spec.candidates", "at least 2"),
     Bad("two candidates of one name", FB, {("candidates", 1, "name"): "express"}, "spec.candidates[1]", "express"),
     Bad("two scenarios of one name", FB, {("scenarios", 1, "name"): "keep-alive"}, "spec.scenarios[1]", "keep-alive"),
+    Bad("a candidate twice in a claim", FB, {(*CLAIMED, "candidate"): "express"},
+        "spec.claims[0].values[1]", "express"),
     Bad("a variable twice", FB, {("candidates", 0, "env", 1, "name"): "WORKERS"},
         "spec.candidates[0].env[1]", "WORKERS"),
     Bad("a step twice", CMIG, {(*STEP, "weightPercent"): 10}, "spec.steps[1]", "10"),

@@ -183,8 +183,8 @@ def _connections(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _generator(report: Mapping[str, Any]) -> Iterator[str]:
-    share = report["generatorCPU"]["cores"]
-    if share > GENERATOR_SHARE:
+    share = (report.get("generatorCPU") or {}).get("cores")
+    if share is not None and share > GENERATOR_SHARE:
         yield f"LoadGeneratorSaturated: {share:.2f} of its core used, at most {GENERATOR_SHARE:.2f} is fair"
     periods = (report.get("generatorThrottling") or {}).get("periods") or 0
     if periods > 0:

@@ -11,6 +11,7 @@ from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core import probe, ranking_status
 from changeover.core.audit import RunRecord, unreliable
 from changeover.core.benchmark import Next, SeenBenchmark, records_name
+from changeover.core.claims import make_claims
 from changeover.core.conditions import timestamp
 from changeover.core.errors import ChangeoverError
 from changeover.core.itinerary import cells, complete_rounds, is_settled, next_run
@@ -20,6 +21,7 @@ from changeover.core.plan import Judgement
 RUN_OVERHEAD_SECONDS = 12.0  # start of the pods, the last scrape, and the ticks between; measured on the local cluster
 MAX_TOKEN = 1024  # characters of a retry's token that status repeats
 
+VERDICT = ("ranking", "winner", "claims", "claimedPairsLeftOut")  # what is published
 FAILED = frozenset({Reason.NO_VALID_RESULT, Reason.NODE_NOISY, Reason.UNRELIABLE, Reason.DEADLINE_EXCEEDED})
 
 Said = tuple[str, str, dict[str, Judgement], dict[str, Any]]
@@ -44,24 +46,39 @@ def summarise(seen: SeenBenchmark, step: Next, failure: ChangeoverError | None) 
 
 
 def _published(seen: SeenBenchmark, records: Mapping[str, RunRecord], fields: dict[str, Any]) -> Said:
+    # What an earlier spec published stays no longer, whatever comes in its place.
+    fields = {key: value for key, value in fields.items() if key not in VERDICT}
     doubt = unreliable(records)
     if doubt:
-        lasting = {key: value for key, value in fields.items() if key not in ("ranking", "winner")}
-        return _said(seen, Reason.UNRELIABLE, f"{doubt}; then retry", lasting)
+        return _said(seen, Reason.UNRELIABLE, f"{doubt}; then retry", fields)
     noise = probe.noise(seen.spec, records)
     fields = fields if noise is None else {**fields, "noise": noise}
     if noise is not None and not noise["quiet"]:
-        lasting = {key: value for key, value in fields.items() if key not in ("ranking", "winner")}
-        return _said(seen, Reason.NODE_NOISY, f"{noise['message']}; find a quieter node and retry", _noisy(lasting))
+        return _said(seen, Reason.NODE_NOISY, f"{noise['message']}; find a quieter node and retry", _noisy(fields))
     ranked = ranking_status.make_ranking(seen.spec, records)
     winner = ranking_status.make_winner(seen.spec, records, ranked)
-    fields = {**fields, "ranking": ranked} | ({"winner": winner} if winner is not None else {})
+    fields = {**fields, "ranking": ranked, **make_claims(seen.spec, records)}
+    if winner is not None:
+        fields["winner"] = winner
     if not ranked:
         message = "no candidate has enough valid runs; see status.results[].notes"
         return _said(seen, Reason.NO_VALID_RESULT, message, fields)
+    unranked = _not_ranked(seen, ranked, fields)
     if winner is None:
-        return _said(seen, Reason.PUBLISHED, "no candidate kept every objective, so there is no winner", fields)
-    return _said(seen, Reason.PUBLISHED, f"winner {winner['candidate']}: {winner['message']}", fields)
+        message = "no candidate kept every objective, so there is no winner"
+        return _said(seen, Reason.PUBLISHED, message + unranked, fields)
+    return _said(seen, Reason.PUBLISHED, f"winner {winner['candidate']}: {winner['message']}{unranked}", fields)
+
+
+def _not_ranked(seen: SeenBenchmark, ranked: Sequence[Mapping[str, Any]], fields: Mapping[str, Any]) -> str:
+    """Who is missing from the ranking and why: one that was not measured fairly might have been better."""
+    there = {row["candidate"] for row in ranked}
+    missing = [
+        f"{r['candidate']} ({', '.join(r['invalidReasons'])})"
+        for r in fields.get("results", [])
+        if r["scenario"] == seen.spec.ranked_scenario and r["candidate"] not in there
+    ]
+    return f"; not ranked: {', '.join(missing)}" if missing else ""
 
 
 def _noisy(fields: dict[str, Any]) -> dict[str, Any]:
@@ -110,7 +127,7 @@ def _about_parts(seen: SeenBenchmark, step: Next | None, fields: Mapping[str, An
 
 def _fields(seen: SeenBenchmark, step: Next, records: Mapping[str, RunRecord]) -> dict[str, Any]:
     """Everything besides conditions. Until something is published for this spec, the last ranking stays."""
-    kept = ("ranking", "winner", "results", "report", "environment")
+    kept = (*VERDICT, "results", "report", "environment")
     fields: dict[str, Any] = {key: seen.owner.status[key] for key in kept if key in seen.owner.status}
     fields["progress"] = _progress(seen, step, records)
     if seen.owner.retry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec, Cost
 from changeover.core import ranking
@@ -17,12 +18,6 @@ def number(value: float, digits: int = 6) -> str:
     return f"{Decimal(f'{value:.{digits}g}'):f}"
 
 
-def valid_records(records: Mapping[str, RunRecord], candidate: str, scenario: str) -> list[RunRecord]:
-    """The valid runs of a candidate in a scenario, by round."""
-    own = [r for r in records.values() if (r["candidate"], r["scenario"]) == (candidate, scenario)]
-    return sorted((r for r in own if not r["void"]), key=lambda r: int(r["round"]))
-
-
 def contenders(spec: BenchmarkSpec) -> list[str]:
     """The candidates that are ranked: all but the hidden twin."""
     return [candidate.name for candidate in spec.candidates if candidate.name != TWIN]
@@ -33,10 +28,10 @@ def values_by_round(
 ) -> list[dict[str, float]]:
     """One mapping a round from candidate to the value it is ranked by; a void run is left out."""
     rounds: dict[int, dict[str, float]] = {}
-    for name in names:
-        for record in valid_records(records, name, scenario):
-            if by != "Latency" or record["report"]["latency"] is not None:
-                rounds.setdefault(record["round"], {})[name] = value_of(record, by, spec.cost)
+    for record in records.values():
+        wanted = record["scenario"] == scenario and record["candidate"] in names and not record["void"]
+        if wanted and (by != "Latency" or record["report"]["latency"] is not None):
+            rounds.setdefault(record["round"], {})[record["candidate"]] = value_of(record, by, spec.cost)
     # A round without any valid run stays as an empty one: looks are at rounds, not at the so-manieth lucky one.
     return [rounds.get(number_, {}) for number_ in range(1, max(rounds, default=0) + 1)]
 
@@ -80,7 +75,16 @@ def compare(
     spec: BenchmarkSpec, records: Mapping[str, RunRecord], names: Sequence[str], scenario: str, by: str
 ) -> ranking.Ranking:
     """The comparison of some of the candidates, the twin included when it is named."""
-    return ranking.rank(values_by_round(spec, records, names, scenario, by), names, contest_of(spec, by))
+    values = values_by_round(spec, records, names, scenario, by)
+    return _ranked(tuple(tuple(sorted(row.items())) for row in values), tuple(names), contest_of(spec, by))
+
+
+@lru_cache(maxsize=64)
+def _ranked(
+    values: tuple[tuple[tuple[str, float], ...], ...], names: tuple[str, ...], contest: ranking.Contest
+) -> ranking.Ranking:
+    """Remembered, since a pass asks for the same race many times, and one of 32 candidates takes some 50 ms."""
+    return ranking.rank([dict(row) for row in values], names, contest)
 
 
 def contest_of(spec: BenchmarkSpec, by: str) -> ranking.Contest:

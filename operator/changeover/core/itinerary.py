@@ -73,8 +73,9 @@ def participants(spec: BenchmarkSpec, records: Records, rounds: int) -> Iterator
     looks = {look for look, _ in contest_of(spec, spec.ranking.by).looks()}
     names, first_that_may_lack = everybody, spec.schedule.rounds.min + 1
     for number in range(1, rounds + 1):
-        # Orders are only decided at looks: between them nobody drops out.
-        may_lack = number == first_that_may_lack or (number > first_that_may_lack and number - 1 in looks)
+        # Orders are decided at looks: between them nobody drops out. A look that lacks a run is made a round later.
+        looked = not looks.isdisjoint((number - 1, number - 2))
+        may_lack = number == first_that_may_lack or (number > first_that_may_lack and looked)
         if spec.schedule.stop_when_decided and may_lack:
             names = _still_in_the_race(spec, records, number - 1)
         yield number, names

@@ -29,6 +29,7 @@ _NOT_MEASURED: dict[str, bool | set[str]] = {
     "objectives": True,
     "metrics": True,
     "cost": True,
+    "claims": True,
     "clean_up": True,
     "ttl_after_finished": True,
     "schedule": {"rounds", "deadline", "cool_down", "stop_when_decided"},

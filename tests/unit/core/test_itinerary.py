@@ -104,6 +104,15 @@ def test_those_who_can_no_longer_win_drop_out_and_the_tied_go_on() -> None:
     assert not [key for key in records if key.startswith(("r9.c", "r9.d"))]
 
 
+def test_a_look_that_lacks_a_run_is_made_a_round_later() -> None:
+    """In round 4, the first look, the first candidate has no fair run."""
+    measure = by_speed(SPEEDS, spread=0.1)
+    done, records = play(spec(), lambda run: saturated(run) if (run.round, run.candidate) == (4, "a") else measure(run))
+    taking_part = dict(participants(spec(), records, 9))
+    assert (len(taking_part[5]), taking_part[6]) == (4, ["a", "b"])
+    assert {run.candidate for run in done if run.round == 6} == {"a", "b"}
+
+
 def test_it_stops_when_one_is_left() -> None:
     _, records = play(spec(), by_speed({**SPEEDS, "b": 2000.0}))
     assert complete_rounds(spec(), records) < 9

@@ -19,6 +19,7 @@ from changeover.api.v1alpha1.base import (
     unique_by,
 )  # fmt: skip
 from changeover.api.v1alpha1.candidate import Candidate, Placement
+from changeover.api.v1alpha1.claim import Claims, claims_field
 from changeover.api.v1alpha1.scenario import Request, Scenario
 
 TWIN = "aa-twin"  # name of the hidden second of a candidate; see schedule.aaProbe
@@ -182,6 +183,14 @@ class BenchmarkSpec(Model):
             "|| self.cost.memoryGiBHour.matches('[1-9]')",
             message="ranking.by Cost needs a price above 0; set cost.cpuHour or cost.memoryGiBHour",
         ),
+        Rule(
+            rule="self.claims.all(c, self.scenarios.exists(s, s.name == c.scenario))",
+            message="claims[].scenario must name one of the scenarios",
+        ),
+        Rule(
+            rule="self.claims.all(c, c.values.all(v, self.candidates.exists(k, k.name == v.candidate)))",
+            message="claims[].values[].candidate must name one of the candidates",
+        ),
     )
     suspend: bool = described("Pause: the run in progress ends, none is begun. Default: false.", default=False)
     candidates: Annotated[list[Candidate], Field(min_length=2, max_length=32)] = described(
@@ -210,6 +219,7 @@ class BenchmarkSpec(Model):
     metrics: MetricsChoice = described(
         "Where CPU and memory are read. Default: source default.", default=MetricsChoice()
     )
+    claims: Claims = claims_field()
     ttl_after_finished: Duration | None = described(
         "The benchmark is deleted, with all that it made, so long after it finished. Default: none (it stays). "
         "Example: 24h.",
@@ -235,7 +245,15 @@ class BenchmarkSpec(Model):
         # all candidates would cost nothing, and none would have a place
         if self.ranking.by == "Cost" and not float(self.cost.cpu_hour) + float(self.cost.memory_gib_hour):
             raise ValueError(self.cel[3].message)
+        self._claims_speak_of_what_is_there()
         return self
+
+    def _claims_speak_of_what_is_there(self) -> None:
+        refuse_doubles(self.claims, lambda c: (c.source, c.scenario), "claim")
+        if {c.scenario for c in self.claims} - {s.name for s in self.scenarios}:
+            raise ValueError(self.cel[4].message)
+        if {v.candidate for c in self.claims for v in c.values} - {c.name for c in self.candidates}:
+            raise ValueError(self.cel[5].message)
 
     @property
     def ranked_scenario(self) -> str:

@@ -13,6 +13,7 @@ Instant = Annotated[
     Field(max_length=32),
     WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 32}),
 ]
+MOST_CLAIMED_PAIRS = 120
 Message = Annotated[str, Field(max_length=32768)]
 
 
@@ -172,6 +173,26 @@ class Noise(Model):
     message: Text = described("In words.")
 
 
+class ClaimedPair(Model):
+    """Two rows of a published table, held against the measurement."""
+
+    source: Annotated[str, Field(max_length=256)] = described("Where it was published.")
+    scenario: ShortText = described("Scenario that measures the same.")
+    faster: ShortText = described("The faster one, as published.")
+    slower: ShortText = described("The slower one, as published.")
+    claimed_ratio: Number = described("Published speed of the faster over that of the slower. Example: 1.34.")
+    ratio: Number = described("Measured ratio of the two. Empty when they never ran in one round.", default="")
+    low: Number = described("Lower end of its interval.", default="")
+    high: Number = described("Upper end of its interval.", default="")
+    claimed_ratio_inside: bool = described("Whether the claimed ratio lies in that interval.", default=False)
+    verdict: Literal["Confirmed", "Contradicted", "Undecidable"] = described(
+        "Confirmed (the same one is surely faster), Contradicted (the other one is, or they tie) or Undecidable."
+    )
+    doubts: Annotated[list[Text], Field(max_length=8)] = described(
+        "What the published figures themselves contradict. Example: ['gin: LittleLaw: …'].", default=[]
+    )
+
+
 class ReportRef(Model):
     """Where every single run is kept."""
 
@@ -195,6 +216,10 @@ class BenchmarkStatus(Model):
         "Where every single run of the published result is kept; until there is one, of the run in progress.",
         default=None,
     )
+    claims: Annotated[list[ClaimedPair], Field(max_length=MOST_CLAIMED_PAIRS)] = described(
+        "Each pair of rows of spec.claims, once published.", default=[]
+    )
+    claimed_pairs_left_out: int = described("Pairs beyond those that are shown.", default=0)
     retry: Text = described("Token of the retry that was taken up last. Default: empty.", default="")
 
 
