@@ -82,11 +82,14 @@ def test_every_run_was_recorded_once_and_measured_what_it_says(operator: Kube) -
     data = operator.get("configmap", status["report"]["configMap"])["data"]
     records = [json.loads(text) for text in data.values()]
 
-    assert len(records) == RUNS
+    fair = [r for r in records if not r["void"]]  # a void run is measured again, and both are kept
+    assert len(fair) == len({(r["round"], r["candidate"], r["scenario"]) for r in fair}) == RUNS
     assert {r["node"] for r in records} == {"candidate"}
-    for record in records:
+    for record in fair:
         window = record["report"]["windowEnd"] - record["report"]["windowStart"]
-        assert window == pytest.approx(10, abs=1)
+        longest = (record["report"]["latency"] or {"max": 0.0})["max"]
+        # What was sent is awaited, so a window may be longer by the longest request.
+        assert 9 < window < 11 + longest
         assert record["report"]["connections"] == 360
         assert 0 < record["cpuCores"] < 0.25, "more CPU than the limit of 200m allows was counted"
         if not record["report"]["keepAlive"]:
