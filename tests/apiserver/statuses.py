@@ -92,7 +92,7 @@ BENCHMARK = {
         "ratio": "1.004",
         "low": "0.97",
         "high": "1.04",
-        "quiet": True,
+        "verdict": "Quiet",
         "message": "express measured twice: ratio 1.004 [0.97, 1.04] in 5 rounds; they cannot be told apart",
     },
     "report": {"configMap": "web-frameworks-runs-0123abcd"},

@@ -45,8 +45,8 @@ def _keeps_pods(seen: SeenBenchmark, step: Next) -> bool:
 def _has_result(seen: SeenBenchmark, step: Next) -> bool:
     records = seen.records if isinstance(seen.records, dict) else {}
     measured = noise(seen.spec, records)
-    quiet = measured is None or measured["quiet"]
-    reliable = quiet and not unreliable(records)
+    noisy = measured is not None and measured["verdict"] == "Noisy"
+    reliable = not noisy and not unreliable(records)
     return step.reason == Reason.PUBLISHED and reliable and bool(make_ranking(seen.spec, records))
 
 

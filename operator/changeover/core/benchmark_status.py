@@ -53,7 +53,7 @@ def _published(seen: SeenBenchmark, records: Mapping[str, RunRecord], fields: di
         return _said(seen, Reason.UNRELIABLE, f"{doubt}; then retry", fields)
     noise = probe.noise(seen.spec, records)
     fields = fields if noise is None else {**fields, "noise": noise}
-    if noise is not None and not noise["quiet"]:
+    if noise is not None and noise["verdict"] == "Noisy":
         return _said(seen, Reason.NODE_NOISY, f"{noise['message']}; find a quieter node and retry", _noisy(fields))
     ranked = ranking_status.make_ranking(seen.spec, records)
     winner = ranking_status.make_winner(seen.spec, records, ranked)

@@ -12,6 +12,7 @@ from typing import Any
 from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec
 from changeover.core.audit import RunRecord
 from changeover.core.figures import compare, number
+from changeover.core.race import LEAST_COMMON_ROUNDS
 from changeover.core.ranking import PairVerdict
 
 
@@ -37,9 +38,13 @@ def noise(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> dict[str, An
     if not name:
         return None
     pair = compare(spec, records, [name, TWIN], spec.ranked_scenario, spec.ranking.by).comparison(name, TWIN)
-    quiet = pair.verdict not in (PairVerdict.BETTER, PairVerdict.WORSE)
     low, high = number(pair.low, 4), number(pair.high, 4)
-    words = "cannot be told apart" if quiet else "differ, although they are the same: the node is too noisy to rank on"
+    if pair.rounds < LEAST_COMMON_ROUNDS:
+        verdict, words = "Unknown", "have too few fair rounds in common to say how noisy the node is"
+    elif pair.verdict in (PairVerdict.BETTER, PairVerdict.WORSE):
+        verdict, words = "Noisy", "differ, although they are the same: the node is too noisy to rank on"
+    else:
+        verdict, words = "Quiet", "cannot be told apart"
     message = (
         f"{name} measured twice: ratio {number(pair.ratio, 4)} [{low}, {high}] in {pair.rounds} rounds; they {words}"
     )
@@ -48,6 +53,6 @@ def noise(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> dict[str, An
         "ratio": number(pair.ratio, 4),
         "low": low,
         "high": high,
-        "quiet": quiet,
+        "verdict": verdict,
         "message": message,
     }

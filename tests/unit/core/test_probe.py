@@ -56,16 +56,18 @@ def test_without_the_probe_nobody_is_measured_twice() -> None:
     assert noise(plain, records(QUIET)) is None
 
 
-@pytest.mark.parametrize(("speeds", "quiet"), [(QUIET, True), (NOISY, False)])
-def test_twins_that_differ_show_noise(speeds: dict[str, float], quiet: bool) -> None:
+@pytest.mark.parametrize(("speeds", "verdict"), [(QUIET, "Quiet"), (NOISY, "Noisy")])
+def test_twins_that_differ_show_noise(speeds: dict[str, float], verdict: str) -> None:
     found = noise(spec(), records(speeds))
-    assert found is not None and found["quiet"] is quiet
-    assert (float(found["low"]) <= 1 <= float(found["high"])) is quiet
+    assert found is not None and found["verdict"] == verdict
+    assert (float(found["low"]) <= 1 <= float(found["high"])) is (verdict == "Quiet")
 
 
-def test_before_any_run_nothing_is_called_noisy() -> None:
-    found = noise(spec(), {})
-    assert found is not None and found["quiet"]
+@pytest.mark.parametrize("common", [0, 2])
+def test_too_few_rounds_in_common_are_neither_quiet_nor_noisy(common: int) -> None:
+    found = noise(spec(), {key: record for key, record in records(NOISY).items() if record["round"] <= common})
+    assert found is not None and found["verdict"] == "Unknown"
+    assert f"in {common} rounds" in found["message"]
 
 
 @pytest.mark.parametrize(("speeds", "reason", "ranked"), [(QUIET, "Published", 2), (NOISY, "NodeNoisy", 0)])

@@ -169,7 +169,10 @@ class Noise(Model):
     ratio: Number = described("Its figure over its twin's.")
     low: Number = described("Lower end of the ratio's interval.")
     high: Number = described("Upper end of the ratio's interval.")
-    quiet: bool = described("Whether the two cannot be told apart, as it should be.")
+    verdict: Literal["Quiet", "Noisy", "Unknown"] = described(
+        "Quiet: the two cannot be told apart, as it should be. Noisy: they differ, so nothing is ranked. Unknown: they "
+        "have too few fair rounds in common."
+    )
     message: Text = described("In words.")
 
 
