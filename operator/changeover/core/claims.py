@@ -12,7 +12,7 @@ from changeover.api.v1alpha1.claim import Claim, ClaimedValue
 from changeover.api.v1alpha1.status import MOST_CLAIMED_PAIRS
 from changeover.core.audit import RunRecord, report_reasons
 from changeover.core.figures import number, race
-from changeover.core.ranking import Comparison, Contest, PairVerdict, Ranking
+from changeover.core.ranking import LEAST_ROUNDS, Comparison, Contest, PairVerdict, Ranking
 
 MOST_DOUBTS = 8
 TIE_RATIO = Contest().tie_ratio
@@ -40,7 +40,7 @@ def audit_published(row: Published) -> list[str]:
         "mode": "closed",
         "connections": row.connections,
         # wrk never opens a connection again whose connect failed: each error is one fewer at the end.
-        "connectionsAlive": row.connections - row.connect_errors,
+        "connectionsAlive": max(0, row.connections - row.connect_errors),
         "requestsPerSecond": row.requests_per_second,
         # A table without a number of requests tells of no failed one: any number stands for it.
         "succeeded": row.requests - row.failed if row.requests else row.requests_per_second,
@@ -51,8 +51,10 @@ def audit_published(row: Published) -> list[str]:
 
 
 def make_claims(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> dict[str, Any]:
-    """Status fields ``claims`` and ``claimedPairsLeftOut``."""
+    """Status fields ``claims`` and ``claimedPairsLeftOut``; when not all fit, the boldest claims are shown."""
     pairs = [pair for claim in spec.claims for pair in _pairs(spec, claim, records)]
+    if len(pairs) > MOST_CLAIMED_PAIRS:
+        pairs.sort(key=lambda pair: float(pair["claimedRatio"]), reverse=True)
     left_out = len(pairs) - MOST_CLAIMED_PAIRS
     return {"claims": pairs[:MOST_CLAIMED_PAIRS], **({"claimedPairsLeftOut": left_out} if left_out > 0 else {})}
 
@@ -93,7 +95,7 @@ def _connections(spec: BenchmarkSpec, name: str) -> int:
 def _judged(measured: Ranking, faster: ClaimedValue, slower: ClaimedValue) -> dict[str, Any]:
     """The measured ratio with its interval, and the verdict that the race reached on this pair."""
     pair = measured.comparison(faster.candidate, slower.candidate)
-    if not pair.rounds:
+    if pair.rounds < LEAST_ROUNDS:  # one round in common has no interval
         return {"verdict": "Undecidable"}
     claimed = _speed(faster) / _speed(slower)
     return {

@@ -124,6 +124,17 @@ def test_what_was_never_measured_has_no_figures() -> None:
     assert not {"ratio", "low", "high"} & pair.keys()
 
 
+def test_one_round_in_common_has_no_interval() -> None:
+    first = {key: record for key, record in records(MEASURED).items() if record["round"] == 1}
+    (pair,) = make_claims(spec({"swift": 200.0, "slow": 100.0}), first)["claims"]
+    assert pair["verdict"] == "Undecidable" and "low" not in pair
+
+
+def test_more_connect_errors_than_connections_leave_none_alive() -> None:
+    (doubt,) = audit_published(Published(1000.0, 360, connect_errors=500))
+    assert doubt.startswith("ConnectionsLost: 0 of 360")
+
+
 def comparison(verdict: PairVerdict) -> Comparison:
     return Comparison("a", "b", verdict, 1.0, 0.9, 1.1, 5)
 
@@ -165,6 +176,8 @@ def test_more_pairs_than_fit_are_counted() -> None:
     given = benchmark_spec(candidates=[{"name": name, "image": "i"} for name in names], claims=[claim])
     found = make_claims(given, {})
     assert (len(found["claims"]), found["claimedPairsLeftOut"]) == (120, 17 * 16 // 2 - 120)
+    ratios = [float(pair["claimedRatio"]) for pair in found["claims"]]
+    assert ratios == sorted(ratios, reverse=True)  # the boldest are shown
     BenchmarkStatus.model_validate(found)
 
 
