@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from changeover.api.v1alpha1.benchmark import TWIN
+from changeover.core.knee import knee_reasons
 from changeover.core.observed import LoadFailed, LoadReport, NoData, Unreadable, Usage, Workload
 from changeover.core.schedule import Run
 
@@ -25,7 +26,7 @@ MOST_VOID = 0.20  # of all runs, before the benchmark is not to be relied on
 FEWEST_RUNS = 5  # that this is judged by
 OWN_FAULTS = frozenset({
     "Errors", "UnexpectedResponse", "TargetUnreachable", "CandidateRestarted", "NotReady", "ConnectionsLost",
-    "KeptAlive", "NotKeptAlive", "RateNotReached", "Throttled",
+    "KeptAlive", "NotKeptAlive", "RateNotReached", "Throttled", "NoKnee",
 })  # fmt: skip
 """Reasons that lie with the candidate; all others lie with the measurement."""
 MENDS = {
@@ -34,6 +35,8 @@ MENDS = {
     "NotPinned": "keep placement.candidates to nodes that stay",
     "LittleLaw": "give the load node fewer neighbours: its clock or its CPU was taken away",
     "LoadFailed": "see the load pod's log and events",
+    "KneeNotReached": "raise the scenario's ramp.maxSteps or ramp.factor",
+    "PodApart": "give every load pod a core of its own on nodes that are alike",
     "CandidateGone": "see who deletes or evicts the candidates' pods",
 }
 """What to do about each reason that lies with the measurement."""
@@ -51,7 +54,7 @@ def make_record(
     """What is kept of a run: the report without its histogram, what it used, where it ran, and why it is void."""
     pod = workload.pods[0] if workload is not None and workload.pods else None
     content = outcome.content if isinstance(outcome, LoadReport) else {}
-    report = {key: value for key, value in content.items() if key != "histogram"}
+    report = {key: value for key, value in content.items() if key not in ("histogram", "steps")}
     used = usage if isinstance(usage, Usage) else None
     void = void_reasons(outcome, usage, pod.restarts if pod else None)
     if pod is not None and pinned_node not in ("", pod.node):
@@ -126,7 +129,7 @@ def void_reasons(
     found = report_reasons(outcome.content)
     if isinstance(usage, NoData | Unreadable):
         found.append(f"MetricsMissing: {usage.reason}")
-    elif outcome.content["mode"] != "closed" and (usage.throttled_share or 0.0) > THROTTLED_SHARE:
+    elif outcome.content["mode"] == "open" and (usage.throttled_share or 0.0) > THROTTLED_SHARE:
         found.append(f"Throttled: in {usage.throttled_share:.0%} of its periods, so the latency is its CPU limit's")
     if restarts is None:
         found.append("CandidateGone: the candidate's pod was gone when the run ended")
@@ -146,7 +149,14 @@ def report_reasons(report: Mapping[str, Any]) -> list[str]:
     generator = list(_generator(report))
     # A generator at its own end sends less than it should: that is not the candidate's fault.
     rate = [] if generator else _rate(report)
-    return [*_answers(report), *rate, *_connections(report), *generator]
+    return [
+        *_answers(report),
+        *rate,
+        *_connections(report),
+        *generator,
+        *report.get("apart", ()),
+        *knee_reasons(report),
+    ]
 
 
 def _answers(report: Mapping[str, Any]) -> Iterator[str]:

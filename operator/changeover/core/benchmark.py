@@ -19,6 +19,7 @@ from changeover.core import names
 from changeover.core.artefacts import keep_histogram
 from changeover.core.audit import RunRecord, make_record
 from changeover.core.itinerary import complete_rounds, is_over, next_run
+from changeover.core.knee import at_knee
 from changeover.core.manifests.candidate import Shape, make_deployment, make_service
 from changeover.core.manifests.common import labels_of, owner_reference
 from changeover.core.manifests.load_job import LoadTarget, make_load_job
@@ -48,6 +49,7 @@ class SeenBenchmark:
     workloads: tuple[Workload, ...] | Unreadable
     loads: Mapping[str, LoadReport | LoadRunning | LoadFailed] | Unreadable
     usage: Usage | NoData | Unreadable | None  # of the run in progress, once its load has ended
+    step_usages: tuple[Usage | NoData | Unreadable, ...]  # of each step, when that run is a ramp
     environment: Mapping[str, str]
     records_uid: str = ""  # of the ConfigMap that holds the records
     templates: Mapping[str, Any] | Unreadable = field(default_factory=dict)  # candidate -> the pod template it copies
@@ -158,7 +160,8 @@ def _begin_load(seen: SeenBenchmark, run: Run, workload: Workload) -> Next:
     scenario = next(s for s in seen.spec.scenarios if s.name == run.scenario)
     candidate = _candidate(seen.spec, run.candidate)
     url = f"http://{workload.name}.{seen.owner.namespace}.svc:{candidate.port}"
-    job = make_load_job(seen.owner, seen.spec, scenario, LoadTarget(_run_token(seen, run), url, seen.loader_image))
+    target = LoadTarget(_run_token(seen, run), url, seen.loader_image, seen.now)
+    job = make_load_job(seen.owner, seen.spec, scenario, target)
     # The Service again: a crash after the Deployment may have left it unmade.
     service = make_service(candidate, _shape(seen, run, {}), candidate.port)
     return Next("Measuring", f"load on {run.candidate} begins", (Apply(service), Apply(job)), run)
@@ -167,10 +170,15 @@ def _begin_load(seen: SeenBenchmark, run: Run, workload: Workload) -> Next:
 def _record(seen: SeenBenchmark, run: Run, load: LoadReport | LoadFailed, workload: Workload) -> Next:
     usage = seen.usage if seen.usage is not None else NoData("the run did not begin")
     if isinstance(load, LoadReport):
-        age = seen.now.timestamp() - load.content["windowEnd"]
+        age = seen.now.timestamp() - _load_ended(load)
         settle, patience = METRICS_SETTLE_SCRAPES * seen.scrape_seconds, METRICS_PATIENCE_SCRAPES * seen.scrape_seconds
-        if age < settle or (not isinstance(usage, Usage) and age < patience):
+        complete = all(isinstance(one, Usage) for one in (usage, *seen.step_usages))
+        if age < settle or (not complete and age < patience):
             return Next("Measuring", f"the last CPU sample of {run.candidate} is awaited", (), run)
+        if "steps" in load.content:
+            usages = seen.step_usages or (usage,) * len(load.content["steps"])
+            knee = at_knee(load.content, usages, _cores_allowed(seen.spec, workload))
+            load, usage = LoadReport(knee.report), knee.usage
     assert isinstance(seen.records, Mapping)
     record = make_record(run, load, usage, workload, _pinned_node(seen.records))
     record["at"] = seen.now.isoformat()
@@ -185,6 +193,17 @@ def _record(seen: SeenBenchmark, run: Run, load: LoadReport | LoadFailed, worklo
         Delete(_job(seen, _run_token(seen, run))),
     )
     return Next("Measuring", f"{run.candidate} is measured", actions, run)
+
+
+def _load_ended(load: LoadReport) -> float:
+    """Seconds since the epoch; a ramp's own window is that of its best step, not of its last."""
+    return max(float(window["windowEnd"]) for window in (load.content, *load.content.get("steps", ())))
+
+
+def _cores_allowed(spec: BenchmarkSpec, workload: Workload) -> float | None:
+    """Cores by ``objectives.maxCPUPercent``; None when CPU is no objective, or the candidate has no limit."""
+    percent = spec.objectives.max_cpu_percent
+    return None if percent is None or workload.cpu_limit is None else workload.cpu_limit * percent / 100
 
 
 def _start(seen: SeenBenchmark, run: Run, records: Mapping[str, RunRecord]) -> tuple[Action, ...]:

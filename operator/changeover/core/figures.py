@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 
-from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec, Cost
+from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec
+from changeover.api.v1alpha1.cost import Cost
 from changeover.core import ranking
 from changeover.core.audit import RunRecord
 

@@ -1,7 +1,8 @@
 """Reports of several load pods that ran one scenario together, made into one. Pure.
 
 What is added: connections, rates, requests, errors, bytes, CPU seconds, histograms. What is the largest: the
-generator's cores (each pod has a core of its own, so saturation is a pod's), the maximum latency. What is recomputed:
+generator's cores (saturation is a pod's, or that of a node whose cores several pods share), the maximum latency. What is
+recomputed:
 percentiles from the added histogram (an average of percentiles is a percentile of nothing), the mean weighted by the
 requests, Little's ratio from the requests in flight.
 
@@ -74,7 +75,7 @@ def merge_reports(reports: Sequence[Report]) -> Merged | MergeRefused:
         "generatorCPU": {
             "userSeconds": sum(report["generatorCPU"]["userSeconds"] for report in reports),
             "systemSeconds": sum(report["generatorCPU"]["systemSeconds"] for report in reports),
-            "cores": max(report["generatorCPU"]["cores"] for report in reports),
+            "cores": _busiest(reports),
         },
         "generatorThrottling": {
             name: _known((report["generatorThrottling"][name] for report in reports), sum)
@@ -84,6 +85,7 @@ def merge_reports(reports: Sequence[Report]) -> Merged | MergeRefused:
         "startAt": reports[0].get("startAt"),
         "startedLateSeconds": _known((report.get("startedLateSeconds") for report in reports), max),
         "conformance": _conformance(reports),
+        "node": ", ".join(sorted({str(report["node"]) for report in reports if report.get("node")})),
     }
     return Merged(content, _standing_apart(reports))
 
@@ -170,6 +172,19 @@ def _known(values: Iterable[float | None], combine: Callable[[list[float]], floa
     listed = list(values)
     known = [value for value in listed if value is not None]
     return combine(known) if len(known) == len(listed) else None
+
+
+def _busiest(reports: Sequence[Report]) -> float:
+    """Share of a core of the busiest pod, or of the busiest node's cores when its pods together are nearer their end."""
+    nodes: dict[Any, list[Report]] = {}
+    for pod, report in enumerate(reports):
+        nodes.setdefault(report.get("node") or pod, []).append(report)
+    shared = [sum(_cores(report) for report in own) / (own[0].get("cpus") or len(own)) for own in nodes.values()]
+    return max(*shared, *(_cores(report) for report in reports))
+
+
+def _cores(report: Report) -> float:
+    return float(report["generatorCPU"]["cores"])
 
 
 def _added_counts(reports: Sequence[Report], name: str) -> dict[str, int]:

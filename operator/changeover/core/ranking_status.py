@@ -9,7 +9,7 @@ from typing import Any
 
 from changeover.api.v1alpha1.base import duration_seconds, quantity_value
 from changeover.api.v1alpha1.benchmark import BenchmarkSpec
-from changeover.core import ranking
+from changeover.core import knee, ranking
 from changeover.core.audit import RunRecord
 from changeover.core.figures import contenders, number, race, unit_of, value_of
 
@@ -53,7 +53,7 @@ def _result(spec: BenchmarkSpec, own: Sequence[RunRecord], speed: ranking.Estima
     if speed is not None:
         result["requestsPerSecond"] = _interval(speed)
     if good:
-        result |= _cpu(spec, good)
+        result |= _cpu(spec, good) | _curve(good)
     timed = [r["report"]["latency"] for r in good if r["report"]["latency"] is not None]
     return {**result, "latency": _latency(timed)} if timed else result
 
@@ -74,6 +74,22 @@ def _latency(latencies: Sequence[Mapping[str, float]]) -> dict[str, str]:
     """Median over rounds of each round's figure, ms; the maximum is the largest of all."""
     shown = {key: number(1000 * median(x[key] for x in latencies), 4) for key in ("mean", "p50", "p90", "p99", "p999")}
     return {**shown, "max": number(1000 * max(x["max"] for x in latencies), 4)}
+
+
+def _curve(good: Sequence[RunRecord]) -> dict[str, Any]:
+    """The rates of a ramp; nothing for another type."""
+    runs = [r["report"]["curve"] for r in good if "curve" in r["report"]]
+    points = [
+        {
+            "requestsPerSecond": number(point["rate"]),
+            "runs": point["runs"],
+            "held": point["held"],
+            "p99": number(1000 * point["p99"], 4) if point["p99"] is not None else "",
+            "cpuCores": number(point["cpuCores"], 4) if point["cpuCores"] is not None else "",
+        }
+        for point in knee.curve(runs)
+    ]
+    return {"curve": points} if points else {}
 
 
 def _cpu(spec: BenchmarkSpec, good: Sequence[RunRecord]) -> dict[str, Any]:

@@ -29,6 +29,11 @@ class Throttling:
     seconds: float
 
 
+def cpus() -> int:
+    """Cores that we may run on: those of the machine, or of our cpuset."""
+    return len(os.sched_getaffinity(0))
+
+
 def cpu_time(pid: int) -> CpuTime | None:
     """Of a whole process; None once it is gone. To 10 ms, the kernel's tick."""
     try:

@@ -17,6 +17,13 @@ GENERATOR_CORES = 0.70
 
 FRACTIONS = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 
+STEP_FIELDS = (
+    "requests", "succeeded", "errors", "requestsPerSecond", "durationSeconds", "windowStart", "windowEnd", "unsent",
+    "latency", "latencyRefused", "littleRatio", "connectionsOpened", "connectionsAlive", "generatorCPU",
+    "generatorThrottling",
+)  # fmt: skip
+"""Of the report, that every step has of its own: with them any step can stand for the run."""
+
 FEW = 5
 """Unsent requests that the edges of the window explain."""
 
@@ -91,11 +98,10 @@ def achieved(report: Mapping[str, Any]) -> float:
 
 def as_json(step: Step, report: Mapping[str, Any]) -> dict[str, Any]:
     """One entry of the report's `steps`."""
-    names = ("latency", "latencyRefused", "errors", "windowStart", "windowEnd", "generatorCPU", "unsent")
     return {
         "rate": step.rate,
         "achieved": achieved(report),
-        **{name: report[name] for name in names},
+        **{name: report[name] for name in STEP_FIELDS},
         "held": step.held,
         "why": "; ".join(step.problems) or None,
     }

@@ -37,6 +37,7 @@ def perform(settings: Settings) -> dict[str, Any]:
         "startAt": settings.start_at,
         "startedLateSeconds": late,
         "conformance": checks,
+        "cpus": meters.cpus(),
     }
     if settings.ramp is not None:
         return _ramp(settings, settings.ramp, target, context)

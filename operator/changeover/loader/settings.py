@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from changeover.loader.failures import InvalidArguments
 from changeover.loader.ramp import FRACTIONS, Plan
+from changeover.loader.share import Share
 
 CLOSED, OPEN, RAMP = "closed", "open", "ramp"
 AUTO, WRK, OHA, H2LOAD = "auto", "wrk", "oha", "h2load"
@@ -94,14 +95,15 @@ def parse_settings(arguments: Sequence[str]) -> Settings:
     given = _parser().parse_args(arguments)
     if given.host_header is None:
         given.host_header = next((value for name, value in given.header if name.lower() == "host"), None)
+    share = _share(given)
     settings = Settings(
         url=given.url,
-        connections=given.connections,
+        connections=share.of_connections(given.connections),
         keep_alive=given.keep_alive == "true",
         warm_up_seconds=given.warm_up,
         measure_seconds=given.measure,
         mode=given.mode,
-        rate=given.rate,
+        rate=share.of_rate(given.rate, given.connections) if given.rate is not None else None,
         method=given.method,
         headers=tuple(pair for pair in given.header if pair[0].lower() != "host"),
         host_header=given.host_header,
@@ -114,8 +116,15 @@ def parse_settings(arguments: Sequence[str]) -> Settings:
         conformance=given.conformance,
         ramp=_plan(given),
     )
-    _check(settings)
+    _refuse({**_problems(settings), **_ramp_problems(settings.ramp)})
     return settings
+
+
+def _share(given: argparse.Namespace) -> Share:
+    """Checked first, since everything that is shared is divided by it."""
+    share = Share(given.instance, given.instances)
+    _refuse({"--connections must be at least 1": given.connections < 1, **share.problems(given.connections)})
+    return share
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -136,6 +145,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--timeout", type=int, default=10, metavar="SECONDS", help="for one request")
     add("--driver", choices=(AUTO, WRK, OHA, H2LOAD), default=AUTO)
     add("--max-samples", type=int, default=MAX_SAMPLES, metavar="N", help="for a mergeable histogram from oha")
+    add("--instances", type=int, default=1, metavar="N", help="loaders that share --connections and --rate")
+    add("--instance", type=int, default=0, metavar="I", help="which of them this is, from 0")
     add("--start-at", type=float, metavar="EPOCH_SECONDS", help="when the warm-up begins; at once when it is past")
     add("--conformance", action="store_true", help="check the protocol before the warm-up, and report it")
     _add_ramp(parser.add_argument_group("ramp", "open-loop steps of --measure seconds each; only with --mode ramp"))
@@ -179,8 +190,8 @@ def _digest(text: str) -> str:
     return text.lower()
 
 
-def _check(settings: Settings) -> None:
-    found = [problem for problem, holds in {**_problems(settings), **_ramp_problems(settings.ramp)}.items() if holds]
+def _refuse(problems: Mapping[str, bool]) -> None:
+    found = [problem for problem, holds in problems.items() if holds]
     if found:
         raise InvalidArguments("; ".join(found))
 
@@ -190,7 +201,6 @@ def _problems(settings: Settings) -> dict[str, bool]:
     names = {name.lower() for name, _ in settings.headers}
     return {
         "--url must be http://HOST[:PORT]/PATH": url.scheme != "http" or not url.hostname,
-        "--connections must be at least 1": settings.connections < 1,
         "--warm-up must not be negative": settings.warm_up_seconds < 0,
         "--measure must be at least 1": settings.measure_seconds < 1,
         "--timeout must be at least 1": settings.timeout_seconds < 1,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from changeover.api.v1alpha1 import BenchmarkSpec
+from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core import names
 from changeover.core.audit import RunRecord
 from changeover.core.benchmark import SeenBenchmark
@@ -21,6 +22,7 @@ from changeover.core.plan import Manifest, Ref
 from changeover.ports import Dependencies, LoadRun
 from changeover.reconcilers.workloads import orphaned, parse_workload
 
+SCRAPES_IN_A_WINDOW = 2  # CPU is the difference of two samples inside it
 T = TypeVar("T")
 # What may change without making the runs so far worthless.
 _NOT_MEASURED: dict[str, bool | set[str]] = {
@@ -39,6 +41,8 @@ _NOT_MEASURED: dict[str, bool | set[str]] = {
 def fingerprint_of(spec: BenchmarkSpec, retry: str = "", templates: Mapping[str, Manifest] | None = None) -> str:
     """Stands for all that a run depends on: another spec, another template or another retry is another set of runs."""
     measured = spec.model_dump(exclude=_NOT_MEASURED)
+    if any(scenario.ramp for scenario in spec.scenarios):
+        measured["objectives"] = spec.objectives.model_dump()  # a ramp ends where they break
     return digest([measured, retry, templates] if retry or templates else measured)
 
 
@@ -52,9 +56,7 @@ async def readable(reading: Awaitable[T]) -> T | Unreadable:
 
 async def observe(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> SeenBenchmark:
     """Everything that a benchmark's decision depends on, at one instant."""
-    if spec.metrics.source not in deps.sources:
-        known = ", ".join(sorted(deps.sources)) or "none"
-        raise InvalidSpec(f"spec.metrics.source: {spec.metrics.source!r} is not configured; known sources: {known}")
+    _refuse_what_cannot_be_measured(spec, deps)
     templates = await _templates(owner, spec, deps)
     fingerprint = fingerprint_of(spec, owner.retry, templates if isinstance(templates, Mapping) else None)
     place = Ref("ConfigMap", owner.namespace, names.records(owner.name, fingerprint))
@@ -64,6 +66,7 @@ async def observe(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> Seen
     workloads = await readable(_workloads(owner, deps))
     loads = await readable(_loads(owner, deps))
     dates = [r["at"] for r in records.values()] if isinstance(records, Mapping) else []
+    usages = await _usages(owner, spec, workloads, loads, deps)
     return SeenBenchmark(
         now=deps.clock.now(),
         owner=owner,
@@ -76,11 +79,26 @@ async def observe(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> Seen
         last_record=max((parse_timestamp(d) for d in dates), default=None),
         workloads=workloads,
         loads=loads,
-        usage=await _usage(owner, spec, workloads, loads, deps),
+        usage=usages[0] if usages else None,
+        step_usages=usages[1:],
         environment=await _environment(records, deps),
         templates=templates,
         records_uid=str(config_map["metadata"]["uid"]) if isinstance(config_map, dict) else "",
     )
+
+
+def _refuse_what_cannot_be_measured(spec: BenchmarkSpec, deps: Dependencies) -> None:
+    """InvalidSpec when the operator's configuration has no such source, or one that looks too seldom."""
+    source, window = spec.metrics.source, duration_seconds(spec.schedule.measure)
+    if source not in deps.sources:
+        known = ", ".join(sorted(deps.sources)) or "none"
+        raise InvalidSpec(f"spec.metrics.source: {source!r} is not configured; known sources: {known}")
+    least = SCRAPES_IN_A_WINDOW * deps.scrape_seconds[source]
+    if window < least:
+        raise InvalidSpec(
+            f"spec.schedule.measure: {spec.schedule.measure} is too short for CPU to be read, as metric source "
+            f"{source!r} is scraped every {deps.scrape_seconds[source]:g} s; ask for at least {least:g}s"
+        )
 
 
 def _records(config_map: Manifest | Unreadable | None) -> Mapping[str, RunRecord] | Unreadable | None:
@@ -142,22 +160,28 @@ async def _loads(owner: Owner, deps: Dependencies) -> Mapping[str, LoadReport | 
     return found
 
 
-async def _usage(
+async def _usages(
     owner: Owner,
     spec: BenchmarkSpec,
     workloads: Sequence[Workload] | Unreadable,
     loads: Mapping[str, LoadReport | LoadRunning | LoadFailed] | Unreadable,
     deps: Dependencies,
-) -> Usage | NoData | Unreadable | None:
-    """CPU and memory of the candidate over the measured seconds of the run that has just ended, if one has."""
+) -> tuple[Usage | NoData | Unreadable, ...]:
+    """CPU and memory of the candidate over the measured seconds of the run that has just ended, if one has.
+
+    First over the run's own window, then over that of each step, if it was a ramp.
+    """
     if isinstance(workloads, Unreadable) or isinstance(loads, Unreadable):
-        return None
-    reports = [load for load in loads.values() if isinstance(load, LoadReport)]
+        return ()
+    reports = [load.content for load in loads.values() if isinstance(load, LoadReport)]
     pods = [pod.name for workload in workloads for pod in workload.pods if not pod.deleting]
     if len(reports) != 1 or not pods:
-        return None
-    start, end = (datetime.fromtimestamp(reports[0].content[key], UTC) for key in ("windowStart", "windowEnd"))
-    return await readable(deps.sources[spec.metrics.source].usage(owner.namespace, pods, start, end))
+        return ()
+    source, found = deps.sources[spec.metrics.source], []
+    for window in (reports[0], *reports[0].get("steps", ())):
+        start, end = (datetime.fromtimestamp(window[key], UTC) for key in ("windowStart", "windowEnd"))
+        found.append(await readable(source.usage(owner.namespace, pods, start, end)))
+    return tuple(found)
 
 
 async def _environment(records: Mapping[str, RunRecord] | Unreadable | None, deps: Dependencies) -> Mapping[str, str]:

@@ -112,6 +112,7 @@ def seen_benchmark(spec: dict[str, Any] | None = None, **more: Any) -> SeenBench
         workloads=(),
         loads={},
         usage=None,
+        step_usages=(),
         environment={},
     )
     return replace(base, **more)

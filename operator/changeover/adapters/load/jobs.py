@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Sequence
 
 from changeover.core.errors import Unavailable
+from changeover.core.merge import MergeRefused, merge_reports
 from changeover.core.observed import LoadFailed, LoadReport, LoadRunning
 from changeover.core.plan import Manifest, Ref
 from changeover.ports import Cluster, LoadRun
 
 REPORT_VERSION = 1
+NO_REPORT = "no report in the load pod's log"
 _FIELDS = (
     "mode", "windowStart", "windowEnd", "durationSeconds", "succeeded", "errors", "requestsPerSecond", "latency",
     "generatorCPU", "littleRatio",
@@ -33,12 +37,41 @@ class JobLoadDriver:
         pods = await self._cluster.list("Pod", run.namespace, {"batch.kubernetes.io/job-name": run.name})
         if not pods:
             return LoadFailed(f"the load pod is gone; {ended}")
+        outcomes = await asyncio.gather(*(self._outcome(pod, ended) for pod in sorted(pods, key=_index)))
+        failed = [outcome for outcome in outcomes if isinstance(outcome, LoadFailed)]
+        if failed:
+            # A pod that was stopped because another failed has nothing to say.
+            return next((outcome for outcome in failed if not outcome.reason.startswith(NO_REPORT)), failed[0])
+        wanted = job["spec"].get("completions", 1)
+        if len(outcomes) != wanted:
+            return LoadFailed(f"{len(outcomes)} of {wanted} load pods are left; {ended}")
+        return merged([outcome for outcome in outcomes if isinstance(outcome, LoadReport)])
+
+    async def _outcome(self, pod: Manifest, ended: str) -> LoadReport | LoadFailed:
         try:
-            return parse_report(await self._cluster.log(run.namespace, pods[0]["metadata"]["name"]), ended)
+            found = parse_report(await self._cluster.log(pod["metadata"]["namespace"], pod["metadata"]["name"]), ended)
         except Unavailable:
             if ended == "Complete":
                 raise  # the report exists; look again
             return LoadFailed(ended)
+        if isinstance(found, LoadFailed):
+            return found
+        return LoadReport({**found.content, "node": pod["spec"].get("nodeName", "")})
+
+
+def merged(reports: Sequence[LoadReport]) -> LoadReport | LoadFailed:
+    """One pod's report as it is; those of several as one, with what makes their run unfair under ``apart``."""
+    if len(reports) == 1:
+        return reports[0]
+    together = merge_reports([report.content for report in reports])
+    if isinstance(together, MergeRefused):
+        return LoadFailed(f"the pods' reports cannot be added: {together.reason}")
+    return LoadReport({**together.content, "apart": list(together.reasons)})
+
+
+def _index(pod: Manifest) -> int:
+    """Which pod of the Job it is."""
+    return int((pod["metadata"].get("annotations") or {}).get("batch.kubernetes.io/job-completion-index", 0))
 
 
 def _ending(job: Manifest) -> str | None:
@@ -67,4 +100,4 @@ def parse_report(log: str, ended: str) -> LoadReport | LoadFailed:
         missing = [name for name in _FIELDS if name not in content]
         return LoadFailed(f"the report lacks {', '.join(missing)}") if missing else LoadReport(content)
     last = log.strip().splitlines()[-1][:200] if log.strip() else "the log is empty"
-    return LoadFailed(f"no report in the load pod's log ({ended}); last line: {last}")
+    return LoadFailed(f"{NO_REPORT} ({ended}); last line: {last}")

@@ -11,7 +11,6 @@ from changeover.api.v1alpha1.base import (
     Model,
     Name,
     Percent,
-    Price,
     Rule,
     described,
     duration_seconds,
@@ -20,10 +19,12 @@ from changeover.api.v1alpha1.base import (
 )  # fmt: skip
 from changeover.api.v1alpha1.candidate import Candidate, Placement
 from changeover.api.v1alpha1.claim import Claims, claims_field
-from changeover.api.v1alpha1.scenario import Request, Scenario
+from changeover.api.v1alpha1.cost import Cost
+from changeover.api.v1alpha1.scenario import LoadChoice, Request, Scenario
 
 TWIN = "aa-twin"  # name of the hidden second of a candidate; see schedule.aaProbe
 MOST_OPEN_REQUESTS = 3_000_000  # oha keeps some 350 bytes a request: 1 GB
+LONGEST_STEP_SECONDS = 50  # of a ramp: the same number of requests at the 60,000/s that one core of oha does at most
 
 
 class Rounds(Model):
@@ -134,22 +135,6 @@ class RankingChoice(Model):
     )
 
 
-class Cost(Model):
-    """What CPU and memory cost; only what a candidate used is paid for, not what it reserved."""
-
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", max_length=3)] = described(
-        "Currency of the prices, three capital letters (ISO 4217). Default: USD. Example: EUR.", default="USD"
-    )
-    cpu_hour: Price = described(
-        "Price of one core for one hour, in the currency. Default: 0.04. Example: '0.031611'.", default="0.04"
-    )
-    memory_gib_hour: Price = described(
-        "Price of one GiB of memory for one hour, in the currency. Default: 0.005. Example: '0.004237'.",
-        default="0.005",
-        alias="memoryGiBHour",
-    )
-
-
 class MetricsChoice(Model):
     """Where CPU and memory are read."""
 
@@ -191,6 +176,29 @@ class BenchmarkSpec(Model):
             rule="self.claims.all(c, c.values.all(v, self.candidates.exists(k, k.name == v.candidate)))",
             message="claims[].values[].candidate must name one of the candidates",
         ),
+        Rule(
+            rule="self.scenarios.all(s, self.load.instances <= (has(s.closed) ? s.closed.connections : "
+            "has(s.open) ? s.open.connections : has(s.ramp) ? s.ramp.connections : 16))",
+            message="load.instances must not exceed a scenario's connections; lower load.instances",
+        ),
+        Rule(
+            rule="self.load.instances == 1 || self.scenarios.all(s, !has(s.ramp))",
+            message="a Ramp scenario is driven by one load pod; set load.instances to 1",
+        ),
+        Rule(
+            rule="self.load.driver in ['Auto', 'Oha'] || (self.request.expectStatus < 400 && "
+            "self.scenarios.all(s, has(s.closed) && s.closed.keepAlive))",
+            message="load.driver Wrk and H2load drive only Closed scenarios with keepAlive true and an expected status "
+            "below 400; choose Auto or Oha",
+        ),
+        Rule(
+            rule="self.load.driver != 'H2load' || self.request.method == 'GET'",
+            message="load.driver H2load sends only GET; choose another driver",
+        ),
+        Rule(
+            rule="self.scenarios.all(s, !has(s.ramp)) || duration(self.schedule.measure) <= duration('50s')",
+            message="with a Ramp scenario schedule.measure, the length of one step, must be at most 50s",
+        ),
     )
     suspend: bool = described("Pause: the run in progress ends, none is begun. Default: false.", default=False)
     candidates: Annotated[list[Candidate], Field(min_length=2, max_length=32)] = described(
@@ -202,6 +210,9 @@ class BenchmarkSpec(Model):
     scenarios: Annotated[list[Scenario], Field(min_length=1, max_length=16)] = described(
         "Ways of loading, 1 to 16. Example: [{name: keep-alive, type: Closed, closed: {connections: 360}}].",
         json_schema_extra=unique_by("name"),
+    )
+    load: LoadChoice = described(
+        "Who drives the load. Default: one pod, the generator that fits the scenario.", default=LoadChoice()
     )
     schedule: Schedule = described("Rounds and times. Default: 5 to 15 rounds of 15s.", default=Schedule())
     objectives: BenchmarkObjectives = described(
@@ -246,7 +257,22 @@ class BenchmarkSpec(Model):
         if self.ranking.by == "Cost" and not float(self.cost.cpu_hour) + float(self.cost.memory_gib_hour):
             raise ValueError(self.cel[3].message)
         self._claims_speak_of_what_is_there()
+        self._load_can_be_driven()
         return self
+
+    def _load_can_be_driven(self) -> None:
+        ramp = any(s.ramp for s in self.scenarios)
+        kept = all(s.closed and s.closed.keep_alive for s in self.scenarios)
+        refused = (
+            any(self.load.instances > s.load.connections for s in self.scenarios),
+            self.load.instances > 1 and ramp,
+            self.load.driver in ("Wrk", "H2load") and not (kept and self.request.expect_status < 400),
+            self.load.driver == "H2load" and self.request.method != "GET",
+            ramp and duration_seconds(self.schedule.measure) > LONGEST_STEP_SECONDS,
+        )
+        for rule, holds in zip(self.cel[6:11], refused, strict=True):
+            if holds:
+                raise ValueError(rule.message)
 
     def _claims_speak_of_what_is_there(self) -> None:
         refuse_doubles(self.claims, lambda c: (c.source, c.scenario), "claim")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from changeover.api.v1alpha1.base import CandidateName, Model, described
+from changeover.api.v1alpha1.base import CandidateName, Model, Rule, described
 
 
 class Header(Model):
@@ -68,14 +68,66 @@ class OpenLoad(Model):
     )
 
 
+class RampLoad(Model):
+    """Open loop at rising constant rates: where is the knee, the highest rate that keeps the objectives?
+
+    A step is one measured window at one rate. It holds when 95 % of its rate is answered and ``objectives.maxLatency``
+    and ``maxErrorPercent`` (1 % without one) are kept; the steps after it grow by ``factor`` until one does not hold.
+    """
+
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="double(self.factor) > 1.0 && double(self.factor) <= 4.0",
+            message="factor must lie above 1 and be at most 4; a larger one would leap over the knee",
+        ),
+    )
+    start_requests_per_second: Annotated[int, Field(ge=1, le=200000)] = described(
+        "Rate of the first step, requests per second; low enough for every candidate. Example: 500."
+    )
+    factor: Annotated[str, Field(pattern=r"^[0-9](\.[0-9]{1,3})?$", max_length=8)] = described(
+        "By what the rate grows from step to step. Default: 1.5.", default="1.5"
+    )
+    max_steps: Annotated[int, Field(ge=2, le=30)] = described(
+        "Steps on the way up at the most; when all of them hold, there is no knee. Default: 12.", default=12
+    )
+    bisections: Annotated[int, Field(ge=0, le=6)] = described(
+        "Steps between the last rate that held and the first that did not, each halving the gap. Default: 2.",
+        default=2,
+    )
+    connections: Annotated[int, Field(ge=1, le=10000)] = described(
+        "Connections that carry the requests; one that finds all busy waits, and its latency says so. Default: 360.",
+        default=360,
+    )
+    keep_alive: bool = described(
+        "Whether a connection is used again; when false, the client closes it after each answer. Default: true.",
+        default=True,
+    )
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if not 1 < float(self.factor) <= 4:
+            raise ValueError(self.cel[0].message)
+        return self
+
+    @property
+    def steps(self) -> int:
+        """Steps at the most, those of the bisection included."""
+        return self.max_steps + self.bisections
+
+    @property
+    def top_rate(self) -> float:
+        """Rate of the last step on the way up, requests per second."""
+        return self.start_requests_per_second * float(self.factor) ** (self.max_steps - 1)
+
+
 class Scenario(Model):
     """One way of loading a candidate."""
 
-    union: ClassVar[tuple[str, ...]] = ("closed", "open")
+    union: ClassVar[tuple[str, ...]] = ("closed", "open", "ramp")
     name: CandidateName = described("Name of the scenario, unique here. Example: keep-alive.")
-    type: Literal["Closed", "Open"] = described(
-        "Kind of load: Closed (each connection asks again when answered: how much can it do?) or Open (requests at a "
-        "constant rate: how long does each take?)."
+    type: Literal["Closed", "Open", "Ramp"] = described(
+        "Kind of load: Closed (each connection asks again when answered: how much can it do?), Open (requests at a "
+        "constant rate: how long does each take?) or Ramp (rising rates: up to which one are the objectives kept?)."
     )
     closed: ClosedLoad | None = described(
         "For type Closed. Example: {connections: 360, keepAlive: true}.", default=None
@@ -84,9 +136,28 @@ class Scenario(Model):
         "For type Open. Example: {requestsPerSecond: 2000, connections: 360, keepAlive: true}.", default=None
     )
 
+    ramp: RampLoad | None = described(
+        "For type Ramp. Example: {startRequestsPerSecond: 500, factor: '1.5', maxSteps: 12}.", default=None
+    )
+
     @property
-    def load(self) -> ClosedLoad | OpenLoad:
+    def load(self) -> ClosedLoad | OpenLoad | RampLoad:
         """The member that ``type`` names."""
-        member = self.closed or self.open
+        member = self.closed or self.open or self.ramp
         assert member is not None  # the union guarantees it
         return member
+
+
+class LoadChoice(Model):
+    """Who drives the load."""
+
+    driver: Literal["Auto", "Wrk", "Oha", "H2load"] = described(
+        "Load generator. Auto takes wrk for Closed scenarios with keepAlive (the most requests a core), and oha where "
+        "a rate, every latency or a closed connection must be true. Default: Auto.",
+        default="Auto",
+    )
+    instances: Annotated[int, Field(ge=1, le=16)] = described(
+        "Load pods that share a scenario's connections and rate; they begin together, and their histograms are "
+        "added. Each needs a core of its own. Default: 1.",
+        default=1,
+    )

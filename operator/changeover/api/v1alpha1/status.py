@@ -57,8 +57,18 @@ class LatencySummary(Model):
     max: Number = described("Maximum, ms.")
 
 
+class CurvePoint(Model):
+    """One rate of a Ramp scenario, over all valid runs that tried it."""
+
+    requests_per_second: Number = described("Rate that was offered, requests per second.")
+    runs: int = described("Valid runs that tried it.")
+    held: int = described("Runs in which it kept the objectives.")
+    p99: Number = described("99th percentile of latency, ms, median over the runs. Empty when unknown.", default="")
+    cpu_cores: Number = described("CPU used, cores, median over the runs. Empty when unknown.", default="")
+
+
 class CandidateResult(Model):
-    """One candidate in one scenario."""
+    """One candidate in one scenario; of a Ramp, every figure is that of the step at the knee."""
 
     candidate: ShortText = described("Candidate.")
     scenario: ShortText = described("Scenario.")
@@ -80,6 +90,11 @@ class CandidateResult(Model):
         "with its interval at ranking.confidencePercent. Default: none (unknown, or both prices are 0). "
         "Example: {mean: '0.000642', low: '0.000611', high: '0.000675'}.",
         default=None,
+    )
+    curve: Annotated[list[CurvePoint], Field(max_length=64)] = described(
+        "The rates that a Ramp scenario tried, ascending. The knee is found to a factor of factor^(1/2^bisections): "
+        "candidates closer than that share one. Default: empty (another type).",
+        default=[],
     )
     memory_peak: Number = described("Peak working set, bytes. Empty when unknown.", default="")
     valid: bool = described("Whether it was measured fairly and may win.")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from changeover.api.v1alpha1.base import duration_seconds
-from changeover.api.v1alpha1.benchmark import BenchmarkSpec
-from changeover.api.v1alpha1.scenario import OpenLoad, Scenario
+from changeover.api.v1alpha1.benchmark import MOST_OPEN_REQUESTS, BenchmarkSpec
+from changeover.api.v1alpha1.scenario import ClosedLoad, OpenLoad, RampLoad, Scenario
 from changeover.core import names
 from changeover.core.manifests.common import (
     CONTAINER_SECURITY,
@@ -23,7 +24,10 @@ from changeover.core.observed import Owner
 from changeover.core.plan import Manifest
 
 START_ALLOWANCE_SECONDS = 60  # scheduling, image start, and the loader's first answer
+BARRIER_SECONDS = 15  # from the Job to the common start of several pods, which are scheduled and started by then
+STEP_OVERHEAD_SECONDS = 15  # of a step of a ramp: what was sent is awaited, 10 s at the most, and samples are read
 LEAST_MEMORY, BYTES_A_SAMPLE = 1 << 30, 500  # oha keeps every sample: some 350 bytes, and 100 in its database
+OHA_PER_SECOND, OHA_NEW_SOCKETS_PER_SECOND = 60_000, 20_000  # that one core of oha does at the most, about
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,11 @@ class LoadTarget:
     run: str
     url: str
     image: str
+    now: datetime
 
 
 def make_load_job(owner: Owner, spec: BenchmarkSpec, scenario: Scenario, target: LoadTarget) -> Manifest:
     """The Job of one run; it is never tried again by itself, since a second try would be another draw."""
-    seconds = duration_seconds(spec.schedule.warm_up) + duration_seconds(spec.schedule.measure)
     labels = labels_of(benchmark=owner.name, role=names.ROLE_LOAD)
     return {
         "apiVersion": "batch/v1",
@@ -50,7 +54,11 @@ def make_load_job(owner: Owner, spec: BenchmarkSpec, scenario: Scenario, target:
         },
         "spec": {
             "backoffLimit": 0,
-            "activeDeadlineSeconds": int(seconds) + START_ALLOWANCE_SECONDS,
+            # Each pod is told by its index which part of the load is its own.
+            "completionMode": "Indexed",
+            "completions": spec.load.instances,
+            "parallelism": spec.load.instances,
+            "activeDeadlineSeconds": int(load_seconds(spec, scenario)) + START_ALLOWANCE_SECONDS,
             "template": {"metadata": {"labels": labels}, "spec": _pod(owner, spec, scenario, target)},
         },
     }
@@ -77,7 +85,7 @@ def _pod(owner: Owner, spec: BenchmarkSpec, scenario: Scenario, target: LoadTarg
             {
                 "name": "load",
                 "image": target.image,
-                "args": loader_arguments(spec, scenario, target.url),
+                "args": loader_arguments(spec, scenario, target),
                 "resources": {"requests": {"memory": "128Mi"}, "limits": {"memory": str(memory_bytes(spec, scenario))}},
                 "securityContext": CONTAINER_SECURITY,
                 "volumeMounts": [SCRATCH_MOUNT],
@@ -87,29 +95,77 @@ def _pod(owner: Owner, spec: BenchmarkSpec, scenario: Scenario, target: LoadTarg
     }
 
 
+def load_seconds(spec: BenchmarkSpec, scenario: Scenario) -> float:
+    """How long a run's load takes at the most, from the common start on."""
+    warm_up, measure = duration_seconds(spec.schedule.warm_up), duration_seconds(spec.schedule.measure)
+    if isinstance(scenario.load, RampLoad):
+        return warm_up + scenario.load.steps * (measure + STEP_OVERHEAD_SECONDS)
+    return warm_up + measure
+
+
 def memory_bytes(spec: BenchmarkSpec, scenario: Scenario) -> int:
-    """Memory that the generator may need: a known rate tells, a closed loop is cut off by what a core can do."""
-    if not isinstance(scenario.load, OpenLoad):
-        return LEAST_MEMORY
+    """Memory that the generator of one pod may need: rate x seconds samples. wrk keeps none."""
     seconds = max(duration_seconds(spec.schedule.warm_up), duration_seconds(spec.schedule.measure))
-    return max(LEAST_MEMORY, math.ceil(scenario.load.requests_per_second * seconds) * BYTES_A_SAMPLE)
+    return max(LEAST_MEMORY, math.ceil(_fastest(spec, scenario.load) * seconds) * BYTES_A_SAMPLE)
 
 
-def loader_arguments(spec: BenchmarkSpec, scenario: Scenario, url: str) -> list[str]:
+def _fastest(spec: BenchmarkSpec, load: ClosedLoad | OpenLoad | RampLoad) -> float:
+    """Requests a second that have their latency kept."""
+    if isinstance(load, OpenLoad):
+        return load.requests_per_second
+    if isinstance(load, RampLoad):
+        return min(load.top_rate, OHA_PER_SECOND)
+    if not load.keep_alive:
+        return OHA_NEW_SOCKETS_PER_SECOND
+    return OHA_PER_SECOND if spec.load.driver == "Oha" else 0
+
+
+def loader_arguments(spec: BenchmarkSpec, scenario: Scenario, target: LoadTarget) -> list[str]:
     """Command line of ``python -m changeover.loader`` for one scenario."""
     request, load = spec.request, scenario.load
     arguments = [
-        f"--url={url}{request.path}",
+        f"--url={target.url}{request.path}",
         f"--mode={scenario.type.lower()}",
+        f"--driver={spec.load.driver.lower()}",
         f"--connections={load.connections}",
         f"--keep-alive={str(load.keep_alive).lower()}",
         f"--warm-up={math.ceil(duration_seconds(spec.schedule.warm_up))}",
         f"--measure={math.ceil(duration_seconds(spec.schedule.measure))}",
         f"--method={request.method}",
         f"--expect-status={request.expect_status}",
+        f"--max-samples={MOST_OPEN_REQUESTS}",
     ]
     if isinstance(load, OpenLoad):
         arguments.append(f"--rate={load.requests_per_second}")
+    if isinstance(load, RampLoad):
+        arguments += _ramp(spec, load)
+    if spec.load.instances > 1:
+        arguments += _together(spec, target)
     if request.expect_body_sha256:
         arguments.append(f"--expect-body-sha256={request.expect_body_sha256}")
     return arguments + [f"--header={header.name}: {header.value}" for header in request.headers]
+
+
+def _ramp(spec: BenchmarkSpec, load: RampLoad) -> list[str]:
+    """The steps, and the objectives that the loader can judge; CPU is judged from the steps' windows afterwards."""
+    arguments = [
+        f"--rate={load.start_requests_per_second}",
+        f"--factor={load.factor}",
+        f"--max-steps={load.max_steps}",
+        f"--bisect={load.bisections}",
+    ]
+    latency, errors = spec.objectives.max_latency, spec.objectives.max_error_percent
+    if latency is not None:
+        arguments.append(f"--percentile=p{latency.percentile.replace('.', '')}")
+        arguments.append(f"--max-p99-ms={1000 * duration_seconds(latency.max):g}")
+    return arguments if errors is None else [*arguments, f"--max-error-percent={errors}"]
+
+
+def _together(spec: BenchmarkSpec, target: LoadTarget) -> list[str]:
+    """Which part is this pod's (the kubelet puts its index in), and when all begin."""
+    start = target.now + timedelta(seconds=BARRIER_SECONDS)
+    return [
+        f"--instances={spec.load.instances}",
+        "--instance=$(JOB_COMPLETION_INDEX)",
+        f"--start-at={start.timestamp():.3f}",
+    ]
