@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from changeover.api.reasons import BENCHMARK_CONDITIONS, MIGRATION_CONDITIONS, ConditionType
+from changeover.api.v1alpha1 import BenchmarkStatus, MigrationStatus
 from changeover.api.v1alpha1.base import Model
-from changeover.api.v1alpha1.status import BenchmarkStatus, MigrationStatus
 
 NOW = "2026-03-01T12:34:56Z"
 ESTIMATE = {"mean": "24125.5", "low": "23990.1", "high": "24260.9"}
@@ -72,6 +72,7 @@ BENCHMARK = {
             "cpuPercent": "99.1",
             "cpuPerRequest": ESTIMATE,
             "costPerMillionRequests": ESTIMATE,
+            "curve": [{"requestsPerSecond": "500", "runs": 3, "held": 2, "p99": "12.3", "cpuCores": "0.21"}],
             "memoryPeak": "7340032",
             "valid": False,
             "invalidReasons": ["LoadGeneratorSaturated"],

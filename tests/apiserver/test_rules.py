@@ -32,6 +32,7 @@ WORKLOAD = {"service": {"name": "shop-rust", "port": 80}, "workload": {"name": "
 FB, CMIG, CMIG_MINIMAL = "benchmark-full", "migration-full", "migration-minimal"
 CLAIMED = ("claims", 0, "values", 0)
 STEP, DECISION = ("steps", 0), ("decision",)
+RAMP: dict[str, Any] = {"name": "keep-alive", "type": "Ramp", "ramp": {"startRequestsPerSecond": 100}}
 BROKEN_RULES = [
     Bad("closed is missing", FB, {("scenarios", 0, "closed"): LEFT_OUT},
         "spec.scenarios[0]", "set closed exactly when type is Closed"),
@@ -49,6 +50,27 @@ BROKEN_RULES = [
     Bad("more requests than can be kept", FB,
         {("scenarios", 0): {"name": "keep-alive", "type": "Open", "open": {"requestsPerSecond": 200000}}},
         "spec", "an Open scenario may send 3000000 requests a window"),
+    Bad("ramp is missing", FB, {("scenarios", 0, "type"): "Ramp", ("scenarios", 0, "closed"): LEFT_OUT},
+        "spec.scenarios[0]", "set ramp exactly when type is Ramp"),
+    Bad("a ramp that does not rise", FB, {("scenarios", 0): {**RAMP, "ramp": {**RAMP["ramp"], "factor": "1.0"}}},
+        "spec.scenarios[0].ramp", "factor must lie above 1 and be at most 4"),
+    Bad("a ramp from two pods", FB, {("scenarios", 0): RAMP, ("load",): {"instances": 2}},
+        "spec", "a Ramp scenario is driven by one load pod; set load.instances to 1"),
+    Bad("steps too long to keep every latency", FB, {("scenarios", 0): RAMP, ("schedule", "measure"): "51s"},
+        "spec", "schedule.measure, the length of one step, must be at most 50s"),
+    Bad("too many ramps", "benchmark-minimal",
+        {("scenarios",): [{**RAMP, "name": f"ramp-{index}"} for index in range(5)]},
+        "spec", "at most 4 scenarios may be of type Ramp"),
+    Bad("more pods than connections", FB,
+        {("scenarios", 0, "closed", "connections"): 3, ("load",): {"instances": 4}},
+        "spec", "load.instances must not exceed a scenario's connections"),
+    Bad("wrk at a constant rate", "benchmark-minimal",
+        {("scenarios", 0): {"name": "open", "type": "Open", "open": {"requestsPerSecond": 5}},
+         ("load",): {"driver": "Wrk"}},
+        "spec", "load.driver Wrk and H2load drive only Closed scenarios with keepAlive true"),
+    Bad("h2load and another method", "benchmark-minimal",
+        {("request",): {"method": "POST"}, ("load",): {"driver": "H2load"}},
+        "spec", "load.driver H2load sends only GET"),
     Bad("rounds the wrong way round", FB, {("schedule", "rounds", "min"): 21},
         "spec.schedule.rounds", "rounds.min must not exceed rounds.max; raise max or lower min"),
     Bad("rounds.min above the default of max", "benchmark-minimal", {("schedule",): {"rounds": {"min": 16}}},

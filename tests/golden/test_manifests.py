@@ -46,14 +46,19 @@ RICH = {
         {"name": "keep-alive", "type": "Closed", "closed": {"connections": 360}},
         {"name": "new-sockets", "type": "Closed", "closed": {"connections": 10, "keepAlive": False}},
         {"name": "constant", "type": "Open", "open": {"requestsPerSecond": 50000, "connections": 64}},
+        {"name": "knee", "type": "Ramp", "ramp": {"startRequestsPerSecond": 500, "factor": "2", "connections": 64}},
     ],
+    "objectives": {"maxLatency": {"percentile": "99.9", "max": "50ms"}, "maxErrorPercent": "0.1"},
 }  # fmt: skip
 SCENARIOS = [scenario["name"] for scenario in RICH["scenarios"]]
 
 
-def benchmark(**more: Any) -> SeenBenchmark:
+TOGETHER = {**RICH, "scenarios": RICH["scenarios"][2:3], "load": {"driver": "Oha", "instances": 3}}
+
+
+def benchmark(spec: dict[str, Any] = RICH, **more: Any) -> SeenBenchmark:
     named = replace(owner("FrameworkBenchmark", name="web"), uid="0f0f0f0f-0000-4000-8000-000000000001")
-    return seen_benchmark(RICH, owner=named, **more)
+    return seen_benchmark(spec, owner=named, **more)
 
 
 def applied(seen: SeenBenchmark) -> list[Manifest]:
@@ -68,14 +73,14 @@ def first_of(candidate: str) -> dict[str, Any]:
     return {run: {**done, "scenario": run.split(".")[2]} for run in runs}
 
 
-def loads(scenario: str) -> list[Manifest]:
+def loads(scenario: str, spec: dict[str, Any] = RICH) -> list[Manifest]:
     records = first_of("express")
     for before in SCENARIOS[: SCENARIOS.index(scenario)]:
         records[f"r1.express.{before}"] = {"candidate": "express", "round": 1, "node": "node-1"}
     started = applied(benchmark(records=first_of("express")))[0]
     labels = started["metadata"]["labels"]
     running = Workload(started["metadata"]["name"], labels, NOW, False, 1, (pod(),), 1.0)
-    return [m for m in applied(benchmark(records=records, workloads=(running,))) if m["kind"] == "Job"]
+    return [m for m in applied(benchmark(spec, records=records, workloads=(running,))) if m["kind"] == "Job"]
 
 
 def canary() -> list[Manifest]:
@@ -103,6 +108,8 @@ GOLDEN: dict[str, Callable[[], list[Manifest]]] = {
     "load-keep-alive": lambda: loads("keep-alive"),
     "load-new-sockets": lambda: loads("new-sockets"),
     "load-constant": lambda: loads("constant"),
+    "load-knee": lambda: loads("knee"),
+    "load-from-three-pods": lambda: loads("constant", TOGETHER),
     "records": lambda: applied(benchmark(records=None)),
     "canary": canary,
     "route": lambda: route(10, ("shop.example.com",)),

@@ -13,7 +13,7 @@ from typing import Any
 
 from changeover.core.observed import NoData, Unreadable, Usage
 
-MOST_POINTS = 64  # of a curve: the rates of the bisections differ from round to round
+MOST_POINTS = 32  # of a curve: the rates of the bisections differ from round to round
 _PERCENTILE = "p99"
 
 StepUsage = Usage | NoData | Unreadable

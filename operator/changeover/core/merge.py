@@ -1,8 +1,7 @@
 """Reports of several load pods that ran one scenario together, made into one. Pure.
 
-What is added: connections, rates, requests, errors, bytes, CPU seconds, histograms. What is the largest: the
-generator's cores (saturation is a pod's, or that of a node whose cores several pods share), the maximum latency. What is
-recomputed:
+What is added: connections, rates, requests, errors, bytes, CPU seconds, histograms. What is the largest: the maximum
+latency, and the generator's cores (of a pod, or of a node whose cores several pods share). What is recomputed:
 percentiles from the added histogram (an average of percentiles is a percentile of nothing), the mean weighted by the
 requests, Little's ratio from the requests in flight.
 
@@ -85,6 +84,7 @@ def merge_reports(reports: Sequence[Report]) -> Merged | MergeRefused:
         "startAt": reports[0].get("startAt"),
         "startedLateSeconds": _known((report.get("startedLateSeconds") for report in reports), max),
         "conformance": _conformance(reports),
+        "cpus": sum(own[0]["cpus"] for own in _by_node(reports)),
         "node": ", ".join(sorted({str(report["node"]) for report in reports if report.get("node")})),
     }
     return Merged(content, _standing_apart(reports))
@@ -174,13 +174,18 @@ def _known(values: Iterable[float | None], combine: Callable[[list[float]], floa
     return combine(known) if len(known) == len(listed) else None
 
 
-def _busiest(reports: Sequence[Report]) -> float:
-    """Share of a core of the busiest pod, or of the busiest node's cores when its pods together are nearer their end."""
+def _by_node(reports: Sequence[Report]) -> list[list[Report]]:
+    """The pods that share a node's cores; one whose node is not known is taken to have its own."""
     nodes: dict[Any, list[Report]] = {}
     for pod, report in enumerate(reports):
         nodes.setdefault(report.get("node") or pod, []).append(report)
-    shared = [sum(_cores(report) for report in own) / (own[0].get("cpus") or len(own)) for own in nodes.values()]
-    return max(*shared, *(_cores(report) for report in reports))
+    return list(nodes.values())
+
+
+def _busiest(reports: Sequence[Report]) -> float:
+    """Share of its core that the busiest pod used, or of its cores the busiest node, if that is more."""
+    shared = [sum(_cores(report) for report in own) / own[0]["cpus"] for own in _by_node(reports)]
+    return float(max(*shared, *(_cores(report) for report in reports)))
 
 
 def _cores(report: Report) -> float:

@@ -23,7 +23,7 @@ def a_benchmark(name: str = "web", **spec: Any) -> Manifest:
         "schedule": {
             "rounds": {"min": 3, "max": 3},
             "warmUp": "2s",
-            "measure": "8s",
+            "measure": "10s",
             "coolDown": "2s",
             "aaProbe": False,
         },

@@ -51,9 +51,11 @@ def job(condition: str = "", **metadata: Any) -> dict[str, Any]:
     }
 
 
-def pod() -> dict[str, Any]:
+def pod(name: str = "load-1-x", index: int = 0) -> dict[str, Any]:
     labels = {"batch.kubernetes.io/job-name": "load-1"}
-    return {"kind": "Pod", "metadata": {"name": "load-1-x", "namespace": "shop", "labels": labels}, "spec": {}}
+    place = {"batch.kubernetes.io/job-completion-index": str(index)}
+    metadata = {"name": name, "namespace": "shop", "labels": labels, "annotations": place}
+    return {"kind": "Pod", "metadata": metadata, "spec": {"nodeName": "node-1"}}
 
 
 async def result(*objects: dict[str, Any], log: str | None = None) -> Any:
@@ -77,7 +79,7 @@ async def test_a_job_without_an_end_is_running_whatever_its_log_says() -> None:
 
 
 async def test_a_complete_job_reports() -> None:
-    assert await result(job("Complete"), pod(), log=GOOD) == LoadReport(a_report())
+    assert await result(job("Complete"), pod(), log=GOOD) == LoadReport({**a_report(), "node": "node-1"})
 
 
 async def test_a_failed_job_gives_the_loaders_reason_or_its_own() -> None:
@@ -91,3 +93,56 @@ async def test_a_failed_job_gives_the_loaders_reason_or_its_own() -> None:
 async def test_a_log_that_does_not_come_is_asked_for_again_when_there_is_a_report() -> None:
     with pytest.raises(Unavailable):
         await result(job("Complete"), pod())
+
+
+def a_pods_report(p99: float, **more: Any) -> dict[str, Any]:
+    """One of two open-loop pods, 1,000 requests of which 20 took the p99."""
+    microseconds = int(p99 * 1e6)
+    whole = {
+        "target": "http://10.0.0.7:8080/", "keepAlive": True, "rate": 100.0, "unsent": 0, "cpus": 4, "bytesReceived": 1,
+        "windowUncertaintySeconds": 0.0, "connectionsOpened": 10, "connectionsAlive": 10, "errorMessages": {},
+        "latencyRefused": None, "histogramKind": "rounded", "histogramMergeable": True,
+        "generatorThrottling": {"periods": 0, "seconds": 0.0}, "histogram": [[1000, 980], [microseconds, 20]],
+    }  # fmt: skip
+    base = a_report(125.0, mode="open", connections=10, **whole)
+    return {**base, "requests": 1000, "latency": {**base["latency"], "p99": p99, "mean": 0.001, "max": p99}, **more}
+
+
+async def pods_result(*logs: str, ended: str = "Complete", completions: int = 2) -> Any:
+    cluster = FakeCluster(FakeClock())
+    cluster.put({**job(ended), "spec": {"template": {}, "completions": completions}})
+    for index, log in reversed(list(enumerate(logs))):
+        cluster.put(pod(f"load-1-{index}-x", index))
+        cluster.logs["shop", f"load-1-{index}-x"] = log
+    return await JobLoadDriver(cluster).result(RUN)
+
+
+async def test_several_pods_are_one_run() -> None:
+    found = await pods_result(json.dumps(a_pods_report(0.020)), json.dumps(a_pods_report(0.020)))
+    assert isinstance(found, LoadReport)
+    assert (found.content["pods"], found.content["connections"], found.content["requests"]) == (2, 20, 2000)
+    assert (found.content["latency"]["p99"], found.content["apart"]) == (0.020, [])
+
+
+async def test_a_pod_that_stands_apart_is_told_by_its_index() -> None:
+    found = await pods_result(json.dumps(a_pods_report(0.020)), json.dumps(a_pods_report(0.200)))
+    assert isinstance(found, LoadReport)
+    assert [text.split(" has ")[0] for text in found.content["apart"]] == ["PodApart: pod 1"]
+
+
+async def test_pods_that_were_not_one_run_have_no_report() -> None:
+    found = await pods_result(
+        json.dumps(a_pods_report(0.020)), json.dumps(a_pods_report(0.020, rate=1.0, mode="closed"))
+    )
+    assert isinstance(found, LoadFailed) and "cannot be added: mode differs" in found.reason
+
+
+async def test_a_pod_that_is_gone_is_missed() -> None:
+    found = await pods_result(json.dumps(a_pods_report(0.020)))
+    assert found == LoadFailed("1 of 2 load pods are left; Complete")
+
+
+async def test_the_pod_that_says_why_speaks_for_all() -> None:
+    refused = '{"version":1,"failed":"TargetUnreachable","message":"refused"}'
+    found = await pods_result("loader: warming up", refused, ended="Failed")
+    assert found == LoadFailed("TargetUnreachable: refused")

@@ -124,3 +124,23 @@ def ended_load(seconds_ago: float = 60.0, **more: Any) -> LoadReport:
 
 
 USAGE = Usage(0.4, 64e6, 7.0)
+
+
+def a_step(rate: float, why: str | None = None, **more: Any) -> dict[str, Any]:
+    """One step of a ramp as the loader reports it; ``why`` it broke, None when it held."""
+    p99 = rate / 1e5
+    latency = {"mean": p99 / 2, "p50": p99 / 2, "p90": p99, "p99": p99, "p999": p99, "max": p99}
+    whole = a_report(rate, latency=latency, windowStart=rate, windowEnd=rate + 8)
+    whole.pop("histogram")
+    return {**whole, "rate": rate, "achieved": rate, "held": why is None, "why": why, **more}
+
+
+def a_ramp(*steps: dict[str, Any], is_bounded: bool = True) -> dict[str, Any]:
+    """As the loader reports it: the fields of the last good step, or of the first when none held."""
+    held = [step for step in steps if step["held"]]
+    best = max(held, key=lambda step: float(step["rate"])) if held else steps[0]
+    return {
+        **a_report(best["rate"], mode="ramp", connections=360),
+        **{key: best[key] for key in ("rate", "latency", "windowStart", "windowEnd")},
+        "steps": list(steps), "knee": best["rate"] if held else None, "kneeBounded": is_bounded,
+    }  # fmt: skip

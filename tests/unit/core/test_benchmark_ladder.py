@@ -10,10 +10,21 @@ from typing import Any
 import pytest
 from changeover.core import names
 from changeover.core.benchmark import Next, decide
-from changeover.core.observed import LoadFailed, LoadRunning, NoData, Unreadable, Workload
+from changeover.core.observed import LoadFailed, LoadReport, LoadRunning, NoData, Unreadable, Usage, Workload
 from changeover.core.plan import Action, Apply, Delete, Record
 
-from tests.unit.core.seen import NOW, USAGE, benchmark_spec, ended_load, owner, pod, seen_benchmark, workload
+from tests.unit.core.seen import (
+    NOW,
+    USAGE,
+    a_ramp,
+    a_step,
+    benchmark_spec,
+    ended_load,
+    owner,
+    pod,
+    seen_benchmark,
+    workload,
+)  # fmt: skip
 
 TIMEOUT = Unreadable("timed out")
 FINGERPRINT = "f00dcafe"
@@ -137,6 +148,46 @@ def test_a_record_holds_what_the_ranking_needs() -> None:
     assert record.ref.name == f"web-runs-{FINGERPRINT}"
     assert (content["cpuCores"], content["node"], content["void"]) == (0.4, "node-1", [])
     assert "histogram" not in content["report"]
+
+
+RAMP_END = NOW.timestamp() - 15
+RAMP = a_ramp(
+    a_step(100, windowStart=RAMP_END - 60, windowEnd=RAMP_END - 50),
+    a_step(200, windowStart=RAMP_END - 40, windowEnd=RAMP_END - 30),
+    a_step(400, "p99 90 ms", windowStart=RAMP_END - 10, windowEnd=RAMP_END),
+)
+STEP_USAGES = (Usage(0.1, 1e6, 7.0), Usage(0.3, 2e6, 7.0), Usage(0.6, 3e6, 7.0))
+
+
+def recorded_ramp(**more: Any) -> dict[str, Any]:
+    seen = seen_benchmark(**{**HERE, "loads": {token(): LoadReport(RAMP)}, "usage": STEP_USAGES[1], **more})
+    record = [a for a in decide(seen).actions if isinstance(a, Record)][-1]
+    return dict(json.loads(record.value))
+
+
+def test_a_ramp_is_recorded_as_of_its_last_good_rate() -> None:
+    record = recorded_ramp(step_usages=STEP_USAGES)
+    assert (record["report"]["knee"], record["cpuCores"], record["void"]) == (200, 0.3, [])
+    assert [point["cpuCores"] for point in record["report"]["curve"]] == [0.1, 0.3, 0.6]
+    assert "steps" not in record["report"]
+
+
+def test_a_ramps_knee_keeps_the_objective_of_cpu() -> None:
+    spec = {"objectives": {"maxCPUPercent": 50}}  # of the 400m that the candidate is limited to
+    record = recorded_ramp(step_usages=STEP_USAGES, spec=spec)
+    assert (record["report"]["knee"], record["cpuCores"]) == (100, 0.1)
+
+
+def test_a_ramps_last_step_is_awaited_although_its_best_is_long_past() -> None:
+    late = {**RAMP, "steps": [*RAMP["steps"][:2], {**RAMP["steps"][2], "windowEnd": NOW.timestamp() - 3}]}
+    seen = {**HERE, "loads": {token(): LoadReport(late)}, "usage": STEP_USAGES[1], "step_usages": STEP_USAGES}
+    step = decide(seen_benchmark(**seen))
+    assert (step.actions, step.message) == ((), f"the last CPU sample of {FIRST} is awaited")
+
+
+def test_a_ramp_whose_pod_is_gone_is_void_and_not_lost() -> None:
+    record = recorded_ramp(usage=None, scrape_seconds=1.0)
+    assert [text.split(":")[0] for text in record["void"]] == ["MetricsMissing"]
 
 
 def test_a_round_is_not_left_half_done_when_the_order_is_decided() -> None:

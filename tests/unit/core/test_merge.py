@@ -46,6 +46,8 @@ def report_of(samples: Sequence[int], **changes: Any) -> dict[str, Any]:
         "startAt": 99.0,
         "startedLateSeconds": 0.25,
         "conformance": None,
+        "cpus": 4,
+        "node": "",
     }
     made = json.loads(json.dumps(report.as_json(measurement, SURROUNDINGS, context)))
     return {**made, **changes}
@@ -120,6 +122,21 @@ def test_what_is_added_what_is_largest_and_what_is_recomputed() -> None:
     assert found["generatorThrottling"] == {"periods": 8, "seconds": 0.5}
     assert found["littleRatio"] == pytest.approx((0.5 * 10 + 0.8 * 30) / 40)
     assert (found["startAt"], found["startedLateSeconds"]) == (99.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cores"),
+    [
+        pytest.param(("a", "b"), 0.6, id="a node each: the busiest pod counts"),
+        pytest.param(("a", "a"), 1.1, id="one node of one core: both together"),
+        pytest.param(("", ""), 0.6, id="nobody knows where they ran"),
+    ],
+)
+def test_pods_of_one_node_use_its_cores_together(nodes: tuple[str, str], cores: float) -> None:
+    used = zip(nodes, (0.6, 0.5), strict=True)
+    cpu = {"userSeconds": 1.0, "systemSeconds": 1.0}
+    pods = [report_of([1_000], node=node, cpus=1, generatorCPU={**cpu, "cores": share}) for node, share in used]
+    assert merged(*pods).content["generatorCPU"]["cores"] == pytest.approx(cores)
 
 
 def test_a_merged_report_has_every_field_of_a_pods_report() -> None:

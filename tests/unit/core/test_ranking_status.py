@@ -240,3 +240,15 @@ def test_a_limit_that_only_the_runs_know_makes_the_percent_known() -> None:
 def test_numbers_have_no_exponent(value: float, text: str) -> None:
     assert number(value) == text
     assert math.isclose(float(number(value)), value, rel_tol=1e-5)
+
+
+def test_a_ramp_shows_the_rates_that_were_tried() -> None:
+    point = {"rate": 500.0, "held": True, "p99": 0.0123, "cpuCores": 0.21}
+    curve = [point, {"rate": 750.0, "held": False, "p99": None, "cpuCores": None}]
+    (result,) = make_results(benchmark_spec(), records({"fast": 490.0}, mode="ramp", curve=curve, knee=500.0))
+    assert CandidateResult.model_validate(result)
+    assert result["curve"] == [
+        {"requestsPerSecond": "500", "runs": 3, "held": 3, "p99": "12.3", "cpuCores": "0.21"},
+        {"requestsPerSecond": "750", "runs": 3, "held": 0, "p99": "", "cpuCores": ""},
+    ]
+    assert "curve" not in make_results(benchmark_spec(), records({"fast": 490.0}))[0]

@@ -129,7 +129,7 @@ def _unreliable_world() -> World:
 
 def _race_world() -> World:
     """Two that cannot be told apart, and one that is surely beaten after the fourth round."""
-    schedule = {"rounds": {"min": 4, "max": 5}, "warmUp": "2s", "measure": "8s", "coolDown": "2s", "aaProbe": False}
+    schedule = {"rounds": {"min": 4, "max": 5}, "warmUp": "2s", "measure": "10s", "coolDown": "2s", "aaProbe": False}
     candidates = [{"name": name, "image": f"localhost/{name}:1"} for name in ("fast", "twin", "lame")]
     world = World(a_benchmark(candidates=candidates, schedule=schedule))
     world.speeds, world.wobble = {"fast": 2000.0, "twin": 2000.0, "lame": 500.0}, {"fast": 0.05, "twin": -0.05}

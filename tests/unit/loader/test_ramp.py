@@ -13,6 +13,7 @@ PLAN = Plan(start=100, factor=2, max_steps=6, percentile="p99", max_latency=0.1,
 
 def report_of(**changes: Any) -> dict[str, Any]:
     return {
+        **dict.fromkeys(ramp.STEP_FIELDS),
         "requests": 1_000,
         "succeeded": 1_000,
         "durationSeconds": 10.0,

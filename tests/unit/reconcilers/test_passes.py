@@ -302,3 +302,21 @@ def image_of(world: World) -> str:
 def test_other_prices_keep_the_runs_and_another_window_does_not(change: dict[str, Any], same: bool) -> None:
     before, after = (BenchmarkSpec.model_validate({**a_benchmark()["spec"], **more}) for more in ({}, change))
     assert (fingerprint_of(before) == fingerprint_of(after)) is same
+
+
+def test_another_objective_keeps_the_runs_unless_a_ramp_ended_where_it_broke() -> None:
+    ramp = {"scenarios": [{"name": "knee", "type": "Ramp", "ramp": {"startRequestsPerSecond": 100}}]}
+    stricter = {"objectives": {"maxErrorPercent": "0.1"}}
+    for scenarios, same in (({}, True), (ramp, False)):
+        before = BenchmarkSpec.model_validate({**a_benchmark()["spec"], **scenarios})
+        after = BenchmarkSpec.model_validate({**a_benchmark()["spec"], **scenarios, **stricter})
+        assert (fingerprint_of(before) == fingerprint_of(after)) is same
+
+
+async def test_a_window_that_cannot_hold_two_scrapes_is_refused_in_words() -> None:
+    schedule = {**a_benchmark()["spec"]["schedule"], "measure": "9s"}
+    world = World(a_benchmark(schedule=schedule))
+    assert await reconcile_benchmark(BENCHMARK, world.dependencies()) is None
+    _, reason, message = ready(world, BENCHMARK)
+    assert reason == "InvalidSpec"
+    assert "is scraped every 5 s; ask for at least 10s" in message

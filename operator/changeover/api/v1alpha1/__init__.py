@@ -2,7 +2,8 @@
 
 from changeover.api.v1alpha1.benchmark import BenchmarkSpec
 from changeover.api.v1alpha1.migration import MigrationSpec
-from changeover.api.v1alpha1.status import BenchmarkStatus, MigrationStatus
+from changeover.api.v1alpha1.migration_status import MigrationStatus
+from changeover.api.v1alpha1.status import BenchmarkStatus
 
 GROUP = "changeover.dev"
 VERSION = "v1alpha1"

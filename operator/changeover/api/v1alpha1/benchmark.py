@@ -24,6 +24,7 @@ from changeover.api.v1alpha1.scenario import LoadChoice, Request, Scenario
 
 TWIN = "aa-twin"  # name of the hidden second of a candidate; see schedule.aaProbe
 MOST_OPEN_REQUESTS = 3_000_000  # oha keeps some 350 bytes a request: 1 GB
+MOST_RAMPS = 4
 LONGEST_STEP_SECONDS = 50  # of a ramp: the same number of requests at the 60,000/s that one core of oha does at most
 
 
@@ -199,6 +200,10 @@ class BenchmarkSpec(Model):
             rule="self.scenarios.all(s, !has(s.ramp)) || duration(self.schedule.measure) <= duration('50s')",
             message="with a Ramp scenario schedule.measure, the length of one step, must be at most 50s",
         ),
+        Rule(
+            rule=f"self.scenarios.filter(s, has(s.ramp)).size() <= {MOST_RAMPS}",
+            message=f"at most {MOST_RAMPS} scenarios may be of type Ramp, as status shows every rate that was tried",
+        ),
     )
     suspend: bool = described("Pause: the run in progress ends, none is begun. Default: false.", default=False)
     candidates: Annotated[list[Candidate], Field(min_length=2, max_length=32)] = described(
@@ -261,16 +266,17 @@ class BenchmarkSpec(Model):
         return self
 
     def _load_can_be_driven(self) -> None:
-        ramp = any(s.ramp for s in self.scenarios)
+        ramps = [s for s in self.scenarios if s.ramp]
         kept = all(s.closed and s.closed.keep_alive for s in self.scenarios)
         refused = (
             any(self.load.instances > s.load.connections for s in self.scenarios),
-            self.load.instances > 1 and ramp,
+            self.load.instances > 1 and bool(ramps),
             self.load.driver in ("Wrk", "H2load") and not (kept and self.request.expect_status < 400),
             self.load.driver == "H2load" and self.request.method != "GET",
-            ramp and duration_seconds(self.schedule.measure) > LONGEST_STEP_SECONDS,
+            bool(ramps) and duration_seconds(self.schedule.measure) > LONGEST_STEP_SECONDS,
+            len(ramps) > MOST_RAMPS,
         )
-        for rule, holds in zip(self.cel[6:11], refused, strict=True):
+        for rule, holds in zip(self.cel[6:12], refused, strict=True):
             if holds:
                 raise ValueError(rule.message)
 

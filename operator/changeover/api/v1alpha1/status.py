@@ -1,4 +1,7 @@
-"""What the operator reports: the status of both kinds. Numbers are integers or decimal strings."""
+"""What the operator reports of a benchmark, and what both kinds' status is made of.
+
+Numbers are integers or decimal strings.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +94,7 @@ class CandidateResult(Model):
         "Example: {mean: '0.000642', low: '0.000611', high: '0.000675'}.",
         default=None,
     )
-    curve: Annotated[list[CurvePoint], Field(max_length=64)] = described(
+    curve: Annotated[list[CurvePoint], Field(max_length=32)] = described(
         "The rates that a Ramp scenario tried, ascending. The knee is found to a factor of factor^(1/2^bisections): "
         "candidates closer than that share one. Default: empty (another type).",
         default=[],
@@ -239,73 +242,3 @@ class BenchmarkStatus(Model):
     )
     claimed_pairs_left_out: int = described("Pairs beyond those that are shown.", default=0)
     retry: Text = described("Token of the retry that was taken up last. Default: empty.", default="")
-
-
-class StepStatus(Model):
-    """The step that the migration stands on."""
-
-    index: int = described("Step, from 1; 0 before the first and after a rollback.")
-    text: ShortText = described("Step of steps. Example: 2/3.")
-    weight_percent: int = described("Weight of the step, percent.")
-    since: Instant | None = described("When the weight was set.", default=None)
-    evidence_until: Instant | None = described("End of the last block that was judged.", default=None)
-    evidence: Annotated[str, Field(max_length=16384)] = described(
-        "Sufficient statistics of the step, so that a restart neither loses nor counts twice; JSON, for the operator.",
-        default="",
-    )
-
-
-class TrafficStatus(Model):
-    """Where the traffic goes, percent to the canary."""
-
-    desired_percent: int = described("Asked for.")
-    applied_percent: int | None = described("In the route as read back.", default=None)
-    measured_percent: Number = described("Measured at the gateway over the last block. Empty when unknown.", default="")
-
-
-class ObjectiveStatus(Model):
-    """One objective against its target."""
-
-    name: ShortText = described("Objective.")
-    type: Literal["Latency", "Errors", "CPU"] = described("Kind of the objective.")
-    stable: Number = described("Stable's figure in this step. Empty when unknown.", default="")
-    canary: Number = described("The canary's figure in this step. Empty when unknown.", default="")
-    target: Number = described("Target.")
-    unit: ShortText = described("Unit of these figures.")
-    requests: int = described("Canary requests judged in this step.", default=0)
-    verdict: Literal["Passing", "Failing", "Undecided", "NoData"] = described("Verdict.")
-    why: Text = described("Why, with the numbers.", default="")
-
-
-class Decision(Model):
-    """One decision, for the record."""
-
-    at: Instant = described("When.")
-    from_percent: int = described("Weight before, percent.", alias="from")
-    to_percent: int = described("Weight after, percent.", alias="to")
-    reason: ShortText = described("Reason.")
-    message: Text = described("The numbers.")
-
-
-class Outcome(Model):
-    """How the migration ended."""
-
-    result: Literal["Promoted", "RolledBack"] = described("Promoted or RolledBack.")
-    at: Instant = described("When.")
-    generation: int = described("Generation of the spec that ended.")
-    reason: ShortText = described("Reason.")
-    message: Text = described("In words, with the numbers.")
-
-
-class MigrationStatus(Model):
-    """Status of a CanaryMigration."""
-
-    observed_generation: int = described("Generation of the spec that this status speaks of.", default=0)
-    conditions: Conditions = conditions_field()
-    step: StepStatus | None = described("The step in progress.", default=None)
-    traffic: TrafficStatus | None = described("Where the traffic goes.", default=None)
-    objectives: Annotated[list[ObjectiveStatus], Field(max_length=8)] = described(
-        "Objectives in this step.", default=[]
-    )
-    history: Annotated[list[Decision], Field(max_length=20)] = described("The last 20 decisions.", default=[])
-    outcome: Outcome | None = described("How it ended.", default=None)
