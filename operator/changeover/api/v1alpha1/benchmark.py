@@ -202,7 +202,8 @@ class BenchmarkSpec(Model):
         ),
         Rule(
             rule=f"self.scenarios.filter(s, has(s.ramp)).size() <= {MOST_RAMPS}",
-            message=f"at most {MOST_RAMPS} scenarios may be of type Ramp, as status shows every rate that was tried",
+            message=f"at most {MOST_RAMPS} scenarios may be of type Ramp, as status shows every rate that was tried; "
+            "make another benchmark of the others",
         ),
     )
     suspend: bool = described("Pause: the run in progress ends, none is begun. Default: false.", default=False)
