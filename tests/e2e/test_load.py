@@ -1,0 +1,65 @@
+"""Kinds of load that the main job does not use, each in one run on real parts."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Any
+
+from tests.bench.measured import short
+from tests.demo import acts
+from tests.demo.kube import Kube
+
+CANDIDATES = [short.a_candidate("go", "go-net-http"), short.a_candidate("rust", "rust-std")]
+RECORD_SECONDS = 300
+
+
+def first_record(kube: Kube, name: str, **spec: Any) -> dict[str, Any]:
+    """Of a benchmark that is deleted as soon as it has one."""
+    kube.kubectl("apply", "--filename", "-", stdin=json.dumps(short.make_benchmark(name, CANDIDATES, 3, **spec)))
+    found: list[dict[str, Any]] = []
+
+    def recorded() -> bool:
+        status = acts.status_of(kube, "fb", name)
+        found.extend(short.runs_of(kube, status) if "report" in status else [])
+        return bool(found)
+
+    try:
+        acts.wait_until(f"a record of {name}", RECORD_SECONDS, recorded)
+    finally:
+        kube.kubectl("delete", "frameworkbenchmark", name, "--wait")
+    return found[0]
+
+
+def test_a_ramp_finds_the_knee_with_its_cpu(operator: Kube) -> None:
+    ramp = {"startRequestsPerSecond": 500, "factor": "3", "maxSteps": 5, "bisections": 1, "connections": 64}
+    record = first_record(
+        operator, "knee",
+        scenarios=[{"name": "capacity", "type": "Ramp", "ramp": ramp}],
+        objectives={"maxLatency": {"percentile": "99", "max": "100ms"}},
+    )  # fmt: skip
+    report = record["report"]
+    assert record["void"] == []
+    held = sorted(point["rate"] for point in report["curve"] if point["held"])
+    broke = sorted(point["rate"] for point in report["curve"] if not point["held"])
+    # 200m of a core carry 500/s and not 40,500/s, on any machine that these tests run on.
+    assert 500 <= report["knee"] == held[-1] < broke[0] <= 40_500
+    assert report["latency"]["p99"] <= 0.1
+    assert report["requestsPerSecond"] >= 0.95 * report["knee"]
+    cores = [point["cpuCores"] for point in sorted(report["curve"], key=lambda p: float(p["rate"])) if point["held"]]
+    assert all(more > less for less, more in pairwise([0.0, *cores])), "CPU grows with the rate"
+    assert record["cpuCores"] == cores[-1]
+
+
+def test_two_load_pods_are_one_load(operator: Kube) -> None:
+    record = first_record(
+        operator, "together",
+        load={"instances": 2},
+        scenarios=[{"name": "constant", "type": "Open", "open": {"requestsPerSecond": 801, "connections": 33}}],
+    )  # fmt: skip
+    report = record["report"]
+    assert record["void"] == []
+    assert (report["pods"], report["connections"], report["rate"]) == (2, 33, 801.0)
+    assert 0.95 * 801 < report["requestsPerSecond"] < 1.05 * 801
+    assert abs(report["requests"] / report["durationSeconds"] - 801) < 0.05 * 801
+    assert report["startedLateSeconds"] < 1
