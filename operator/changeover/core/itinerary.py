@@ -24,9 +24,10 @@ Records = Mapping[str, RunRecord]
 def next_run(spec: BenchmarkSpec, records: Records, rounds: int) -> Run | None:
     """The first run of so many rounds that is to be done; None when all are."""
     for number, names in participants(spec, records, rounds):
-        for attempt in range(1, ATTEMPTS + 1):
+        unsettled = {cell for cell in _cells(spec, number, names, 1) if not is_settled(cell, records)}
+        for attempt in range(1, ATTEMPTS + 1 if unsettled else 1):
             for cell in _cells(spec, number, names, attempt):
-                if len(attempts(cell, records)) < attempt and not is_settled(cell, records):
+                if cell in unsettled and len(attempts(cell, records)) < attempt:
                     return cell.again(attempt)
     return None
 
@@ -62,9 +63,11 @@ def is_settled(cell: Run, records: Records) -> bool:
 
 
 def attempts(cell: Run, records: Records) -> list[RunRecord]:
-    """The records of a run and of its repeats, in order."""
-    found = (records.get(cell.again(attempt).id) for attempt in range(1, ATTEMPTS + 1))
-    return [record for record in found if record is not None]
+    """The records of a run and of its repeats, in order; none is made before the one before it."""
+    found: list[RunRecord] = []
+    while len(found) < ATTEMPTS and (record := records.get(cell.again(len(found) + 1).id)) is not None:
+        found.append(record)
+    return found
 
 
 def participants(spec: BenchmarkSpec, records: Records, rounds: int) -> Iterator[tuple[int, list[str]]]:

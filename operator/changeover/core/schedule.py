@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from changeover.core import names
 
@@ -25,7 +25,7 @@ class Run:
 
     def again(self, attempt: int) -> Run:
         """The same cell of the design, measured for the so-manieth time."""
-        return replace(self, attempt=attempt)
+        return Run(self.round, self.candidate, self.scenario, attempt)
 
 
 def order_of_round(candidates: list[str], seed: int, round_number: int, attempt: int = 1) -> list[str]:
