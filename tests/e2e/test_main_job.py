@@ -1,15 +1,17 @@
 """The main job on real parts, in the order in which a user does it: rank, migrate under load, roll back, give back.
 
 One story in several tests: each stands on the one before, so a failure stops the rest (they would say nothing new).
-The operator is killed with SIGKILL in the middle of the benchmark and of the migration.
+The operator is killed with SIGKILL at five random moments of the benchmark, and in the middle of the migration.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ import pytest
 from tests.demo import acts
 from tests.demo.kube import CommandFailed, Kube
 
+KILLS = 5
 RUNS = 18  # 3 candidates x 2 scenarios x 3 rounds
 BENCHMARK_SECONDS = 1500
 MIGRATION_SECONDS = 1500
@@ -46,15 +49,34 @@ def kill_operator(kube: Kube) -> None:
     )  # fmt: skip
 
 
-def follow_and_kill(kube: Kube, kind: str, name: str, seconds: float, when: Any) -> acts.Status:
-    """Follow until it ends, and kill the operator once, when the status says so."""
-    killed = False
+def follow_and_kill(
+    kube: Kube, kind: str, name: str, seconds: float, moments: Sequence[Callable[[acts.Status], bool]]
+) -> acts.Status:
+    """Follow until it ends, and kill the operator at each of these moments, one after another."""
+    left = list(moments)
     for status in acts.follow(kube, kind, name, seconds):
-        if not killed and when(status):
+        if left and left[0](status):
             kill_operator(kube)
-            killed = True
-    assert killed, f"{name} ended before the operator was killed"
+            left.pop(0)
+    assert not left, f"{name} ended before the operator was killed {len(moments)} times"
     return status
+
+
+def random_moments(seed: int) -> list[Callable[[acts.Status], bool]]:
+    """Moments at which so many runs of the benchmark are done, each some seconds later."""
+    chance = random.Random(seed)
+    print(f"the operator is killed at moments drawn from seed {seed}")
+
+    def later(done: int, seconds: float) -> Callable[[acts.Status], bool]:
+        def reached(status: acts.Status) -> bool:
+            if status.get("progress", {}).get("done", 0) < done:
+                return False
+            time.sleep(seconds)
+            return True
+
+        return reached
+
+    return [later(done, chance.uniform(0, 15)) for done in sorted(chance.sample(range(1, RUNS - 2), KILLS))]
 
 
 def epoch(text: str) -> float:
@@ -62,12 +84,11 @@ def epoch(text: str) -> float:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
-def test_a_benchmark_ranks_real_backends_though_the_operator_is_killed_in_the_middle(operator: Kube) -> None:
+def test_a_benchmark_ranks_real_backends_though_the_operator_is_killed_five_times(operator: Kube) -> None:
     operator.apply("examples/web-frameworks.yaml")
     acts.wait_until("the first status", 10, lambda: bool(acts.status_of(operator, "fb", "web-frameworks")))
-    status = follow_and_kill(
-        operator, "fb", "web-frameworks", BENCHMARK_SECONDS, lambda s: s.get("progress", {}).get("done", 0) >= 5
-    )
+    moments = random_moments(seed=int(time.time()))
+    status = follow_and_kill(operator, "fb", "web-frameworks", BENCHMARK_SECONDS, moments)
 
     assert acts.condition(status, "Succeeded")["status"] == "True", acts.condition(status, "Ready")
     assert {row["candidate"] for row in status["ranking"]} == CANDIDATES
@@ -85,6 +106,8 @@ def test_every_run_was_recorded_once_and_measured_what_it_says(operator: Kube) -
     fair = [r for r in records if not r["void"]]  # a void run is measured again, and both are kept
     assert len(fair) == len({(r["round"], r["candidate"], r["scenario"]) for r in fair}) == RUNS
     assert {r["node"] for r in records} == {"candidate"}
+    windows = sorted((r["report"]["windowStart"], r["report"]["windowEnd"]) for r in records if r["report"])
+    assert all(end < start for (_, end), (start, _) in pairwise(windows)), "two runs were under load at once"
     for record in fair:
         window = record["report"]["windowEnd"] - record["report"]["windowStart"]
         longest = (record["report"]["latency"] or {"max": 0.0})["max"]
@@ -163,9 +186,8 @@ def test_live_traffic_moves_to_the_winner_and_no_request_fails(operator: Kube) -
     acts.start_shop(operator)
     acts.start_traffic(operator)
     acts.migrate_to_winner(operator)
-    status = follow_and_kill(
-        operator, "cmig", "migrate-to-winner", MIGRATION_SECONDS, lambda s: s.get("step", {}).get("index", 0) == 2
-    )
+    moments = [lambda s: s.get("step", {}).get("index", 0) == 2]
+    status = follow_and_kill(operator, "cmig", "migrate-to-winner", MIGRATION_SECONDS, moments)
 
     assert status["outcome"]["result"] == "Promoted", status["outcome"]
     assert [d["to"] for d in status["history"]] == [10, 50, 100]
