@@ -16,7 +16,7 @@ from tests.demo.kube import ROOT, Kube
 
 EXAMPLE = ROOT / "examples" / "seven-frameworks.yaml"
 PAGE = ROOT / "docs" / "seven-frameworks.md"
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+MARKS = ("<!-- measured: begin -->", "<!-- measured: end -->")
 
 # Requests per second with and without keep-alive: wrk -c360 -d60s on one i9-14900KF, client on the same machine.
 # Source: eastspire/ltpp-docs, src/hyperlane/speed/{open,close}-keep-alive.md at 45ae7ef. Express is not in it.
@@ -36,7 +36,7 @@ def measure(kube: Kube) -> None:
     status = short.run(kube, yaml.safe_load(EXAMPLE.read_text()))
     text = make_tables(status)
     print(text)
-    write_between_marks(PAGE, text)
+    write_between_marks(PAGE, text, MARKS)
 
 
 def make_tables(status: dict[str, Any]) -> str:
@@ -81,8 +81,11 @@ def _rank(row: dict[str, Any]) -> str:
     return f"{row['rank']} {row['candidate']}{tied}{'' if row['relativeLow'] == row['relativeHigh'] else against}"
 
 
-def write_between_marks(page: Path, text: str) -> None:
-    """Replace what stands between the two marks."""
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+def write_between_marks(page: Path, text: str, marks: tuple[str, str]) -> None:
+    """Replace what stands between the two marks. Raises ValueError when one is not there."""
+    begin, end = marks
+    before, found, rest = page.read_text().partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (found and ended):
+        raise ValueError(f"{page} lacks {begin} or {end}")
+    page.write_text(f"{before}{begin}\n{text}{end}{after}")
