@@ -1,7 +1,7 @@
 """What does stopping when decided save? The full schedule, and which of its runs would have been made.
 
-The full one is measured; the shorter one is replayed on its records: the itinerary is a pure function of them, and a cell
-of the design has the same record in both. So both rankings are of the same measurements.
+The full one is measured; the shorter one is replayed on its records: the itinerary is a pure function of them, and a
+cell of the design has the same record in both. So both rankings are of the same measurements.
 """
 
 from __future__ import annotations
