@@ -63,3 +63,18 @@ def test_two_load_pods_are_one_load(operator: Kube) -> None:
     assert 0.95 * 801 < report["requestsPerSecond"] < 1.05 * 801
     assert abs(report["requests"] / report["durationSeconds"] - 801) < 0.05 * 801
     assert report["startedLateSeconds"] < 1
+
+
+def test_every_latency_of_a_long_window_is_kept(operator: Kube) -> None:
+    """More samples than a pod's /dev/shm holds; oha because it was asked for, where wrk would have been chosen."""
+    record = first_record(
+        operator, "long",
+        candidates=[short.a_candidate(name, name) for name in ("tokio", "hyperlane")],
+        load={"driver": "Oha"},
+        scenarios=[{"name": "closed", "type": "Closed", "closed": {"connections": 64}}],
+        schedule={"rounds": {"min": 3, "max": 3}, "warmUp": "2s", "measure": "60s", "aaProbe": False},
+    )  # fmt: skip
+    report = record["report"]
+    assert record["void"] == []
+    assert (report["generator"]["name"], report["histogramMergeable"]) == ("oha", True)
+    assert report["requests"] * 100 > 64 << 20, "too few requests to say anything"

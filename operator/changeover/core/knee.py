@@ -14,7 +14,6 @@ from typing import Any
 from changeover.core.observed import NoData, Unreadable, Usage
 
 MOST_POINTS = 32  # of a curve: the rates of the bisections differ from round to round
-_PERCENTILE = "p99"
 
 StepUsage = Usage | NoData | Unreadable
 
@@ -71,7 +70,7 @@ def _short(step: Mapping[str, Any], usage: StepUsage) -> dict[str, Any]:
     return {
         "rate": step["rate"],
         "achieved": step["achieved"],
-        _PERCENTILE: latency[_PERCENTILE] if latency else None,
+        "p99": latency["p99"] if latency else None,
         "cpuCores": usage.cpu_cores if isinstance(usage, Usage) else None,
         "held": step["held"],
         "why": step["why"],
@@ -109,7 +108,7 @@ def curve(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
             "rate": rate,
             "runs": len(by_rate[rate]),
             "held": sum(1 for step in by_rate[rate] if step["held"]),
-            _PERCENTILE: _median(step[_PERCENTILE] for step in by_rate[rate]),
+            "p99": _median(step["p99"] for step in by_rate[rate]),
             "cpuCores": _median(step["cpuCores"] for step in by_rate[rate]),
         }
         for rate in sorted(kept)

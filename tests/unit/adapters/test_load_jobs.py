@@ -139,7 +139,7 @@ async def test_pods_that_were_not_one_run_have_no_report() -> None:
 
 async def test_a_pod_that_is_gone_is_missed() -> None:
     found = await pods_result(json.dumps(a_pods_report(0.020)))
-    assert found == LoadFailed("1 of 2 load pods are left; Complete")
+    assert found == LoadFailed("1 load pods are there where 2 reported; Complete")
 
 
 async def test_the_pod_that_says_why_speaks_for_all() -> None:

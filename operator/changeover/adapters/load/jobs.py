@@ -44,7 +44,7 @@ class JobLoadDriver:
             return next((outcome for outcome in failed if not outcome.reason.startswith(NO_REPORT)), failed[0])
         wanted = job["spec"].get("completions", 1)
         if len(outcomes) != wanted:
-            return LoadFailed(f"{len(outcomes)} of {wanted} load pods are left; {ended}")
+            return LoadFailed(f"{len(outcomes)} load pods are there where {wanted} reported; {ended}")
         return merged([outcome for outcome in outcomes if isinstance(outcome, LoadReport)])
 
     async def _outcome(self, pod: Manifest, ended: str) -> LoadReport | LoadFailed:

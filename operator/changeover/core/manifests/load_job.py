@@ -24,9 +24,10 @@ from changeover.core.observed import Owner
 from changeover.core.plan import Manifest
 
 START_ALLOWANCE_SECONDS = 60  # scheduling, image start, and the loader's first answer
+END_ALLOWANCE_SECONDS = 40  # what was sent is awaited, 10 s at the most; 3 million samples are written and read
 BARRIER_SECONDS = 15  # from the Job to the common start of several pods, which are scheduled and started by then
-STEP_OVERHEAD_SECONDS = 15  # of a step of a ramp: what was sent is awaited, 10 s at the most, and samples are read
 LEAST_MEMORY, BYTES_A_SAMPLE = 1 << 30, 500  # oha keeps every sample: some 350 bytes, and 100 in its database
+LEAST_SCRATCH, SCRATCH_A_SAMPLE = 64 << 20, 100  # the database, on disk when it is too large for the pod's /dev/shm
 OHA_PER_SECOND, OHA_NEW_SOCKETS_PER_SECOND = 60_000, 20_000  # that one core of oha does at the most, about
 
 
@@ -58,7 +59,7 @@ def make_load_job(owner: Owner, spec: BenchmarkSpec, scenario: Scenario, target:
             "completionMode": "Indexed",
             "completions": spec.load.instances,
             "parallelism": spec.load.instances,
-            "activeDeadlineSeconds": int(load_seconds(spec, scenario)) + START_ALLOWANCE_SECONDS,
+            "activeDeadlineSeconds": int(START_ALLOWANCE_SECONDS + load_seconds(spec, scenario)),
             "template": {"metadata": {"labels": labels}, "spec": _pod(owner, spec, scenario, target)},
         },
     }
@@ -91,22 +92,28 @@ def _pod(owner: Owner, spec: BenchmarkSpec, scenario: Scenario, target: LoadTarg
                 "volumeMounts": [SCRATCH_MOUNT],
             }
         ],
-        "volumes": [SCRATCH_VOLUME],
+        "volumes": [{**SCRATCH_VOLUME, "emptyDir": {"sizeLimit": str(scratch_bytes(spec, scenario))}}],
     }
 
 
 def load_seconds(spec: BenchmarkSpec, scenario: Scenario) -> float:
-    """How long a run's load takes at the most, from the common start on."""
-    warm_up, measure = duration_seconds(spec.schedule.warm_up), duration_seconds(spec.schedule.measure)
-    if isinstance(scenario.load, RampLoad):
-        return warm_up + scenario.load.steps * (measure + STEP_OVERHEAD_SECONDS)
-    return warm_up + measure
+    """How long a run's load takes at the most, from the making of its Job's pods to the report."""
+    warm_up, window = duration_seconds(spec.schedule.warm_up), duration_seconds(spec.schedule.measure)
+    windows = scenario.load.steps if isinstance(scenario.load, RampLoad) else 1
+    barrier = BARRIER_SECONDS if spec.load.instances > 1 else 0
+    return barrier + warm_up + windows * (window + END_ALLOWANCE_SECONDS)
 
 
 def memory_bytes(spec: BenchmarkSpec, scenario: Scenario) -> int:
-    """Memory that the generator of one pod may need: rate x seconds samples. wrk keeps none."""
-    seconds = max(duration_seconds(spec.schedule.warm_up), duration_seconds(spec.schedule.measure))
-    return max(LEAST_MEMORY, math.ceil(_fastest(spec, scenario.load) * seconds) * BYTES_A_SAMPLE)
+    """Memory that the generator of one pod may need: that of every sample. wrk keeps none."""
+    longest = max(duration_seconds(spec.schedule.warm_up), duration_seconds(spec.schedule.measure))
+    return max(LEAST_MEMORY, math.ceil(_fastest(spec, scenario.load) * longest) * BYTES_A_SAMPLE)
+
+
+def scratch_bytes(spec: BenchmarkSpec, scenario: Scenario) -> int:
+    """Disk that the samples of one window may need; beyond it the kubelet would evict the pod."""
+    samples = math.ceil(_fastest(spec, scenario.load) * duration_seconds(spec.schedule.measure))
+    return LEAST_SCRATCH + min(samples, MOST_OPEN_REQUESTS) * SCRATCH_A_SAMPLE
 
 
 def _fastest(spec: BenchmarkSpec, load: ClosedLoad | OpenLoad | RampLoad) -> float:
