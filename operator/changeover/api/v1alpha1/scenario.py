@@ -49,17 +49,14 @@ class ClosedLoad(Model):
     )
 
 
-class OpenLoad(Model):
-    """Open loop: requests are sent at a constant rate, whether or not the ones before are answered.
+class ConstantRate(Model):
+    """The connections of requests that are due at a constant rate.
 
     Latency counts from the instant at which a request was due, so that a stall shows in every request that it delayed.
     """
 
-    requests_per_second: Annotated[int, Field(ge=1, le=200000)] = described(
-        "Requests due per second, over all connections. Example: 2000."
-    )
     connections: Annotated[int, Field(ge=1, le=10000)] = described(
-        "Connections that carry them; a request that finds all busy waits, and its latency says so. Default: 360.",
+        "Connections that carry the requests; one that finds all busy waits, and its latency says so. Default: 360.",
         default=360,
     )
     keep_alive: bool = described(
@@ -68,7 +65,15 @@ class OpenLoad(Model):
     )
 
 
-class RampLoad(Model):
+class OpenLoad(ConstantRate):
+    """Open loop: requests are sent at a constant rate, whether or not the ones before are answered."""
+
+    requests_per_second: Annotated[int, Field(ge=1, le=200000)] = described(
+        "Requests due per second, over all connections. Example: 2000."
+    )
+
+
+class RampLoad(ConstantRate):
     """Open loop at rising constant rates: where is the knee, the highest rate that keeps the objectives?
 
     A step is one measured window at one rate. It holds when 95 % of its rate is answered and ``objectives.maxLatency``
@@ -93,14 +98,6 @@ class RampLoad(Model):
     bisections: Annotated[int, Field(ge=0, le=6)] = described(
         "Steps between the last rate that held and the first that did not, each halving the gap. Default: 2.",
         default=2,
-    )
-    connections: Annotated[int, Field(ge=1, le=10000)] = described(
-        "Connections that carry the requests; one that finds all busy waits, and its latency says so. Default: 360.",
-        default=360,
-    )
-    keep_alive: bool = described(
-        "Whether a connection is used again; when false, the client closes it after each answer. Default: true.",
-        default=True,
     )
 
     @model_validator(mode="after")
