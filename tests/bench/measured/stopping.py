@@ -57,8 +57,13 @@ def replay(spec: dict[str, Any], records: Records) -> Records:
 
 
 def make_table(spec: dict[str, Any], records: Records) -> str:
-    """Markdown: runs, time of load and ranking of both schedules."""
+    """Markdown: a section with the runs and the ranking of both schedules."""
     rows = [
+        "## What does stopping when decided save?",
+        f"The eight candidates with keep-alive in all of {MOST} rounds, and which of these runs",
+        "`schedule.stopWhenDecided` would have made, replayed on the same records",
+        "(`.venv/bin/python -m tests.bench.measured stopping`).",
+        "",
         "| schedule | runs | of the full one | ranking (tied with) |",
         "| --- | --- | --- | --- |",
         _row("full", _parsed(spec, stops=False), records, len(records)),
