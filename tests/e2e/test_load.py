@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,13 +11,14 @@ from tests.bench.measured import short
 from tests.demo import acts
 from tests.demo.kube import Kube
 
-CANDIDATES = [short.a_candidate("go", "go-net-http"), short.a_candidate("rust", "rust-std")]
+CANDIDATES = ("go-net-http", "rust-std")
 RECORD_SECONDS = 300
 
 
-def first_record(kube: Kube, name: str, **spec: Any) -> dict[str, Any]:
+def first_record(kube: Kube, name: str, images: Sequence[str] = CANDIDATES, **spec: Any) -> dict[str, Any]:
     """Of a benchmark that is deleted as soon as it has one."""
-    kube.kubectl("apply", "--filename", "-", stdin=json.dumps(short.make_benchmark(name, CANDIDATES, 3, **spec)))
+    benchmark = short.make_benchmark(name, [short.a_candidate(image, image) for image in images], 3, **spec)
+    kube.kubectl("apply", "--filename", "-", stdin=json.dumps(benchmark))
     found: list[dict[str, Any]] = []
 
     def recorded() -> bool:
@@ -68,8 +70,7 @@ def test_two_load_pods_are_one_load(operator: Kube) -> None:
 def test_every_latency_of_a_long_window_is_kept(operator: Kube) -> None:
     """More samples than a pod's /dev/shm holds; oha because it was asked for, where wrk would have been chosen."""
     record = first_record(
-        operator, "long",
-        candidates=[short.a_candidate(name, name) for name in ("tokio", "hyperlane")],
+        operator, "long", images=("tokio", "hyperlane"),
         load={"driver": "Oha"},
         scenarios=[{"name": "closed", "type": "Closed", "closed": {"connections": 64}}],
         schedule={"rounds": {"min": 3, "max": 3}, "warmUp": "2s", "measure": "60s", "aaProbe": False},
