@@ -18,9 +18,10 @@ from .shell import Problem
 from .systemimages import Archive
 
 BACKENDS = REPOSITORY / "examples" / "backends"
+TEST_BACKENDS = REPOSITORY / "tests" / "backends"
 TYPICAL = {  # seconds, the first time
-    "operator": 60, "loader": 600, "express": 20, "gin": 60, "go-net-http": 40, "hyperlane": 120, "node-http": 5,
-    "rocket": 150, "rust-std": 10, "tokio": 20,
+    "operator": 60, "loader": 600, "express": 20, "faulty": 10, "gin": 60, "go-net-http": 40, "hyperlane": 120,
+    "node-http": 5, "rocket": 150, "rust-std": 10, "tokio": 20,
 }  # fmt: skip
 _NOT_CONTENT = {"__pycache__", "node_modules", "target", ".git"}
 
@@ -40,11 +41,11 @@ class Source:
 
 
 def sources() -> list[Source]:
-    """The project's images: the operator, the loader, and every example backend."""
+    """The project's images: the operator, the loader, and every backend of the examples and of the tests."""
     found = [
         Source(target, f"localhost/changeover-{target}:dev", REPOSITORY, target) for target in ("operator", "loader")
     ]
-    for recipe in sorted(BACKENDS.glob("*/Dockerfile")):
+    for recipe in [*sorted(BACKENDS.glob("*/Dockerfile")), *sorted(TEST_BACKENDS.glob("*/Dockerfile"))]:
         name = recipe.parent.name
         found.append(Source(name, f"localhost/changeover-{name}:1", recipe.parent))
     return found

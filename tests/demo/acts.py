@@ -14,11 +14,15 @@ POLL_SECONDS = 2.0
 Status = dict[str, Any]
 
 
-def install(kube: Kube) -> None:
-    """The operator, by its chart, as a user installs it; its pod is renewed so that it runs the image just built."""
+def install(kube: Kube, *flags: str) -> None:
+    """The operator, by its chart, as a user installs it; its pod is renewed so that it runs the image just built.
+
+    Flags of helm add values to the chart's own; without them, an installation is put back to those.
+    """
     kube.run(
         "helm", "upgrade", "--install", "changeover", "charts/changeover", "--namespace", OPERATOR_NAMESPACE,
         "--create-namespace", "--wait", "--timeout", "3m", "--set-string", f"podAnnotations.demo/at={int(time.time())}",
+        *flags,
     )  # fmt: skip
 
 

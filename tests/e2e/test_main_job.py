@@ -7,20 +7,16 @@ The operator is killed with SIGKILL at five random moments of the benchmark, and
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cluster import cgroups
-from tests.cluster.layout import cluster_from_environment
+from tests.bench.measured.kills import kill_operator
 from tests.demo import acts
 from tests.demo.kube import CommandFailed, Kube
 
@@ -44,32 +40,6 @@ def story(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if request.session.testsfailed > before:
         _failed.append(request.node.name)
-
-
-def kill_operator(kube: Kube) -> None:
-    """SIGKILL to its process, which is on this machine. A forced deletion alone lets the kubelet send SIGTERM first.
-
-    Its pod is deleted too, since a kubelet restarts a container that dies again and again later each time.
-    """
-    acts.wait_until("the operator runs", 60, lambda: bool(operator_processes()))
-    for process in operator_processes():
-        os.kill(process, signal.SIGKILL)
-    kube.run(
-        "kubectl", "-n", acts.OPERATOR_NAMESPACE, "delete", "pod", "-l", "app.kubernetes.io/name=changeover",
-        "--grace-period=0", "--force",
-    )  # fmt: skip
-
-
-def operator_processes() -> list[int]:
-    """Ids of the operator's processes, of which there is one, in the local cluster's own cgroups."""
-    return [pid for pid in cgroups.processes(cluster_from_environment()) if is_operator(pid)]
-
-
-def is_operator(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"python\0-m\0changeover\0")
-    except OSError:  # it has ended
-        return False
 
 
 def follow_and_kill(

@@ -1,4 +1,4 @@
-"""python3 -m tests.bench.measured by-hand | twins [--times N] | seven | stopping
+"""python3 -m tests.bench.measured by-hand | twins [--times N] | seven | stopping | kills [--times N] [--seed S]
 
 On the local cluster; `make cluster images` first.
 """
@@ -8,15 +8,16 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.bench.measured import by_hand, seven, short, stopping, twins
+from tests.bench.measured import by_hand, kills, seven, short, stopping, twins
 from tests.demo.kube import CommandFailed, local
 
 
 def main() -> int:
     """Exit code 0 when the measurement ended; its figures are printed, not judged."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.bench.measured", description=__doc__)
-    parser.add_argument("what", choices=["by-hand", "twins", "seven", "stopping"])
-    parser.add_argument("--times", type=int, default=20, help="A/A benchmarks")
+    parser.add_argument("what", choices=["by-hand", "twins", "seven", "stopping", "kills"])
+    parser.add_argument("--times", type=int, help="A/A benchmarks (20), or kills (5)")
+    parser.add_argument("--seed", type=int, default=1, help="of the kills' moments and of the rounds' order with it")
     asked = parser.parse_args()
     try:
         kube = local(short.NAMESPACE)
@@ -24,7 +25,9 @@ def main() -> int:
         if asked.what == "by-hand":
             by_hand.compare(kube)
         elif asked.what == "twins":
-            twins.count_ties(kube, asked.times)
+            twins.count_ties(kube, asked.times or 20)
+        elif asked.what == "kills":
+            kills.measure(kube, asked.times or 5, asked.seed)
         elif asked.what == "stopping":
             stopping.measure(kube)
         else:

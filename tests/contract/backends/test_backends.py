@@ -19,6 +19,7 @@ from tests.cluster.tools import go_program
 from tests.contract.backends import conformance
 
 BACKENDS = {recipe.parent.name: recipe.parent for recipe in sorted(images.BACKENDS.glob("*/Dockerfile"))}
+ALL = BACKENDS | {recipe.parent.name: recipe.parent for recipe in sorted(images.TEST_BACKENDS.glob("*/Dockerfile"))}
 EXAMPLES = images.BACKENDS.parent
 RUST = {name: folder for name, folder in BACKENDS.items() if (folder / "Cargo.toml").exists()}
 LOCKS = [path for folder in BACKENDS.values() for path in (*folder.glob("*.lock"), *folder.glob("*-lock.json"))]
@@ -88,9 +89,10 @@ def test_lock_files_name_only_the_ordinary_registries(path: Path) -> None:
     assert {source for source in named if not any(source.startswith(ordinary) for ordinary in ORDINARY)} == set()
 
 
-@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize("name", ALL)
 def test_an_image_is_made_from_the_bases_and_runs_as_nobody(name: str) -> None:
-    recipe = (BACKENDS[name] / "Dockerfile").read_text()
+    recipe = (ALL[name] / "Dockerfile").read_text()
+    assert next(source for source in images.sources() if source.name == name).recipe.parent == ALL[name]
     assert images.needed_bases(recipe), f"none of {', '.join(bases.ARGUMENTS.values())}"
     made_from = set(re.findall(r"^FROM (\S+)", recipe, re.MULTILINE))
     assert made_from <= {"scratch", *(f"${{{argument}}}" for argument in bases.ARGUMENTS.values())}

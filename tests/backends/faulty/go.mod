@@ -1,0 +1,3 @@
+module changeover.dev/tests/backends/faulty
+
+go 1.25

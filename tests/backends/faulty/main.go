@@ -1,0 +1,173 @@
+// A backend with one fault, chosen by FAULT, so that a test can provoke each reason for which a run is void.
+// Without a fault GET / answers "Hello, World!"; GET /ready is the readiness path and is never counted.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	errorEvery    = 10              // answers, of which the last is a 500
+	slowness      = 2 * time.Second // of every answer: n connections get n/2 answers a second, whatever is asked
+	closingPause  = 500 * time.Millisecond
+	closingStep   = 10 * time.Millisecond
+	closingSteps  = 100
+	burstEvery    = time.Second
+	burstLength   = 250 * time.Millisecond // of wall time: with 200m of CPU it is throttled in two or three periods
+	lossAfter     = 6 * time.Second        // from the first request on: past a warm-up of 1 s, inside a window of 10 s
+	lossAnswers   = 120                    // that close their connection: a third of 360
+	firstLifeMark = "faulty-has-lived"
+)
+
+// An answer to GET /; requests are numbered from 1.
+type answer func(w http.ResponseWriter, number int64)
+
+func write(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "text/plain")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprint(w, body) // an error here means that the client has left
+}
+
+func hello(w http.ResponseWriter, _ int64) { write(w, http.StatusOK, "Hello, World!") }
+
+func wrongBody(w http.ResponseWriter, _ int64) { write(w, http.StatusOK, "Something else.") }
+
+func everyTenthFails(w http.ResponseWriter, number int64) {
+	if number%errorEvery == 0 {
+		write(w, http.StatusInternalServerError, "broken")
+		return
+	}
+	hello(w, number)
+}
+
+func slow(w http.ResponseWriter, number int64) {
+	time.Sleep(slowness)
+	hello(w, number)
+}
+
+// closes ends every connection after one answer. The answers come after 0.5 to 1.5 s in turn, so that at any moment
+// nearly all connections stand: their number is right, only that each was opened anew is wrong.
+func closes(w http.ResponseWriter, number int64) {
+	time.Sleep(closingPause + time.Duration(number%closingSteps)*closingStep)
+	w.Header().Set("Connection", "close")
+	hello(w, number)
+}
+
+// hangsUp closes the connection without an answer.
+func hangsUp(http.ResponseWriter, int64) { panic(http.ErrAbortHandler) }
+
+// loser serves as it should until lossAfter, then says goodbye on some connections and lets nobody in again. A closed
+// listener would refuse, and a generator that is refused tries again at once, thousands of times: errors, not losses.
+type loser struct {
+	*net.TCPListener
+	once     sync.Once
+	full     atomic.Bool
+	goodbyes atomic.Int64
+}
+
+func (l *loser) answer(w http.ResponseWriter, number int64) {
+	l.once.Do(func() { time.AfterFunc(lossAfter, l.shutDoor) })
+	if l.full.Load() && l.goodbyes.Add(1) <= lossAnswers {
+		w.Header().Set("Connection", "close")
+	}
+	hello(w, number)
+}
+
+// shutDoor makes the listener's queue as short as it can be; once it is full, the kernel drops whoever knocks.
+func (l *loser) shutDoor() {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		log.Fatalf("no way to the listener's socket: %v", err)
+	}
+	var refused error
+	err = raw.Control(func(socket uintptr) { refused = syscall.Listen(int(socket), 0) })
+	if err != nil || refused != nil {
+		log.Fatalf("the listener's queue cannot be shortened: %v, %v", err, refused)
+	}
+	l.full.Store(true)
+}
+
+func (l *loser) Accept() (net.Conn, error) {
+	connection, err := l.TCPListener.Accept()
+	if l.full.Load() {
+		select {} // whoever came is neither served nor refused, and so is nobody after it
+	}
+	return connection, err
+}
+
+// dieOnce ends the first process of a pod. Its second finds the mark, which outlives a container in an emptyDir.
+func dieOnce() {
+	mark, err := os.OpenFile(filepath.Join(os.TempDir(), firstLifeMark), os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return
+	}
+	if err != nil {
+		log.Fatalf("the second life would not be known: %v", err)
+	}
+	_ = mark.Close()
+	os.Exit(1)
+}
+
+func burnInBursts() {
+	for range time.Tick(burstEvery) {
+		for began := time.Now(); time.Since(began) < burstLength; {
+		}
+	}
+}
+
+func main() {
+	// As process 1 a signal without a handler is ignored.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	go func() { <-signals; os.Exit(0) }()
+
+	port := os.Getenv("PORT")
+	if port == "" {
+		port = "8080"
+	}
+	listener, err := net.Listen("tcp", ":"+port)
+	if err != nil {
+		log.Fatalf("cannot listen: %v", err)
+	}
+	door := &loser{TCPListener: listener.(*net.TCPListener)}
+	reply, readiness := answer(hello), http.StatusOK
+	switch fault := os.Getenv("FAULT"); fault {
+	case "":
+	case "errors":
+		reply = everyTenthFails
+	case "wrong-body":
+		reply = wrongBody
+	case "slow":
+		reply = slow
+	case "closes":
+		reply = closes
+	case "hangs-up":
+		reply = hangsUp
+	case "loses":
+		reply = door.answer
+	case "never-ready":
+		readiness = http.StatusServiceUnavailable
+	case "bursts":
+		go burnInBursts()
+	case "restarts":
+		dieOnce()
+	default:
+		log.Fatalf("FAULT: %q is none that is known here", fault)
+	}
+	var requests atomic.Int64
+	routes := http.NewServeMux()
+	routes.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) { write(w, readiness, "") })
+	routes.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { reply(w, requests.Add(1)) })
+	log.Fatal((&http.Server{Handler: routes}).Serve(door))
+}
