@@ -42,6 +42,16 @@ BENCHMARK = {
         "imageDigest": f"sha256:{'0' * 64}",
         "tiedWith": ["tokio"],
         "message": "first by 12 %",
+        "crossCheck": {
+            "generator": "h2load",
+            "against": "gin",
+            "ratio": "1.31",
+            "low": "1.2",
+            "high": "1.43",
+            "levelRatio": "0.97",
+            "verdict": "Confirmed",
+            "message": "cross-check confirmed: hyperlane over gin is 1.31 [1.2, 1.43] by h2load",
+        },
     },
     "ranking": [
         {
@@ -54,6 +64,7 @@ BENCHMARK = {
             "tiedWith": ["tokio"],
             "meetsObjectives": False,
             "missed": ["p99 71ms > 50ms"],
+            "class": "Raw",
             "relativeToFirst": "0.72",
             "relativeLow": "0.69",
             "relativeHigh": "0.75",
@@ -77,6 +88,7 @@ BENCHMARK = {
             "valid": False,
             "invalidReasons": ["LoadGeneratorSaturated"],
             "notes": ["one run was repeated"],
+            "conformance": ["HTTP/1.0: status 505 (5 of 5 runs)"],
         }
     ],
     "environment": {

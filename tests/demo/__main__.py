@@ -103,14 +103,16 @@ def rank(kube: Kube) -> None:
 def print_ranking(status: acts.Status) -> None:
     """The tables that one would bet a migration on."""
     head = f"{'#':>2} {'candidate':<14} {'score':>12} {'95 % interval':>25} {'vs first':>9} {'interval':>16}"
-    print(f"\n  {head}  tied with")
+    has_raw = any(row["class"] == "Raw" for row in status.get("ranking", []))
+    print(f"\n  {head}{'  class' if has_raw else ''}  tied with")
     for row in status.get("ranking", []):
         interval = f"[{float(row['low']):,.0f}, {float(row['high']):,.0f}]"
         tied = ", ".join(row.get("tiedWith", []))
         share, score = f"{100 * float(row['relativeToFirst']):.0f} %", float(row["score"])
         against = " to ".join(f"{100 * float(row[end]):.0f}" for end in ("relativeLow", "relativeHigh")) + " %"
         places = f"{row['rank']:>2} {row['candidate']:<14} {score:>12,.0f} {interval:>25} {share:>9} {against:>16}"
-        print(f"  {places}  {tied}")
+        kind = f"  {row['class']:<5}" if has_raw else ""
+        print(f"  {places}{kind}  {tied}")
         for text in row.get("missed", []):
             print(f"     missed: {text}")
     columns = ("req/s", "p50 ms", "p99 ms", "max ms", "errors", "CPU us/req", "memory")
@@ -124,6 +126,8 @@ def print_ranking(status: acts.Status) -> None:
     for r in status.get("results", []):
         for note in r.get("notes", []):
             print(f"  note: {r['candidate']} {r['scenario']}: {note}")
+        for failed in r.get("conformance", []):
+            print(f"  failed check: {r['candidate']} {r['scenario']}: {failed}")
     print()
     say(acts.condition(status, "Ready").get("message", ""))
 

@@ -13,13 +13,16 @@ from typing import Any
 import pytest
 import yaml
 from changeover.core import names
+from changeover.core.audit import make_record
 from changeover.core.benchmark import SeenBenchmark, decide
 from changeover.core.canary import choose
 from changeover.core.manifests.route import Arm, RouteShape, make_route
-from changeover.core.observed import Workload
+from changeover.core.observed import LoadReport, Workload
 from changeover.core.plan import Apply, Manifest
+from changeover.core.schedule import Run
+from changeover.testing.builders import a_report
 
-from tests.unit.core.seen import NOW, mark, migration_spec, owner, pod, seen_benchmark
+from tests.unit.core.seen import NOW, USAGE, mark, migration_spec, owner, pod, seen_benchmark, workload
 
 FOLDER = Path(__file__).parent / "manifests"
 RICH = {
@@ -83,6 +86,16 @@ def loads(scenario: str, spec: dict[str, Any] = RICH) -> list[Manifest]:
     return [m for m in applied(benchmark(spec, records=records, workloads=(running,))) if m["kind"] == "Job"]
 
 
+def cross_check() -> list[Manifest]:
+    """The first run of the winner by a second generator."""
+    spec = {"candidates": RICH["candidates"], "schedule": {"rounds": {"min": 3, "max": 3}, "crossCheck": True}}
+    runs = [Run(number, name, "keep-alive") for number in (1, 2, 3) for name in ("express", "plain")]
+    records = {run.id: make_record(run, LoadReport(a_report()), USAGE, workload(1, 1)) for run in runs}
+    started = applied(benchmark(spec, records=records))[0]
+    running = workload(1, 1, name=started["metadata"]["name"], labels=started["metadata"]["labels"])
+    return [m for m in applied(benchmark(spec, records=records, workloads=(running,))) if m["kind"] == "Job"]
+
+
 def canary() -> list[Manifest]:
     condition = {"type": "Ready", "status": "True"}
     body = {
@@ -109,6 +122,7 @@ GOLDEN: dict[str, Callable[[], list[Manifest]]] = {
     "load-new-sockets": lambda: loads("new-sockets"),
     "load-constant": lambda: loads("constant"),
     "load-knee": lambda: loads("knee"),
+    "load-cross-check": cross_check,
     "load-from-three-pods": lambda: loads("constant", TOGETHER),
     "records": lambda: applied(benchmark(records=None)),
     "canary": canary,

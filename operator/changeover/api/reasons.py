@@ -55,6 +55,7 @@ class Reason(StrEnum):
     UNRELIABLE = "Unreliable"  # too many runs were void for reasons of the measurement; nothing is ranked
     NO_VALID_RESULT = "NoValidResult"  # no candidate was measured fairly; nothing is ranked
     DEADLINE_EXCEEDED = "DeadlineExceeded"  # spec.schedule.deadline passed before the minimum of rounds
+    CROSS_CHECK_CONTRADICTED = "CrossCheckContradicted"  # by a second generator the winner is behind; there is none
     RESULTS_FAIR = "ResultsFair"  # every result is valid
     RESULTS_PARTLY_INVALID = "ResultsPartlyInvalid"  # some results are invalid; they are named
     # CanaryMigration

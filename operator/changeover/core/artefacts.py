@@ -37,7 +37,9 @@ def keep_histogram(
 
 
 def _name(spec: BenchmarkSpec, records: str, run: Run) -> str:
-    """The place of a run among its candidate's, which follow one another round by round."""
+    """The place of a run among its candidate's, which follow one another by rounds; the cross-check has its own."""
+    if run.generator:
+        return names.shorten(f"{records}-{run.candidate}-{run.generator}")
     scenarios = [scenario.name for scenario in spec.scenarios]
     index = (run.round - 1) * len(scenarios) + scenarios.index(run.scenario)
     return names.shorten(f"{records}-{run.candidate}-{index // RUNS_IN_ONE + 1}")

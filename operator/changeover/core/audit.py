@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from changeover.api.v1alpha1.benchmark import TWIN
+from changeover.core.conformance import failed_checks
 from changeover.core.knee import knee_reasons
 from changeover.core.observed import LoadFailed, LoadReport, NoData, Unreadable, Usage, Workload
-from changeover.core.schedule import Run
+from changeover.core.schedule import CROSS_CHECK, Run
 
 # shared/design/load.md, "Every run audits itself"
 GENERATOR_SHARE = 0.70  # cores of the generator's one core, beyond which it may be what is slow
@@ -54,7 +55,7 @@ def make_record(
     """What is kept of a run: the report without its histogram, what it used, where it ran, and why it is void."""
     pod = workload.pods[0] if workload is not None and workload.pods else None
     content = outcome.content if isinstance(outcome, LoadReport) else {}
-    report = {key: value for key, value in content.items() if key not in ("histogram", "steps")}
+    report = {key: value for key, value in content.items() if key not in ("histogram", "steps", "conformance")}
     used = usage if isinstance(usage, Usage) else None
     void = void_reasons(outcome, usage, pod.restarts if pod else None)
     if pod is not None and pinned_node not in ("", pod.node):
@@ -73,6 +74,7 @@ def make_record(
         "node": pod.node if pod else "",
         "imageID": pod.image_id if pod else "",
         "remarks": _remarks(report),
+        "conformance": failed_checks(content),
         "void": void,
     }
 
@@ -87,8 +89,10 @@ def unreliable(records: Mapping[str, RunRecord]) -> str:
     """Why the whole benchmark is not to be relied on, and the mend; empty when it is.
 
     Left aside is, in each scenario, one candidate that was never measured fairly: it is invalid by itself, and says
-    nothing about the others. Of several, any could be the best.
+    nothing about the others. Of several, any could be the best. Runs of the cross-check do not count: they come after
+    the ranking, and judge its winner alone.
     """
+    records = {key: record for key, record in records.items() if CROSS_CHECK not in record["scenario"]}
     aside = _set_aside(records)
     counted = [r for r in records.values() if r["candidate"] not in aside.get(r["scenario"], ())]
     void = [r for r in counted if r["void"] and not is_own_fault(r)]

@@ -15,7 +15,7 @@ from typing import Any
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.benchmark import BenchmarkSpec
 from changeover.api.v1alpha1.candidate import Candidate
-from changeover.core import names
+from changeover.core import cross_check, names
 from changeover.core.artefacts import keep_histogram
 from changeover.core.audit import RunRecord, make_record
 from changeover.core.itinerary import complete_rounds, is_over, next_run
@@ -87,9 +87,11 @@ def decide(seen: SeenBenchmark) -> Next:
 
 
 def _wanted_run(seen: SeenBenchmark, records: Mapping[str, RunRecord]) -> Run | None:
-    """The next run; None when the order is decided, all rounds are done, or the deadline is past."""
-    if _past_deadline(seen) or is_over(seen.spec, records):
+    """The next run; None when the ranking is made and cross-checked, or the deadline is past."""
+    if _past_deadline(seen):
         return None
+    if is_over(seen.spec, records):
+        return cross_check.next_run(seen.spec, records)
     return next_run(seen.spec, records, seen.spec.schedule.rounds.max)
 
 
@@ -157,11 +159,11 @@ def _begin_load(seen: SeenBenchmark, run: Run, workload: Workload) -> Next:
             return Next("WaitingForWorkloads", f"{run.candidate}: {why}", (), run)
         failure = LoadFailed(f"NotReady: not ready within {READY_WITHIN_SECONDS} s: {why}")
         return _record(seen, run, failure, workload)
-    scenario = next(s for s in seen.spec.scenarios if s.name == run.scenario)
+    spec, scenario = cross_check.as_driven(seen.spec, run)
     candidate = _candidate(seen.spec, run.candidate)
     url = f"http://{workload.name}.{seen.owner.namespace}.svc:{candidate.port}"
     target = LoadTarget(_run_token(seen, run), url, seen.loader_image, seen.now)
-    job = make_load_job(seen.owner, seen.spec, scenario, target)
+    job = make_load_job(seen.owner, spec, scenario, target)
     # The Service again: a crash after the Deployment may have left it unmade.
     service = make_service(candidate, _shape(seen, run, {}), candidate.port)
     return Next("Measuring", f"load on {run.candidate} begins", (Apply(service), Apply(job)), run)
@@ -263,9 +265,12 @@ def _records_map(seen: SeenBenchmark) -> dict[str, Any]:
 
 
 def _round_token(seen: SeenBenchmark, run: Run) -> str:
-    """Tells this spec's pods of a round from those of an earlier spec, and a repeat's fresh pod from the one before."""
+    """Tells this spec's pods of a round from those of an earlier spec, and a repeat's fresh pod from the one before.
+
+    The rounds of the cross-check are counted from 1 again.
+    """
     round_ = f"{run.round}" if run.attempt == 1 else f"{run.round}.{run.attempt}"
-    return f"{round_}-{seen.fingerprint}"
+    return f"{round_}-{run.generator}-{seen.fingerprint}" if run.generator else f"{round_}-{seen.fingerprint}"
 
 
 def _run_token(seen: SeenBenchmark, run: Run) -> str:

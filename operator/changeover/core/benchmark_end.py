@@ -11,7 +11,7 @@ from changeover.core.audit import unreliable
 from changeover.core.benchmark import Next, SeenBenchmark, records_name
 from changeover.core.conditions import parse_timestamp
 from changeover.core.plan import Action, Delete, Ref
-from changeover.core.probe import noise
+from changeover.core.probe import is_noisy
 from changeover.core.ranking_status import make_ranking
 
 ENDED = frozenset({Reason.PUBLISHED, Reason.DEADLINE_EXCEEDED})
@@ -44,9 +44,7 @@ def _keeps_pods(seen: SeenBenchmark, step: Next) -> bool:
 
 def _has_result(seen: SeenBenchmark, step: Next) -> bool:
     records = seen.records if isinstance(seen.records, dict) else {}
-    measured = noise(seen.spec, records)
-    noisy = measured is not None and measured["verdict"] == "Noisy"
-    reliable = not noisy and not unreliable(records)
+    reliable = not is_noisy(seen.spec, records) and not unreliable(records)
     return step.reason == Reason.PUBLISHED and reliable and bool(make_ranking(seen.spec, records))
 
 

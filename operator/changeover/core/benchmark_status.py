@@ -8,13 +8,14 @@ from typing import Any
 
 from changeover.api.reasons import ConditionType, Reason
 from changeover.api.v1alpha1.base import duration_seconds
-from changeover.core import probe, ranking_status
+from changeover.core import cross_check, probe, ranking_status
 from changeover.core.audit import RunRecord, unreliable
 from changeover.core.benchmark import Next, SeenBenchmark, records_name
 from changeover.core.claims import make_claims
 from changeover.core.conditions import timestamp
+from changeover.core.conformance import RAW
 from changeover.core.errors import ChangeoverError
-from changeover.core.itinerary import cells, complete_rounds, is_settled, next_run
+from changeover.core.itinerary import cells, complete_rounds, is_over, is_settled, next_run
 from changeover.core.observed import NoData, Unreadable
 from changeover.core.plan import Judgement
 
@@ -22,7 +23,11 @@ RUN_OVERHEAD_SECONDS = 12.0  # start of the pods, the last scrape, and the ticks
 MAX_TOKEN = 1024  # characters of a retry's token that status repeats
 
 VERDICT = ("ranking", "winner", "claims", "claimedPairsLeftOut")  # what is published
-FAILED = frozenset({Reason.NO_VALID_RESULT, Reason.NODE_NOISY, Reason.UNRELIABLE, Reason.DEADLINE_EXCEEDED})
+FAILED = frozenset({
+    Reason.NO_VALID_RESULT, Reason.NODE_NOISY, Reason.UNRELIABLE, Reason.DEADLINE_EXCEEDED,
+    Reason.CROSS_CHECK_CONTRADICTED,
+})  # fmt: skip
+CONTRADICTED_MEND = "find out which generator is wrong, or set schedule.crossCheck: false"
 
 Said = tuple[str, str, dict[str, Judgement], dict[str, Any]]
 
@@ -56,18 +61,42 @@ def _published(seen: SeenBenchmark, records: Mapping[str, RunRecord], fields: di
     if noise is not None and noise["verdict"] == "Noisy":
         return _said(seen, Reason.NODE_NOISY, f"{noise['message']}; find a quieter node and retry", _noisy(fields))
     ranked = ranking_status.make_ranking(seen.spec, records)
-    winner = ranking_status.make_winner(seen.spec, records, ranked)
     fields = {**fields, "ranking": ranked, **make_claims(seen.spec, records)}
-    if winner is not None:
-        fields["winner"] = winner
     if not ranked:
         message = "no candidate has enough valid runs; see status.results[].notes"
         return _said(seen, Reason.NO_VALID_RESULT, message, fields)
     unranked = _not_ranked(seen, ranked, fields)
+    winner = ranking_status.make_winner(seen.spec, records, ranked)
     if winner is None:
-        message = "no candidate kept every objective, so there is no winner"
-        return _said(seen, Reason.PUBLISHED, message + unranked, fields)
-    return _said(seen, Reason.PUBLISHED, f"winner {winner['candidate']}: {winner['message']}{unranked}", fields)
+        return _said(seen, Reason.PUBLISHED, _no_winner(ranked) + unranked, fields)
+    return _named(seen, records, {**fields, "winner": winner}, unranked)
+
+
+def _named(seen: SeenBenchmark, records: Mapping[str, RunRecord], fields: dict[str, Any], unranked: str) -> Said:
+    """The winner with what the second generator says of it; whom that contradicts is none."""
+    winner = fields.pop("winner")
+    check = cross_check.make_cross_check(seen.spec, records)
+    message = f"winner {winner['candidate']}: {winner['message']}"
+    if check is None:
+        return _said(seen, Reason.PUBLISHED, message + unranked, {**fields, "winner": winner})
+    if check["verdict"] == "Contradicted":
+        message = f"{check['message']}, though first by the other generator{unranked}; {CONTRADICTED_MEND}"
+        return _said(seen, Reason.CROSS_CHECK_CONTRADICTED, message, fields)
+    told = "" if check["verdict"] == "NotApplicable" else f"; {check['message']}"
+    named = {**winner, "crossCheck": check}
+    return _said(seen, Reason.PUBLISHED, message + told + unranked, {**fields, "winner": named})
+
+
+def _no_winner(ranked: Sequence[Mapping[str, Any]]) -> str:
+    """Why, and what mends it when it is their class."""
+    classes = {row["class"] for row in ranked}
+    if classes == {RAW}:
+        return (
+            "every ranked candidate failed conformance checks (class Raw, see status.results[].conformance), so there "
+            "is no winner; mend them, or set spec.conformance: Ignore"
+        )
+    of_class = " of class Full" if RAW in classes else ""
+    return f"no candidate{of_class} kept every objective, so there is no winner"
 
 
 def _not_ranked(seen: SeenBenchmark, ranked: Sequence[Mapping[str, Any]], fields: Mapping[str, Any]) -> str:
@@ -144,9 +173,10 @@ def _fields(seen: SeenBenchmark, step: Next, records: Mapping[str, RunRecord]) -
 
 def _progress(seen: SeenBenchmark, step: Next, records: Mapping[str, RunRecord]) -> dict[str, Any]:
     rounds = max(seen.spec.schedule.rounds.min, complete_rounds(seen.spec, records))
-    if next_run(seen.spec, records, rounds) is None and step.run is not None:
+    over = is_over(seen.spec, records)
+    if not over and next_run(seen.spec, records, rounds) is None and step.run is not None:
         rounds += 1  # the minimum did not decide it
-    planned = cells(seen.spec, records, rounds)
+    planned = cells(seen.spec, records, rounds) + (cross_check.cells(seen.spec, records) if over else [])
     done = sum(1 for cell in planned if is_settled(cell, records))
     progress: dict[str, Any] = {"done": done, "planned": len(planned), "text": f"{done}/{len(planned)}"}
     if step.run is not None:

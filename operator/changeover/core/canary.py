@@ -58,7 +58,7 @@ def _chosen(wanted: str, status: dict[str, Any], ref: str) -> tuple[str, str]:
         return wanted, ""
     winner = status.get("winner")
     if winner is None:
-        return "", f"{ref} has no winner: no candidate kept every objective"
+        return "", f"{ref} has no winner; its condition Ready says why"
     if winner.get("tiedWith"):
         tied = ", ".join(winner["tiedWith"])
         return "", f"the winner of {ref} is tied with {tied}; choose one in spec.canary.benchmark.candidate"

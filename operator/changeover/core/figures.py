@@ -10,6 +10,7 @@ from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec
 from changeover.api.v1alpha1.cost import Cost
 from changeover.core import ranking
 from changeover.core.audit import RunRecord
+from changeover.core.conformance import FULL, RAW, raw_candidates
 
 _UNITS = {"Throughput": "requests/s", "Latency": "ms", "CPUPerRequest": "us/request"}
 
@@ -68,8 +69,24 @@ def unit_of(spec: BenchmarkSpec) -> str:
 
 
 def race(spec: BenchmarkSpec, records: Mapping[str, RunRecord], scenario: str, by: str) -> ranking.Ranking:
-    """The comparison of all candidates in one scenario."""
+    """The comparison of all candidates in one scenario, whatever their class."""
     return compare(spec, records, contenders(spec), scenario, by)
+
+
+def classes(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> dict[str, list[str]]:
+    """Class -> its candidates, the conforming ones first; a class without any is left out."""
+    raw = raw_candidates(records.values()) if spec.conformance == "Apart" else frozenset[str]()
+    members = {
+        FULL: [name for name in contenders(spec) if name not in raw],
+        RAW: [name for name in contenders(spec) if name in raw],
+    }
+    return {name: found for name, found in members.items() if found}
+
+
+def races(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> dict[str, ranking.Ranking]:
+    """Class -> the race that its part of the ranking is made by: who leaves work out drives nobody else out."""
+    scenario, by = spec.ranked_scenario, spec.ranking.by
+    return {name: compare(spec, records, found, scenario, by) for name, found in classes(spec, records).items()}
 
 
 def compare(

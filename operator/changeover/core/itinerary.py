@@ -2,18 +2,18 @@
 
 A round measures every candidate that is still in the race once in each scenario. A run that was void is measured again
 at the end of its round, in a fresh pod and in a new draw; one that stays void is left at that. After the first rounds,
-candidates that are surely beaten take no part any more (``schedule.stopWhenDecided``).
+candidates that are surely beaten in their class take no part any more (``schedule.stopWhenDecided``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec
 from changeover.core.audit import RunRecord, is_own_fault
-from changeover.core.figures import contest_of, race
+from changeover.core.figures import contest_of, races
 from changeover.core.ranking_status import is_decided
-from changeover.core.schedule import Run, order_of_round
+from changeover.core.schedule import Block, Run
 
 ATTEMPTS = 3  # of one run, while it is void
 ATTEMPTS_OF_FAULTY = 2  # when it is the candidate that fails: once more, since a fault may pass
@@ -23,10 +23,15 @@ Records = Mapping[str, RunRecord]
 
 def next_run(spec: BenchmarkSpec, records: Records, rounds: int) -> Run | None:
     """The first run of so many rounds that is to be done; None when all are."""
-    for number, names in participants(spec, records, rounds):
-        unsettled = {cell for cell in _cells(spec, number, names, 1) if not is_settled(cell, records)}
+    return next_of(_blocks(spec, records, rounds), records)
+
+
+def next_of(blocks: Iterable[Block], records: Records) -> Run | None:
+    """The first run of these blocks that is to be done; what was void comes again at the end of its block."""
+    for block in blocks:
+        unsettled = {cell for cell in block.cells() if not is_settled(cell, records)}
         for attempt in range(1, ATTEMPTS + 1 if unsettled else 1):
-            for cell in _cells(spec, number, names, attempt):
+            for cell in block.cells(attempt):
                 if cell in unsettled and len(attempts(cell, records)) < attempt:
                     return cell.again(attempt)
     return None
@@ -50,7 +55,7 @@ def complete_rounds(spec: BenchmarkSpec, records: Records) -> int:
 
 def cells(spec: BenchmarkSpec, records: Records, rounds: int) -> list[Run]:
     """Every run of so many rounds in its first attempt, as far as is known who takes part."""
-    return [cell for number, names in participants(spec, records, rounds) for cell in _cells(spec, number, names, 1)]
+    return [cell for block in _blocks(spec, records, rounds) for cell in block.cells()]
 
 
 def is_settled(cell: Run, records: Records) -> bool:
@@ -88,13 +93,13 @@ def _still_in_the_race(spec: BenchmarkSpec, records: Records, rounds: int) -> li
     """Those whom nobody surely beats after so many rounds; one that was never measured fairly is out."""
     before = {key: record for key, record in records.items() if record["round"] <= rounds}
     measured = {record["candidate"] for record in before.values() if not record["void"]}
-    active = set(race(spec, before, spec.ranked_scenario, spec.ranking.by).active) & measured
+    active = {name for ranking in races(spec, before).values() for name in ranking.active} & measured
     if spec.candidates[0].name in active:
         active.add(TWIN)
     return [candidate.name for candidate in spec.candidates if candidate.name in active]
 
 
-def _cells(spec: BenchmarkSpec, number: int, names: list[str], attempt: int) -> Iterator[Run]:
-    for candidate in order_of_round(names, spec.schedule.seed, number, attempt):
-        for scenario in spec.scenarios:
-            yield Run(number, candidate, scenario.name)
+def _blocks(spec: BenchmarkSpec, records: Records, rounds: int) -> Iterator[Block]:
+    scenarios = tuple(scenario.name for scenario in spec.scenarios)
+    for number, names in participants(spec, records, rounds):
+        yield Block(number, tuple(names), scenarios, spec.schedule.seed)

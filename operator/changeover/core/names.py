@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 FIELD_MANAGER = "changeover"
@@ -50,9 +51,9 @@ def candidate_workload(benchmark: str, candidate: str) -> str:
 def load_job(benchmark: str, run: str) -> str:
     """Name of the Job that loads a candidate in one run; its pods are called after it and their index (at most -15).
 
-    Those have to be DNS labels, so dots become dashes; the digest keeps ``a.b-c`` and ``a-b.c`` apart.
+    Those have to be DNS labels, so dots and underscores become dashes; the digest keeps ``a.b-c`` and ``a-b.c`` apart.
     """
-    return shorten(f"{benchmark}-load-{run.replace('.', '-')}-{digest(run)[:4]}", MAX_NAME - len("-15"))
+    return shorten(f"{benchmark}-load-{re.sub('[._]', '-', run)}-{digest(run)[:4]}", MAX_NAME - len("-15"))
 
 
 def records(benchmark: str, fingerprint: str) -> str:

@@ -56,3 +56,9 @@ def noise(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> dict[str, An
         "verdict": verdict,
         "message": message,
     }
+
+
+def is_noisy(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> bool:
+    """Whether the twins differ, so that nothing may be ranked."""
+    measured = noise(spec, records)
+    return measured is not None and measured["verdict"] == "Noisy"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -11,27 +11,34 @@ from changeover.api.v1alpha1.base import duration_seconds, quantity_value
 from changeover.api.v1alpha1.benchmark import BenchmarkSpec
 from changeover.core import knee, ranking
 from changeover.core.audit import RunRecord
-from changeover.core.figures import contenders, number, race, unit_of, value_of
+from changeover.core.conformance import RAW, shown_checks
+from changeover.core.figures import contenders, number, race, races, unit_of, value_of
 
 MIN_VALID_ROUNDS = 3  # an interval needs three
+TOO_FEW_ROUNDS = "TooFewRounds"  # why a result is invalid of which no run is void
 _KEYS = {"50": "p50", "90": "p90", "99": "p99", "99.9": "p999"}
 
 
 def is_decided(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> bool:
-    """Whether more rounds could not change who is first: every candidate's order against it is decided, or a tie."""
-    return race(spec, records, spec.ranked_scenario, spec.ranking.by).is_decided
+    """Whether more rounds could not change who is first: every candidate's order against it is decided, or a tie.
+
+    So in each class of which anybody was measured fairly.
+    """
+    measured = [ranking for ranking in races(spec, records).values() if ranking.rows]
+    return bool(measured) and all(ranking.is_decided for ranking in measured)
 
 
 def make_results(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> list[dict[str, Any]]:
     """One result a candidate and scenario that has any run."""
-    results = []
-    for scenario in spec.scenarios:
-        speeds = race(spec, records, scenario.name, "Throughput")
-        for name in contenders(spec):
-            own = [r for r in records.values() if (r["candidate"], r["scenario"]) == (name, scenario.name)]
-            if own:
-                results.append(_result(spec, own, speeds.estimate(name)))
-    return results
+    return [result for scenario in spec.scenarios for result in _results_in(spec, records, scenario.name)]
+
+
+def _results_in(spec: BenchmarkSpec, records: Mapping[str, RunRecord], scenario: str) -> Iterator[dict[str, Any]]:
+    speeds = race(spec, records, scenario, "Throughput")
+    for name in contenders(spec):
+        own = [r for r in records.values() if (r["candidate"], r["scenario"]) == (name, scenario)]
+        if own:
+            yield _result(spec, own, speeds.estimate(name))
 
 
 def _result(spec: BenchmarkSpec, own: Sequence[RunRecord], speed: ranking.Estimate | None) -> dict[str, Any]:
@@ -47,8 +54,9 @@ def _result(spec: BenchmarkSpec, own: Sequence[RunRecord], speed: ranking.Estima
         "errors": errors,
         "errorPercent": number(100 * errors / (errors + answered), 3) if errors + answered else "0",
         "valid": valid,
-        "invalidReasons": [] if valid else reasons or ["TooFewRounds"],
+        "invalidReasons": [] if valid else reasons or [TOO_FEW_ROUNDS],
         "notes": _notes(own),
+        "conformance": shown_checks(own),
     }
     if speed is not None:
         result["requestsPerSecond"] = _interval(speed)
@@ -149,11 +157,19 @@ def missed_objectives(spec: BenchmarkSpec, result: Mapping[str, Any]) -> list[st
 
 
 def make_ranking(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> list[dict[str, Any]]:
-    """The ranking of the valid candidates; what is invalid is not in it."""
-    results = {r["candidate"]: r for r in make_results(spec, records) if r["scenario"] == spec.ranked_scenario}
-    outcome = race(spec, records, spec.ranked_scenario, spec.ranking.by)
+    """The ranking of the valid candidates, class by class; what is invalid is not in it."""
+    results = {r["candidate"]: r for r in _results_in(spec, records, spec.ranked_scenario)}
+    return [
+        {**row, "class": name}
+        for name, outcome in races(spec, records).items()
+        for row in _ranked(spec, outcome, results)
+    ]
+
+
+def _ranked(
+    spec: BenchmarkSpec, outcome: ranking.Ranking, results: Mapping[str, Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
     rows = [row for row in outcome.rows if results.get(row.candidate, {}).get("valid")]
-    ranked = []
     for row in rows:
         missed = missed_objectives(spec, results[row.candidate])
         shown = {
@@ -167,8 +183,7 @@ def make_ranking(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> list[
             "meetsObjectives": not missed,
             "missed": missed,
         }
-        ranked.append(shown | _relative(outcome, row, rows[0]))
-    return ranked
+        yield shown | _relative(outcome, row, rows[0])
 
 
 def _relative(outcome: ranking.Ranking, row: ranking.Row, first: ranking.Row) -> dict[str, str]:
@@ -190,13 +205,14 @@ def _relative(outcome: ranking.Ranking, row: ranking.Row, first: ranking.Row) ->
 def make_winner(
     spec: BenchmarkSpec, records: Mapping[str, RunRecord], ranked: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any] | None:
-    """The first of the ranking that keeps the objectives; None when nobody does."""
-    row = next((r for r in ranked if r["meetsObjectives"]), None)
+    """The first of the ranking that conforms and keeps the objectives; None when nobody does."""
+    eligible = [r for r in ranked if r["meetsObjectives"] and r["class"] != RAW]
+    row = next(iter(eligible), None)
     if row is None:
         return None
     candidate = next(c for c in spec.candidates if c.name == row["candidate"])
     digests = [r["imageID"] for r in records.values() if r["candidate"] == candidate.name and r["imageID"]]
-    kept = {r["candidate"] for r in ranked if r["meetsObjectives"]}
+    kept = {r["candidate"] for r in eligible}
     tied = [name for name in row["tiedWith"] if name in kept]
     message = f"{row['score']} {row['unit']} [{row['low']}, {row['high']}] in scenario {spec.ranked_scenario}"
     if tied:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from changeover.core import names
 
+CROSS_CHECK = "_"  # between a scenario's name, in which it cannot be, and the second generator's
+
 
 @dataclass(frozen=True)
 class Run:
@@ -23,9 +25,29 @@ class Run:
         first = names.run_id(self.round, self.candidate, self.scenario)
         return first if self.attempt == 1 else f"{first}.{self.attempt}"
 
+    @property
+    def generator(self) -> str:
+        """The second generator of a run of the cross-check; empty for a run of the ranking."""
+        return self.scenario.partition(CROSS_CHECK)[2]
+
     def again(self, attempt: int) -> Run:
         """The same cell of the design, measured for the so-manieth time."""
         return Run(self.round, self.candidate, self.scenario, attempt)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One round: each of these candidates once in each of these scenarios, those of a candidate one after another."""
+
+    round: int
+    candidates: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    seed: int
+
+    def cells(self, attempt: int = 1) -> list[Run]:
+        """All runs in the order of that attempt; each stands for its first attempt."""
+        order = order_of_round(list(self.candidates), self.seed, self.round, attempt)
+        return [Run(self.round, candidate, scenario) for candidate in order for scenario in self.scenarios]
 
 
 def order_of_round(candidates: list[str], seed: int, round_number: int, attempt: int = 1) -> list[str]:

@@ -26,6 +26,7 @@ def a_benchmark(name: str = "web", **spec: Any) -> Manifest:
             "measure": "10s",
             "coolDown": "2s",
             "aaProbe": False,
+            "crossCheck": False,
         },
     }
     return _resource("FrameworkBenchmark", name, {**base, **spec})
@@ -111,6 +112,25 @@ def a_report(requests_per_second: float = 1000.0, **more: Any) -> dict[str, Any]
         "histogram": [[1000, answered]],
     }
     return {**base, **more}
+
+
+BY_H2LOAD: dict[str, Any] = {
+    "generator": {"name": "h2load", "version": "1.52.0"},
+    "latency": None,
+    "latencyRefused": "h2load is used for the rate alone",
+    "littleRatio": None,
+    "histogram": [],
+}
+"""What a report of h2load's has instead."""
+
+
+def some_checks(passed: bool) -> list[dict[str, Any]]:
+    """The loader's conformance checks, shortened: one that passed, one as told, one that does not apply."""
+    return [
+        {"name": "same body", "passed": True, "detail": "13 bytes, the same on two fresh connections"},
+        {"name": "404 elsewhere", "passed": passed, "detail": "404" if passed else "status 200"},
+        {"name": "HEAD", "passed": None, "detail": "the benchmark's method is POST"},
+    ]
 
 
 def _resource(kind: str, name: str, spec: dict[str, Any]) -> Manifest:

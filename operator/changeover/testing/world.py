@@ -13,7 +13,7 @@ from changeover.core import names
 from changeover.core.conditions import parse_timestamp
 from changeover.core.plan import Manifest, Ref
 from changeover.ports import Cluster, Dependencies
-from changeover.testing.builders import NAMESPACE, a_node, a_report
+from changeover.testing.builders import BY_H2LOAD, NAMESPACE, a_node, a_report, some_checks
 from changeover.testing.clock import FakeClock
 from changeover.testing.cluster import FakeCluster, ref_of
 from changeover.testing.metrics import Behaviour, FakeMetrics
@@ -31,6 +31,8 @@ class World:
     failing_jobs names of candidates whose load Jobs fail
     wobble       share by which a candidate's speed swings from round to round
     spoilt       ids of the runs whose load generator was saturated
+    raw          names of candidates that fail a conformance check
+    by_h2load    requests per second of a candidate by the second generator, where they differ
     accepts      whether the gateway takes routes
     """
 
@@ -44,6 +46,8 @@ class World:
         self.failing_jobs: set[str] = set()
         self.wobble: dict[str, float] = {}
         self.spoilt: set[str] = set()
+        self.raw: set[str] = set()
+        self.by_h2load: dict[str, float] = {}
         self.accepts = True
         self.splits: list[tuple[datetime, dict[str, float]]] = []
         self.cluster.watchers.append(self._note_split)
@@ -169,8 +173,14 @@ class World:
         # A little noise that depends on nothing but the run, so that every replay measures the same.
         number = int(round_name[1:])
         swing = self.wobble.get(candidate, 0.0) * (-1) ** number
-        speed = self.speeds.get(candidate, 1000.0) * (1 + 0.002 * (number % 3) + swing)
+        arguments = _arguments(job)
+        by_driver = {**self.speeds, **self.by_h2load} if arguments["driver"] == "h2load" else self.speeds
+        speed = by_driver.get(candidate, 1000.0) * (1 + 0.002 * (number % 3) + swing)
         more: dict[str, Any] = {"windowStart": window_end - seconds, "windowEnd": window_end}
+        if arguments["driver"] == "h2load":
+            more |= BY_H2LOAD
+        if "conformance" in arguments:
+            more["conformance"] = some_checks(passed=candidate not in self.raw)
         if run.rpartition(".")[0] in self.spoilt:
             more["generatorCPU"] = {"userSeconds": 7.0, "systemSeconds": 1.0, "cores": 1.0}
         report: dict[str, Any] = a_report(speed, **more)
@@ -211,4 +221,4 @@ def _service_of(job: Manifest) -> str:
 
 def _arguments(job: Manifest) -> dict[str, str]:
     words = job["spec"]["template"]["spec"]["containers"][0]["args"]
-    return dict(word.removeprefix("--").split("=", 1) for word in words)
+    return {name: value for name, _, value in (word.removeprefix("--").partition("=") for word in words)}

@@ -78,7 +78,8 @@ def _row(result: dict[str, Any], published: list[str], column: int) -> str:
 def _rank(row: dict[str, Any]) -> str:
     tied = f" (tied with {', '.join(row['tiedWith'])})" if row["tiedWith"] else ""
     against = f", {row['relativeToFirst']} of the first [{row['relativeLow']}, {row['relativeHigh']}]"
-    return f"{row['rank']} {row['candidate']}{tied}{'' if row['relativeLow'] == row['relativeHigh'] else against}"
+    raw = " raw" if row["class"] == "Raw" else ""
+    return f"{row['rank']}{raw} {row['candidate']}{tied}{'' if row['relativeLow'] == row['relativeHigh'] else against}"
 
 
 def write_between_marks(page: Path, text: str, marks: tuple[str, str]) -> None:

@@ -44,6 +44,7 @@ def make_benchmark(name: str, candidates: list[dict[str, Any]], rounds: int, **s
             "schedule": {
                 "rounds": {"min": rounds, "max": rounds}, "warmUp": f"{WARM_UP_SECONDS}s",
                 "measure": f"{MEASURE_SECONDS}s", "coolDown": "1s", "seed": 1, "aaProbe": False,
+                "crossCheck": False,
             },
             **spec,
         },

@@ -73,11 +73,14 @@ def make_table(spec: dict[str, Any], records: Records) -> str:
 
 
 def _row(name: str, spec: BenchmarkSpec, records: Records, full: int) -> str:
-    ranking = "; ".join(
-        f"{row['rank']} {row['candidate']}" + (f" ({', '.join(row['tiedWith'])})" if row["tiedWith"] else "")
-        for row in make_ranking(spec, records)
-    )
+    ranking = "; ".join(map(_place, make_ranking(spec, records)))
     return f"| {name} | {len(records)} | {len(records) / full:.0%} | {ranking} |"
+
+
+def _place(row: dict[str, Any]) -> str:
+    tied = f" ({', '.join(row['tiedWith'])})" if row["tiedWith"] else ""
+    raw = " raw" if row["class"] == "Raw" else ""
+    return f"{row['rank']}{raw} {row['candidate']}{tied}"
 
 
 def _parsed(spec: dict[str, Any], stops: bool) -> BenchmarkSpec:

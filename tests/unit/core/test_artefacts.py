@@ -47,6 +47,11 @@ def test_no_config_map_holds_more_runs_than_fit() -> None:
         assert max(places.count(name) for name in places) == RUNS_IN_ONE
 
 
+def test_the_cross_check_keeps_its_histograms_apart() -> None:
+    """wrk, the second generator where h2load is the first, has a histogram."""
+    assert place(1, 2, "s1_wrk") == place(3, 2, "s1_wrk") == "web-runs-f00dcafe-fast-wrk"
+
+
 def test_as_many_runs_as_one_holds_fit_into_an_object() -> None:
     """The widest that a histogram can be: every value of 3 digits up to the timeout of 10 s."""
     largest = [[value, 1_000_000] for value in sorted({round_to_digits(us, DIGITS) for us in range(1, 10_000_000, 7)})]

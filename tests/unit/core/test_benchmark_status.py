@@ -11,7 +11,7 @@ from changeover.core.benchmark import decide
 from changeover.core.benchmark_status import summarise
 from changeover.core.observed import LoadFailed, LoadReport, NoData
 from changeover.core.schedule import Run
-from changeover.testing.builders import a_report
+from changeover.testing.builders import a_report, some_checks
 
 from tests.unit.core.seen import USAGE, owner, pod, seen_benchmark, workload
 
@@ -97,3 +97,20 @@ def test_where_the_runs_are_is_said_from_the_first_one_on(status: dict[str, Any]
     seen = seen_benchmark(owner=benchmark, records={run.id: make_record(run, report(2000.0), USAGE, HERE)})
     _, _, _, fields = summarise(seen, decide(seen), None)
     assert fields["report"] == {"configMap": shown}
+
+
+RAW = some_checks(passed=False)
+STRICT = {"maxLatency": {"percentile": "99", "max": "1ms"}}
+
+
+@pytest.mark.parametrize(
+    ("lame", "spec", "says"),
+    [
+        pytest.param(RAW, {}, "or set spec.conformance: Ignore", id="all are Raw"),
+        pytest.param(None, {"objectives": STRICT}, "no candidate of class Full kept every objective", id="one is"),
+    ],
+)
+def test_who_is_raw_is_no_winner_and_the_message_says_what_to_do(lame: Any, spec: dict[str, Any], says: str) -> None:
+    reason, message, fields = told(report(2000.0, conformance=RAW), report(1000.0, conformance=lame), **spec)
+    assert reason == "Published" and says in message
+    assert "winner" not in fields and len(fields["ranking"]) == 2

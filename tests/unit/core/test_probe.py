@@ -20,7 +20,7 @@ from changeover.testing.builders import a_report
 
 from tests.unit.core.seen import USAGE, benchmark_spec, pod, seen_benchmark, workload
 
-SCHEDULE = {"rounds": {"min": 5, "max": 5}, "measure": "10s", "aaProbe": True}
+SCHEDULE = {"rounds": {"min": 5, "max": 5}, "measure": "10s", "aaProbe": True, "crossCheck": False}
 HERE = workload(pods=(pod(),))
 
 

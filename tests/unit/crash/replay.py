@@ -160,7 +160,7 @@ def _status(status: dict[str, Any]) -> dict[str, Any]:
         "history": [(entry["from"], entry["to"], entry["reason"]) for entry in status.get("history", [])],
         "step": {key: status.get("step", {}).get(key) for key in ("index", "text", "weightPercent")},
         "traffic": {key: status.get("traffic", {}).get(key) for key in ("desiredPercent", "appliedPercent")},
-        "winner": {key: winner.get(key) for key in ("candidate", "imageDigest", "tiedWith")},
+        "winner": {key: winner.get(key) for key in ("candidate", "imageDigest", "tiedWith", "crossCheck")},
         "ranking": status.get("ranking"),
         "results": status.get("results"),
         "progress": status.get("progress", {}).get("text"),

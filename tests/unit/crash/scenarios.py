@@ -129,10 +129,19 @@ def _unreliable_world() -> World:
 
 def _race_world() -> World:
     """Two that cannot be told apart, and one that is surely beaten after the fourth round."""
-    schedule = {"rounds": {"min": 4, "max": 5}, "warmUp": "2s", "measure": "10s", "coolDown": "2s", "aaProbe": False}
+    schedule = {"rounds": {"min": 4, "max": 5}, "warmUp": "2s", "measure": "10s", "coolDown": "2s", "aaProbe": False,
+                "crossCheck": False}  # fmt: skip
     candidates = [{"name": name, "image": f"localhost/{name}:1"} for name in ("fast", "twin", "lame")]
     world = World(a_benchmark(candidates=candidates, schedule=schedule))
     world.speeds, world.wobble = {"fast": 2000.0, "twin": 2000.0, "lame": 500.0}, {"fast": 0.05, "twin": -0.05}
+    return world
+
+
+def _cross_checked_world(**by_h2load: float) -> World:
+    """The winner and the runner-up are measured again by a second generator; one of its runs is void once."""
+    world = World(a_benchmark(schedule={**a_benchmark()["spec"]["schedule"], "crossCheck": True}))
+    world.speeds, world.by_h2load = {"fast": 2000.0, "lame": 1000.0}, by_h2load
+    world.spoilt.add("r1.lame.keep-alive_h2load")
     return world
 
 
@@ -158,5 +167,7 @@ BENCHMARKS = {
     "one candidate fails": Scenario(_failing_world, BENCHMARK, _published, seconds=9.0),
     "void runs are repeated": Scenario(_spoilt_world, BENCHMARK, _published, seconds=9.0),
     "void runs make it unreliable": Scenario(_unreliable_world, BENCHMARK, _published, seconds=9.0),
+    "cross-checked": Scenario(_cross_checked_world, BENCHMARK, _published, seconds=9.0, stride=5),
+    "contradicted": Scenario(lambda: _cross_checked_world(fast=500.0), BENCHMARK, _published, seconds=9.0, stride=11),
     "one drops out": Scenario(_race_world, BENCHMARK, _published, seconds=9.0, stride=3),
 }

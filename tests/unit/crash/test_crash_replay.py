@@ -8,6 +8,7 @@ from tests.unit.crash.replay import Scenario, replay, run_reference
 from tests.unit.crash.scenarios import BENCHMARKS, MIGRATIONS
 
 STORIES = MIGRATIONS | BENCHMARKS
+CHECKED = ("fast", "lame")
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())
@@ -36,3 +37,17 @@ async def test_what_the_uninterrupted_story_holds(story: str, reason: str, runs:
     assert ("Finished", "True", reason) in end["statuses"][0]["conditions"]
     published = reason == "Published"
     assert bool(end["statuses"][0]["ranking"]) is published
+
+
+@pytest.mark.parametrize(
+    ("story", "reason", "winner"),
+    [("cross-checked", "Published", "fast"), ("contradicted", "CrossCheckContradicted", None)],
+)
+async def test_the_cross_check_is_made_to_its_end(story: str, reason: str, winner: str | None) -> None:
+    end = (await run_reference(BENCHMARKS[story])).end
+    again = {"r1.lame.keep-alive_h2load.2", *(f"r{n}.{name}.keep-alive_h2load" for n in (1, 2, 3) for name in CHECKED)}
+    assert again <= set(max(end["records"], key=len))
+    status = end["statuses"][0]
+    assert ("Finished", "True", reason) in status["conditions"]
+    assert (status["winner"]["candidate"], status["progress"]) == (winner, "12/12")
+    assert [row["candidate"] for row in status["ranking"]] == ["fast", "lame"]

@@ -297,7 +297,13 @@ def image_of(world: World) -> str:
 
 @pytest.mark.parametrize(
     ("change", "same"),
-    [({"cost": {"cpuHour": "1"}}, True), ({"ranking": {"by": "Cost"}}, True), ({"schedule": {"measure": "9s"}}, False)],
+    [
+        ({"cost": {"cpuHour": "1"}}, True),
+        ({"ranking": {"by": "Cost"}}, True),
+        ({"schedule": {**a_benchmark()["spec"]["schedule"], "crossCheck": True}}, True),
+        ({"schedule": {"measure": "9s"}}, False),
+        ({"conformance": "Ignore"}, False),
+    ],
 )
 def test_other_prices_keep_the_runs_and_another_window_does_not(change: dict[str, Any], same: bool) -> None:
     before, after = (BenchmarkSpec.model_validate({**a_benchmark()["spec"], **more}) for more in ({}, change))
@@ -320,3 +326,31 @@ async def test_a_window_that_cannot_hold_two_scrapes_is_refused_in_words() -> No
     _, reason, message = ready(world, BENCHMARK)
     assert reason == "InvalidSpec"
     assert "is scraped every 5 s; ask for at least 10s" in message
+
+
+async def test_a_fast_candidate_that_fails_the_checks_is_ranked_apart_and_the_winner_is_cross_checked() -> None:
+    schedule = {**a_benchmark()["spec"]["schedule"], "crossCheck": True}
+    candidates = [{"name": name, "image": f"localhost/{name}:1"} for name in ("fast", "good", "lame")]
+    world = World(a_benchmark(schedule=schedule, candidates=candidates))
+    world.speeds, world.raw = {"fast": 4000.0, "good": 2000.0, "lame": 1000.0}, {"fast"}
+    await passes(world, 160, 4.0, BENCHMARK)
+    status = (world.cluster.peek(BENCHMARK) or {})["status"]
+    assert [(row["rank"], row["candidate"], row["class"]) for row in status["ranking"]] == [
+        (1, "good", "Full"), (2, "lame", "Full"), (1, "fast", "Raw"),
+    ]  # fmt: skip
+    assert [result["conformance"] for result in status["results"]] == [
+        ["404 elsewhere: status 200 (3 of 3 runs)"], [], [],
+    ]  # fmt: skip
+    check = status["winner"]["crossCheck"]
+    assert (status["winner"]["candidate"], check["against"], check["verdict"]) == ("good", "lame", "Confirmed")
+    assert status["progress"]["text"] == "15/15"
+
+
+async def test_a_benchmark_that_ignores_conformance_checks_nobody() -> None:
+    world = World(a_benchmark(conformance="Ignore"))
+    world.speeds, world.raw = {"fast": 4000.0, "lame": 1000.0}, {"fast"}
+    await passes(world, 80, 4.0, BENCHMARK)
+    status = (world.cluster.peek(BENCHMARK) or {})["status"]
+    assert status["winner"]["candidate"] == "fast"
+    assert {row["class"] for row in status["ranking"]} == {"Full"}
+    assert [result["conformance"] for result in status["results"]] == [[], []]

@@ -10,7 +10,6 @@ from changeover.api.v1alpha1.base import (
     Duration,
     Model,
     Name,
-    Percent,
     Rule,
     described,
     duration_seconds,
@@ -20,6 +19,7 @@ from changeover.api.v1alpha1.base import (
 from changeover.api.v1alpha1.candidate import Candidate, Placement
 from changeover.api.v1alpha1.claim import Claims, claims_field
 from changeover.api.v1alpha1.cost import Cost
+from changeover.api.v1alpha1.goal import BenchmarkObjectives, RankingChoice
 from changeover.api.v1alpha1.scenario import LoadChoice, Request, Scenario
 
 TWIN = "aa-twin"  # name of the hidden second of a candidate; see schedule.aaProbe
@@ -81,6 +81,12 @@ class Schedule(Model):
         "noisy and nothing is ranked. Costs the time of one more candidate. Default: true.",
         default=True,
     )
+    cross_check: bool = described(
+        "Once the ranking stands, measure the winner and the runner-up in 3 more rounds with a load generator of "
+        "another code base (h2load; wrk when load.driver is H2load): when the order is the other way round there, no "
+        "winner is named. Default: true.",
+        default=True,
+    )
     deadline: Duration = described("The whole benchmark ends by then. Default: 4h.", default="4h")
 
     @model_validator(mode="after")
@@ -93,47 +99,6 @@ class Schedule(Model):
         if duration_seconds(self.cool_down) > ten_minutes:
             raise ValueError(self.cel[2].message)
         return self
-
-
-class MaxLatency(Model):
-    """A bound on one percentile of latency."""
-
-    percentile: Literal["50", "90", "99", "99.9"] = described("Percentile. Default: 99.", default="99")
-    max: Duration = described("Bound. Example: 50ms.")
-
-
-class BenchmarkObjectives(Model):
-    """What a candidate must keep to be a winner; a candidate that misses one is ranked, but cannot win."""
-
-    max_latency: MaxLatency | None = described(
-        "Latency in the ranking's scenario. Default: none. Example: {percentile: '99', max: 50ms}.",
-        default=None,
-    )
-    max_error_percent: Percent | None = described(
-        "Failed requests, percent. Default: none. Example: 0.1.", default=None
-    )
-    max_cpu_percent: Annotated[int, Field(ge=1, le=100)] | None = described(
-        "CPU used, percent of the limit (of the request where no limit is set). Default: none. Example: 40.",
-        default=None,
-        alias="maxCPUPercent",
-    )
-
-
-class RankingChoice(Model):
-    """What the ranking is made by."""
-
-    by: Literal["Throughput", "Latency", "CPUPerRequest", "Cost"] = described(
-        "Throughput (requests per second, more is better), Latency (p99, less is better), CPUPerRequest "
-        "(core-seconds per request, less is better) or Cost (of a million requests at the prices of spec.cost, less is "
-        "better). Default: Throughput.",
-        default="Throughput",
-    )
-    scenario: Annotated[str, Field(max_length=30)] = described(
-        "Scenario whose results are ranked. Default: empty (the first). Example: keep-alive.", default=""
-    )
-    confidence_percent: Annotated[int, Field(ge=80, le=99)] = described(
-        "Confidence of intervals and of the order, percent. Default: 95.", default=95
-    )
 
 
 class MetricsChoice(Model):
@@ -219,6 +184,12 @@ class BenchmarkSpec(Model):
     )
     load: LoadChoice = described(
         "Who drives the load. Default: one pod, the generator that fits the scenario.", default=LoadChoice()
+    )
+    conformance: Literal["Apart", "Ignore"] = described(
+        "What becomes of a candidate that does not speak HTTP/1.1 well enough for its speed to be compared: Apart "
+        "(before each run it answers seven checks; one that fails in most of its runs is of class Raw, ranked apart, "
+        "and cannot win) or Ignore (no checks, one class). Default: Apart.",
+        default="Apart",
     )
     schedule: Schedule = described("Rounds and times. Default: 5 to 15 rounds of 15s.", default=Schedule())
     objectives: BenchmarkObjectives = described(

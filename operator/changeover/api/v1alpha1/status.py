@@ -105,12 +105,17 @@ class CandidateResult(Model):
         "Why it is not valid. Example: [LoadGeneratorSaturated].", default=[]
     )
     notes: Annotated[list[Text], Field(max_length=16)] = described("Remarks of the audit.", default=[])
+    conformance: Annotated[list[Text], Field(max_length=16)] = described(
+        "The conformance checks that it failed, with what was seen. Default: empty (none, or not checked). "
+        "Example: ['HTTP/1.0: status 505 (5 of 5 runs)'].",
+        default=[],
+    )
 
 
 class Rank(Model):
-    """One row of the ranking."""
+    """One row of the ranking: those of class Full first, then those of class Raw, each class ranked by itself."""
 
-    rank: int = described("Rank; tied candidates share one.")
+    rank: int = described("Rank within its class; tied candidates share one.")
     candidate: ShortText = described("Candidate.")
     score: Number = described("Mean score.")
     low: Number = described("Lower end of its interval.")
@@ -124,9 +129,15 @@ class Rank(Model):
         "The objectives that it missed, with the numbers. Default: empty (none). Example: [p99 71ms > 50ms].",
         default=[],
     )
+    class_: Literal["Full", "Raw"] = described(
+        "Class: Full, or Raw for one that failed a conformance check in most of its runs (see results[].conformance); "
+        "a Raw one is compared with Raw ones only and cannot win. Default: Full.",
+        default="Full",
+        alias="class",
+    )
     relative_to_first: Number = described(
-        "Its figure over the first one's, a ratio without unit: geometric mean over the rounds that both were measured "
-        "in, up to the look that last compared them; 1 for the first. Example: 0.72."
+        "Its figure over that of the first of its class, a ratio without unit: geometric mean over the rounds that "
+        "both were measured in, up to the look that last compared them; 1 for the first. Example: 0.72."
     )
     relative_low: Number = described(
         "Lower end of that ratio's interval, which is wide enough for all pairs and looks together: the order is "
@@ -156,6 +167,31 @@ class Progress(Model):
     estimated_end: Instant | None = described("When it will end at the earliest.", default=None)
 
 
+class CrossCheck(Model):
+    """The winner, measured again with a load generator of another code base."""
+
+    generator: ShortText = described("The second generator. Empty when none applies. Example: h2load.", default="")
+    against: ShortText = described(
+        "The runner-up: the best that is surely behind the winner. Empty when there is none.", default=""
+    )
+    ratio: Number = described(
+        "The winner's figure over the runner-up's, by the second generator. Empty when unknown. Example: 1.31.",
+        default="",
+    )
+    low: Number = described("Lower end of that ratio's interval.", default="")
+    high: Number = described("Upper end of that ratio's interval.", default="")
+    level_ratio: Number = described(
+        "The winner's figure by the second generator over the one by the first. Empty when unknown. Example: 0.97.",
+        default="",
+    )
+    verdict: Literal["Confirmed", "Contradicted", "Undecidable", "NotApplicable"] = described(
+        "Confirmed (the winner is surely first by both generators), Contradicted (it is surely behind by the second; "
+        "then there is no winner, and the condition's message has the numbers), Undecidable (the interval holds 1, or "
+        "there was nothing to compare) or NotApplicable (no second generator drives this load)."
+    )
+    message: Text = described("In words.")
+
+
 class Winner(Model):
     """The first of the ranking that may be acted on."""
 
@@ -166,6 +202,9 @@ class Winner(Model):
     )
     tied_with: Annotated[list[ShortText], Field(max_length=32)] = described("Candidates tied with it.", default=[])
     message: Text = described("In words.")
+    cross_check: CrossCheck | None = described(
+        "The same by a second generator. Default: none (schedule.crossCheck is false).", default=None
+    )
 
 
 class Environment(Model):

@@ -150,6 +150,8 @@ def loader_arguments(spec: BenchmarkSpec, scenario: Scenario, target: LoadTarget
         arguments += _together(spec, target)
     if request.expect_body_sha256:
         arguments.append(f"--expect-body-sha256={request.expect_body_sha256}")
+    if spec.conformance == "Apart":
+        arguments.append("--conformance")
     return arguments + [f"--header={header.name}: {header.value}" for header in request.headers]
 
 
