@@ -165,7 +165,7 @@ def _fields(seen: SeenBenchmark, step: Next, records: Mapping[str, RunRecord]) -
         # The API server fills in an empty ranking where there is none.
         if step.reason == Reason.PUBLISHED or not fields.get("ranking"):
             fields["report"] = {"configMap": records_name(seen)}
-        fields["environment"] = {**seen.environment, "loadDriver": _generators(records)}
+        fields["environment"] = {**seen.environment, **_seen_by_loaders(records)}
         if complete_rounds(seen.spec, records) >= 1:
             fields["results"] = ranking_status.make_results(seen.spec, records)
     return fields
@@ -201,10 +201,9 @@ def _estimated_end(seen: SeenBenchmark, done: int, planned: int) -> str:
     return timestamp(origin + timedelta(seconds=pace * (planned - done)))
 
 
-def _generators(records: Mapping[str, RunRecord]) -> str:
-    found = {
-        f"{r['report']['generator']['name']} {r['report']['generator']['version']}"
-        for r in records.values()
-        if r["report"]
-    }
-    return ", ".join(sorted(found))
+def _seen_by_loaders(records: Mapping[str, RunRecord]) -> dict[str, str]:
+    """Which generators there were, and on which CPUs."""
+    reports = [record["report"] for record in records.values() if record["report"]]
+    generators = {f"{r['generator']['name']} {r['generator']['version']}" for r in reports}
+    models = {r["cpuModel"] for r in reports if r.get("cpuModel")}
+    return {"loadDriver": ", ".join(sorted(generators)), "cpuModel": ", ".join(sorted(models))}

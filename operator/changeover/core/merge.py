@@ -85,6 +85,7 @@ def merge_reports(reports: Sequence[Report]) -> Merged | MergeRefused:
         "startedLateSeconds": _known((report.get("startedLateSeconds") for report in reports), max),
         "conformance": _conformance(reports),
         "cpus": sum(own[0]["cpus"] for own in _by_node(reports)),
+        "cpuModel": ", ".join(sorted({report["cpuModel"] for report in reports if report.get("cpuModel")})),
         "node": ", ".join(sorted({str(report["node"]) for report in reports if report.get("node")})),
     }
     return Merged(content, _standing_apart(reports))

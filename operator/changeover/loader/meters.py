@@ -34,6 +34,20 @@ def cpus() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
+    """As the kernel names it; some architectures, Arm among them, have no name there."""
+    try:
+        return parse_cpu_model(cpuinfo.read_text())
+    except OSError:
+        return None
+
+
+def parse_cpu_model(cpuinfo: str) -> str | None:
+    """Of the first core, with its runs of spaces made one."""
+    fields = (line.partition(":") for line in cpuinfo.splitlines())
+    return next((" ".join(value.split()) for name, _, value in fields if name.strip() == "model name"), None)
+
+
 def cpu_time(pid: int) -> CpuTime | None:
     """Of a whole process; None once it is gone. To 10 ms, the kernel's tick."""
     try:

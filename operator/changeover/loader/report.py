@@ -6,7 +6,8 @@ means that it was not measured; it never stands for zero.
     startAt                   the instant of --start-at, null without; startedLateSeconds: how long after it the
                               warm-up began
     conformance               with --conformance a list of {name, passed, detail} (see conformance.py); null without
-    cpus                      cores that the generator may run on, for several pods on one node
+    cpus                      cores that the generator may run on, for several pods on one node; cpuModel: their
+                              name in /proc/cpuinfo, null where it has none
     windowStart, windowEnd    the edges of the measured window, for reading CPU counters over exactly it;
                               windowUncertaintySeconds bounds how far each may be off
     requests, succeeded       answers that came; those of the expected status (wrk: of a status below 400)

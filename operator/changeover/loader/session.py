@@ -38,6 +38,7 @@ def perform(settings: Settings) -> dict[str, Any]:
         "startedLateSeconds": late,
         "conformance": checks,
         "cpus": meters.cpus(),
+        "cpuModel": meters.cpu_model(),
     }
     if settings.ramp is not None:
         return _ramp(settings, settings.ramp, target, context)

@@ -108,6 +108,7 @@ def a_report(requests_per_second: float = 1000.0, **more: Any) -> dict[str, Any]
         "requestsPerSecond": requests_per_second,
         "latency": latency,
         "generatorCPU": {"userSeconds": 2.0, "systemSeconds": 1.0, "cores": 0.4},
+        "cpuModel": "some CPU",
         "littleRatio": 0.9,
         "histogram": [[1000, answered]],
     }

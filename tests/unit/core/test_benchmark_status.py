@@ -50,6 +50,13 @@ def report(speed: float, **more: Any) -> LoadReport:
     return LoadReport(a_report(speed, **more))
 
 
+def test_the_environment_names_every_cpu_that_drove_load_and_invents_none() -> None:
+    _, _, fields = told(report(2000.0, cpuModel="old CPU"), report(1000.0, cpuModel="new CPU"))
+    assert fields["environment"] == {"loadDriver": "wrk 4.2.0", "cpuModel": "new CPU, old CPU"}
+    _, _, fields = told(report(2000.0, cpuModel=None), report(1000.0, cpuModel=None))
+    assert fields["environment"]["cpuModel"] == ""
+
+
 def test_a_claim_is_published_with_the_ranking() -> None:
     claims = [{"source": "a blog", "scenario": "keep-alive", "values": ROWS}]
     reason, message, fields = told(report(2000.0), report(1000.0), claims=claims)

@@ -47,6 +47,7 @@ def report_of(samples: Sequence[int], **changes: Any) -> dict[str, Any]:
         "startedLateSeconds": 0.25,
         "conformance": None,
         "cpus": 4,
+        "cpuModel": "some CPU",
         "node": "",
     }
     made = json.loads(json.dumps(report.as_json(measurement, SURROUNDINGS, context)))

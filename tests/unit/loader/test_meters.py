@@ -49,6 +49,17 @@ def test_no_cgroup_file_is_none(tmp_path: Path) -> None:
     assert meters.throttling(tmp_path / "self", tmp_path) is None
 
 
+def test_the_cpu_is_named_as_the_kernel_names_it(tmp_path: Path) -> None:
+    intel = tmp_path / "cpuinfo"
+    intel.write_text("processor\t: 0\nmodel\t\t: 85\nmodel name\t: Some  CPU @ 2.50GHz\n\nmodel name\t: other\n")
+    assert meters.cpu_model(intel) == "Some CPU @ 2.50GHz"
+
+
+def test_a_cpu_without_a_name_is_none_and_not_empty(tmp_path: Path) -> None:
+    assert meters.parse_cpu_model("processor\t: 0\nCPU part\t: 0xd0c\n") is None  # Arm
+    assert meters.cpu_model(tmp_path / "missing") is None
+
+
 def test_cpu_time_survives_a_name_with_spaces_and_brackets() -> None:
     stat = "42 (a) b (c)) S 1 42 42 0 -1 4194560 100 0 0 0 250 50 7 8 20 0 1 0 9 0 0"
     ticks = meters.TICKS_PER_SECOND

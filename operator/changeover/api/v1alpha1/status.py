@@ -212,7 +212,7 @@ class Environment(Model):
 
     node: Text = described("Node of the candidates.", default="")
     kernel: Text = described("Kernel of that node.", default="")
-    cpu_model: Text = described("CPU model, when the load generator saw it.", default="")
+    cpu_model: Text = described("CPU model of the load generators' nodes, as their kernels name it.", default="")
     cores: Number = described("Cores of that node.", default="")
     kubelet: Text = described("Kubelet version.", default="")
     container_runtime: Text = described("Container runtime version.", default="")
