@@ -71,6 +71,8 @@ BROKEN_RULES = [
     Bad("h2load and another method", "benchmark-minimal",
         {("request",): {"method": "POST"}, ("load",): {"driver": "H2load"}},
         "spec", "load.driver H2load sends only GET"),
+    Bad("a body of a GET", "benchmark-minimal", {("request",): {"body": "a"}},
+        "spec.request", "a body is sent with method POST, PUT or DELETE only"),
     Bad("rounds the wrong way round", FB, {("schedule", "rounds", "min"): 21},
         "spec.schedule.rounds", "rounds.min must not exceed rounds.max; raise max or lower min"),
     Bad("rounds.min above the default of max", "benchmark-minimal", {("schedule",): {"rounds": {"min": 16}}},

@@ -43,7 +43,7 @@ RICH = {
     },
     "request": {
         "method": "POST", "path": "/echo?x=1", "expectStatus": 201, "expectBodySHA256": "ab" * 32,
-        "headers": [{"name": "Accept", "value": "text/plain"}],
+        "headers": [{"name": "Accept", "value": "text/plain"}], "body": "{\"price\": \"$(HOSTNAME)\"}",
     },
     "scenarios": [
         {"name": "keep-alive", "type": "Closed", "closed": {"connections": 360}},

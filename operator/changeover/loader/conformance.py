@@ -54,11 +54,12 @@ class _Subject:
 
     def request(self, *, method: str = "", path: str = "", version: str = "1.1", close: bool = False) -> bytes:
         """The bytes of the benchmark's request with what differs from it."""
-        lines = [f"{method or self.method} {path or self.path} HTTP/{version}", f"Host: {self._target.host_header}"]
+        body, method = self._settings.body, method or self.method
+        lines = [f"{method} {path or self.path} HTTP/{version}", f"Host: {self._target.host_header}"]
         lines += [f"{name}: {value}" for name, value in self._settings.headers]
-        lines += ["Content-Length: 0"] if (method or self.method) in ("POST", "PUT", "PATCH") else []
+        lines += [f"Content-Length: {len(body)}"] if body or method in ("POST", "PUT", "PATCH") else []
         lines += ["Connection: close"] if close else []
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
 
     def require_due(self, answer: Answer) -> None:
         """The expected status, and the body of the first answer seen, or the one that was given by its digest."""

@@ -50,6 +50,9 @@ def make_command(settings: Settings, target: Target, seconds: int, database: Pat
     command += ["--worker-threads", str(WORKER_THREADS), "-m", settings.method, "--host", target.host_header]
     for name, value in settings.headers:
         command += ["-H", f"{name}: {value}"]
+    if settings.body:
+        # With "=", or a body that begins with a dash would be taken for a flag.
+        command.append(f"-d={settings.body.decode()}")
     if not settings.keep_alive:
         command.append("--disable-keepalive")
     if settings.mode == OPEN:

@@ -40,6 +40,7 @@ class Settings:
     mode: str
     rate: float | None
     method: str
+    body: bytes
     headers: tuple[tuple[str, str], ...]
     host_header: str | None
     expect_status: int
@@ -105,6 +106,7 @@ def parse_settings(arguments: Sequence[str]) -> Settings:
         mode=given.mode,
         rate=share.of_rate(given.rate, given.connections) if given.rate is not None else None,
         method=given.method,
+        body=given.body.encode(),
         headers=tuple(pair for pair in given.header if pair[0].lower() != "host"),
         host_header=given.host_header,
         expect_status=given.expect_status,
@@ -138,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--mode", choices=(CLOSED, OPEN, RAMP), default=CLOSED)
     add("--rate", type=float, metavar="R", help="requests per second over all connections; ramp: of its first step")
     add("--method", default="GET", type=_method)
+    add("--body", default="", metavar="TEXT", help="sent as UTF-8 with its Content-Length")
     add("--header", action="append", default=[], type=_header, metavar="'Name: value'")
     add("--host-header", help="instead of the URL's host")
     add("--expect-status", type=int, default=200)
@@ -213,9 +216,13 @@ def _problems(settings: Settings) -> dict[str, bool]:
             settings.driver in (WRK, H2LOAD) and not settings._fits_all()
         ),
         "--driver h2load knows only GET": settings.driver == H2LOAD and settings.method != "GET",
+        "--body is not for --method GET or HEAD": settings.body != b"" and settings.method in ("GET", "HEAD"),
         "--rate must be above 0": settings.rate is not None and not 0 < settings.rate < math.inf,
         # A server may ignore the header; only the client can close the connection for certain.
         "keep-alive is set by --keep-alive, not by a Connection header": "connection" in names,
+        "the body's length is counted, not set by a Content-Length or Transfer-Encoding header": bool(
+            names & {"content-length", "transfer-encoding"}
+        ),
     }
 
 

@@ -67,7 +67,7 @@ def _ask(target: Target, settings: Settings) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(target.address, target.port, timeout=settings.timeout_seconds)
     try:
         headers = {**dict(settings.headers), "Host": target.host_header, "Accept-Encoding": "identity"}
-        connection.request(settings.method, target.path, headers=headers)
+        connection.request(settings.method, target.path, settings.body or None, headers)
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:

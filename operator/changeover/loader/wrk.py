@@ -55,7 +55,7 @@ def make_command(settings: Settings, target: Target, seconds: int) -> list[str]:
 
 
 def make_environment(settings: Settings) -> dict[str, str]:
-    return {"CHANGEOVER_METHOD": settings.method}
+    return {"CHANGEOVER_METHOD": settings.method, "CHANGEOVER_BODY": settings.body.decode()}
 
 
 def parse_version(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,18 +18,20 @@ Delay = Callable[[float], float]
 
 
 class Server:
-    """HTTP/1.1 with keep-alive; counts its answers and remembers the last request's head."""
+    """HTTP/1.1 with keep-alive; counts its answers and remembers the last request's head and body."""
 
     def __init__(self, delay: Delay, answer: Callable[[int], bytes]) -> None:
         self.delay, self.answer = delay, answer
         self.answered = 0
-        self.head = b""
+        self.head = self.body = b""
         self.port = 0
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 self.head = await reader.readuntil(b"\r\n\r\n")
+                length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", self.head)
+                self.body = await reader.readexactly(int(length[1])) if length else b""
                 if (wait := self.delay(time.time())) > 0:
                     await asyncio.sleep(wait)
                 self.answered += 1

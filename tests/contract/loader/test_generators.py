@@ -119,3 +119,23 @@ def test_h2load_counts_a_wrong_status_and_sends_our_headers(load: Load) -> None:
     assert lines[0] == "get /x http/1.1"
     assert "x-a: b" in lines
     assert [line for line in lines if line.startswith("host:")] == ["host: shop"]
+
+
+@pytest.mark.generators("oha", "wrk")
+@pytest.mark.parametrize("body", ['{"price": "$(PRICE) €"}', "=a&b", "-d", "two\nlines\n"])
+@pytest.mark.parametrize(("driver", "keep_alive"), [("wrk", "true"), ("oha", "true"), ("oha", "false")])
+def test_a_body_arrives_as_it_is(load: Load, driver: str, keep_alive: str, body: str) -> None:
+    """Each request is looked at: one that is cut short or run together with the next would be answered with 500."""
+    sent = body.encode()
+
+    def answer(number: int) -> bytes:
+        return ANSWER if (server.body, server.head[:4]) == (sent, b"PUT ") else BROKEN
+
+    with serving(delay=lambda now: 0.005, answer=answer) as server:
+        url = f"http://127.0.0.1:{server.port}/"
+        flags = f"--driver {driver} --keep-alive {keep_alive} --connections 1 --measure 1 --method PUT --conformance"
+        found = load("--url", url, *flags.split(), f"--body={body}")
+    assert found["requests"] > 20
+    assert (found["succeeded"], found["errors"]["status"]) == (found["requests"], 0)
+    checks = {check["name"]: check["passed"] for check in found["conformance"]}
+    assert checks["request split over two packets"] and checks["pipelined requests"]

@@ -152,9 +152,9 @@ def test_keep_alive_off_is_enforced_by_the_client() -> None:
 
 
 def test_the_command_names_every_setting() -> None:
-    flags = "--connections 5 --timeout 4 --keep-alive false --method POST --header X-A:b"
+    flags = "--connections 5 --timeout 4 --keep-alive false --method POST --body=-x --header X-A:b"
     settings = settings_of(flags)
     command = " ".join(oha.make_command(settings, TARGET, 7, None))
     assert "-z 7s -c 5 -t 4s" in command
-    assert "-m POST --host shop -H X-A: b" in command
+    assert "-m POST --host shop -H X-A: b -d=-x" in command
     assert command.endswith(" http://10.0.0.7:80/")

@@ -80,6 +80,8 @@ def test_parts_of_a_second_are_rounded_up(text: str, seconds: int) -> None:
         (["--mode", "open", "--rate", "5", "--driver", "wrk"], "--driver wrk and h2load are for"),
         (["--keep-alive", "false", "--driver", "h2load"], "--driver wrk and h2load are for"),
         (["--method", "POST", "--driver", "h2load"], "only GET"),
+        (["--body", "a"], "not for --method GET"),
+        (["--method", "POST", "--header", "Content-Length: 5"], "length is counted"),
         (["--start-at", "nan"], "number of seconds"),
         (["--mode", "open", "--rate", "inf"], "above 0"),
         (["--mode", "open", "--rate", "0"], "above 0"),

@@ -97,7 +97,7 @@ def test_the_version_of_debians_build() -> None:
 
 
 def test_the_command_names_every_setting() -> None:
-    flags = "--url http://shop:81/ --connections 360 --measure 30 --timeout 4 --method POST --header X-A:b"
+    flags = "--url http://shop:81/ --connections 360 --measure 30 --timeout 4 --method POST --body é --header X-A:b"
     settings = parse_settings(flags.split())
     command = wrk.make_command(settings, Target("10.0.0.7", 81, "/", "shop:81"), 30)
     assert command[:4] == ["wrk", "-t1", "-c360", "-d30s"]
@@ -105,7 +105,7 @@ def test_the_command_names_every_setting() -> None:
     assert "--timeout 4s" in " ".join(command)
     assert [command[i + 1] for i, word in enumerate(command) if word == "-H"] == ["X-A: b", "Host: shop:81"]
     assert Path(command[command.index("-s") + 1]).is_file()
-    assert wrk.make_environment(settings) == {"CHANGEOVER_METHOD": "POST"}
+    assert wrk.make_environment(settings) == {"CHANGEOVER_METHOD": "POST", "CHANGEOVER_BODY": "é"}
 
 
 def test_the_dump_and_its_reader_name_the_same_fields() -> None:

@@ -21,6 +21,12 @@ class Header(Model):
 class Request(Model):
     """The one request that is sent over and over, and the answer that is expected."""
 
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="self.body == '' || self.method in ['POST', 'PUT', 'DELETE']",
+            message="a body is sent with method POST, PUT or DELETE only; set method, or leave body out",
+        ),
+    )
     method: Literal["GET", "HEAD", "POST", "PUT", "DELETE"] = described("HTTP method. Default: GET.", default="GET")
     path: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=1024)] = described(
         "Path and query. Default: /. Example: /items?limit=10.", default="/"
@@ -28,6 +34,11 @@ class Request(Model):
     headers: Annotated[list[Header], Field(max_length=16)] = described(
         "Headers sent with each request. Default: none. Example: [{name: Accept, value: text/plain}].",
         default=[],
+    )
+    body: Annotated[str, Field(max_length=16384, pattern=r"^[^\x00]*$")] = described(
+        "Body sent with each request, as UTF-8, its length in Content-Length; name its type in headers. "
+        "Default: empty. Example: '{\"quantity\": 1}'.",
+        default="",
     )
     expect_status: Annotated[int, Field(ge=200, le=599)] = described(
         "HTTP status of a right answer. Default: 200.", default=200
@@ -37,6 +48,12 @@ class Request(Model):
         default="",
         alias="expectBodySHA256",
     )
+
+    @model_validator(mode="after")
+    def _may_have_a_body(self) -> Self:
+        if self.body and self.method in ("GET", "HEAD"):
+            raise ValueError(self.cel[0].message)
+        return self
 
 
 class ClosedLoad(Model):

@@ -131,7 +131,7 @@ def loader_arguments(spec: BenchmarkSpec, scenario: Scenario, target: LoadTarget
     """Command line of ``python -m changeover.loader`` for one scenario."""
     request, load = spec.request, scenario.load
     arguments = [
-        f"--url={target.url}{request.path}",
+        f"--url={target.url}{_literal(request.path)}",
         f"--mode={scenario.type.lower()}",
         f"--driver={spec.load.driver.lower()}",
         f"--connections={load.connections}",
@@ -152,7 +152,14 @@ def loader_arguments(spec: BenchmarkSpec, scenario: Scenario, target: LoadTarget
         arguments.append(f"--expect-body-sha256={request.expect_body_sha256}")
     if spec.conformance == "Apart":
         arguments.append("--conformance")
-    return arguments + [f"--header={header.name}: {header.value}" for header in request.headers]
+    if request.body:
+        arguments.append(f"--body={_literal(request.body)}")
+    return arguments + [f"--header={header.name}: {_literal(header.value)}" for header in request.headers]
+
+
+def _literal(text: str) -> str:
+    """As an argument that the kubelet hands on unchanged: it would put a variable's value in for ``$(NAME)``."""
+    return text.replace("$", "$$")
 
 
 def _ramp(spec: BenchmarkSpec, load: RampLoad) -> list[str]:
