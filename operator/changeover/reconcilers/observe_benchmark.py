@@ -40,8 +40,13 @@ _NOT_MEASURED: dict[str, bool | set[str]] = {
 
 
 def fingerprint_of(spec: BenchmarkSpec, retry: str = "", templates: Mapping[str, Manifest] | None = None) -> str:
-    """Stands for all that a run depends on: another spec, another template or another retry is another set of runs."""
-    measured = spec.model_dump(exclude=_NOT_MEASURED)
+    """Stands for all that a run depends on: another spec, another template or another retry is another set of runs.
+
+    Defaults are left out, so that an operator whose spec has one field more does not measure everything anew.
+    """
+    measured = spec.model_dump(exclude=_NOT_MEASURED, exclude_defaults=True)
+    if not measured.get("schedule"):  # empty when it differs from the default only in what is not measured
+        measured.pop("schedule", None)
     if any(scenario.ramp for scenario in spec.scenarios):
         measured["objectives"] = spec.objectives.model_dump()  # a ramp ends where they break
     return digest([measured, retry, templates] if retry or templates else measured)

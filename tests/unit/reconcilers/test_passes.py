@@ -310,6 +310,22 @@ def test_other_prices_keep_the_runs_and_another_window_does_not(change: dict[str
     assert (fingerprint_of(before) == fingerprint_of(after)) is same
 
 
+def test_a_field_that_a_later_operator_knows_keeps_the_runs() -> None:
+    class LaterSpec(BenchmarkSpec):
+        more: str = ""
+
+    spec, later = a_benchmark()["spec"], LaterSpec.model_validate
+    assert fingerprint_of(later(spec)) == fingerprint_of(BenchmarkSpec.model_validate(spec))
+    assert fingerprint_of(later({**spec, "more": "x"})) != fingerprint_of(later(spec))
+
+
+@pytest.mark.parametrize("schedule", [{"rounds": {"min": 6}}, {"measure": "15s"}])
+def test_more_rounds_or_a_default_spelled_out_keep_the_runs(schedule: dict[str, Any]) -> None:
+    spec = {key: value for key, value in a_benchmark()["spec"].items() if key != "schedule"}
+    before, after = (BenchmarkSpec.model_validate(s) for s in (spec, {**spec, "schedule": schedule}))
+    assert fingerprint_of(before) == fingerprint_of(after)
+
+
 def test_another_objective_keeps_the_runs_unless_a_ramp_ended_where_it_broke() -> None:
     ramp = {"scenarios": [{"name": "knee", "type": "Ramp", "ramp": {"startRequestsPerSecond": 100}}]}
     stricter = {"objectives": {"maxErrorPercent": "0.1"}}
