@@ -17,8 +17,8 @@ CONNECTIONS, FEW_CONNECTIONS, RATE = 360, 20, 100
 SILENT_SOURCE = {"name": "silent", "url": "http://127.0.0.1:9", "timeoutSeconds": 1, "scrapeIntervalSeconds": 1}
 SQUEEZED_LOAD_CPU = "150m"  # a generator takes more than twice of it for a backend that has a core
 
-FULL, STEADY, RISING, UNANSWERED, UNMETERED, SQUEEZED = (
-    "full", "steady", "rising", "unanswered", "unmetered", "squeezed",
+FULL, STEADY, RISING, WARMING, UNANSWERED, UNMETERED, SQUEEZED = (
+    "full", "steady", "rising", "warming", "unanswered", "unmetered", "squeezed",
 )  # fmt: skip
 TWO = ("healthy", "another")  # a benchmark has at least two candidates
 GONE, UNLOADED = "gone", "unloaded"  # healthy; the test does something to their runs
@@ -57,6 +57,8 @@ CASES = (
     ),
     Case(RISING, "healthy", frozenset({"KneeNotReached"})),
     _void(RISING, "slow", "NoKnee"),
+    _void(WARMING, "warms", "NotSteady"),
+    _void(WARMING, "wrong-body", "UnexpectedResponse"),  # the second that a benchmark needs; it is never loaded
     _void(UNANSWERED, "wrong-body", "UnexpectedResponse"),
     _void(UNANSWERED, "hangs-up", "TargetUnreachable"),
     _void(UNANSWERED, "never-ready", "NotReady"),
@@ -85,6 +87,7 @@ _LOADS: dict[str, dict[str, Any]] = {
     FULL: _CLOSED,
     STEADY: _OPEN,
     RISING: {"type": "Ramp", "ramp": _RAMP},
+    WARMING: {"type": "Closed", "closed": {"connections": FEW_CONNECTIONS}},
     UNANSWERED: _CLOSED,
     UNMETERED: _OPEN,
     SQUEEZED: _CLOSED,
@@ -99,6 +102,7 @@ _SCHEDULE = {
     "stopWhenDecided": False,
 }
 _MORE: dict[str, dict[str, Any]] = {
+    WARMING: {"schedule": {**_SCHEDULE, "warmUp": "2s"}},  # 1 s is too short to be judged
     UNMETERED: {"metrics": {"source": SILENT_SOURCE["name"]}, "schedule": {**_SCHEDULE, "measure": "5s"}},
 }
 

@@ -34,6 +34,7 @@ MENDS = {
     "LoadGeneratorSaturated": "lower the candidates' CPU limit, or give the load a faster node and no CPU limit",
     "MetricsMissing": "let the metric source scrape the candidates' node five times in schedule.measure",
     "NotPinned": "keep placement.candidates to nodes that stay",
+    "NotSteady": "raise schedule.warmUp",
     "LittleLaw": "give the load node fewer neighbours: its clock or its CPU was taken away",
     "LoadFailed": "see the load pod's log and events",
     "KneeNotReached": "raise the scenario's ramp.maxSteps or ramp.factor",
@@ -157,6 +158,7 @@ def report_reasons(report: Mapping[str, Any]) -> list[str]:
         *_answers(report),
         *rate,
         *_connections(report),
+        *_warm_up(report),
         *generator,
         *report.get("apart", ()),
         *knee_reasons(report),
@@ -194,6 +196,16 @@ def _connections(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"NotKeptAlive: {opened} connections were opened where {wanted} should have been kept"
     if report.get("keepAlive") is False and opened < CLOSED_SHARE * requests:
         yield f"KeptAlive: {opened} connections for {requests} requests, although each should have had its own"
+
+
+def _warm_up(report: Mapping[str, Any]) -> Iterator[str]:
+    warm = report.get("warmUp") or {}
+    if warm.get("steady") is False:
+        slices = ", ".join(f"{value:.0f}" for value in warm["slices"])
+        yield (
+            f"NotSteady: after {warm['seconds']} s of warm-up it still rose: {slices}, then {warm['measured']:.0f} "
+            "in the window"
+        )
 
 
 def _generator(report: Mapping[str, Any]) -> Iterator[str]:

@@ -84,6 +84,7 @@ def merge_reports(reports: Sequence[Report]) -> Merged | MergeRefused:
         "startAt": reports[0].get("startAt"),
         "startedLateSeconds": _known((report.get("startedLateSeconds") for report in reports), max),
         "conformance": _conformance(reports),
+        "warmUp": reports[0].get("warmUp"),  # of one length in all pods, and judged in none
         "cpus": sum(own[0]["cpus"] for own in _by_node(reports)),
         "cpuModel": ", ".join(sorted({report["cpuModel"] for report in reports if report.get("cpuModel")})),
         "node": ", ".join(sorted({str(report["node"]) for report in reports if report.get("node")})),

@@ -8,6 +8,9 @@ means that it was not measured; it never stands for zero.
     conformance               with --conformance a list of {name, passed, detail} (see conformance.py); null without
     cpus                      cores that the generator may run on, for several pods on one node; cpuModel: their
                               name in /proc/cpuinfo, null where it has none
+    warmUp                    its seconds; slices: what each showed, requests a second in a closed loop, else one over
+                              the median latency (1/s); measured: the same of the window; steady: null when it was not
+                              judged, false when it still rose (see warmup.py)
     windowStart, windowEnd    the edges of the measured window, for reading CPU counters over exactly it;
                               windowUncertaintySeconds bounds how far each may be off
     requests, succeeded       answers that came; those of the expected status (wrk: of a status below 400)

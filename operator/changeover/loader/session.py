@@ -6,9 +6,10 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
-from changeover.loader import conformance, drivers, meters, ramp, report
+from changeover.loader import conformance, drivers, meters, ramp, report, warmup
 from changeover.loader.drivers import Run
 from changeover.loader.failures import InvalidArguments
 from changeover.loader.report import Surroundings
@@ -27,7 +28,7 @@ def perform(settings: Settings) -> dict[str, Any]:
     progress(f"{target.url} answers as expected")
     checks = _conformance(settings, target)
     late = await_start(settings.start_at)
-    warm_rate = _warm_up(settings, target, version)
+    warmth = _warm_up(settings, target, version)
     context = {
         "generator": version,
         "target": target.url,
@@ -41,8 +42,8 @@ def perform(settings: Settings) -> dict[str, Any]:
         "cpuModel": meters.cpu_model(),
     }
     if settings.ramp is not None:
-        return _ramp(settings, settings.ramp, target, context)
-    return _measure(settings, target, warm_rate, context)
+        return _ramp(settings, settings.ramp, target, {**context, "warmUp": warmth.as_json()})
+    return _measure(settings, target, warmth, context)
 
 
 def progress(text: str) -> None:
@@ -71,24 +72,42 @@ def _conformance(settings: Settings, target: Target) -> list[dict[str, Any]] | N
     return [check.as_json() for check in checks]
 
 
-def _warm_up(settings: Settings, target: Target, version: dict[str, str]) -> float | None:
-    """Requests a second that the target answered; None without a warm-up."""
-    if not settings.warm_up_seconds:
-        return None
-    progress(f"warming up for {settings.warm_up_seconds} s with {version['name']} {version['version']}")
+@dataclass(frozen=True)
+class _Warmth:
+    """How the warm-up went: what each slice showed, and the rate of the last (requests a second; None without one)."""
+
+    plan: warmup.Plan
+    figures: tuple[float, ...] = ()
+    rate: float | None = None
+
+    def as_json(self, measured: float | None = None) -> dict[str, Any]:
+        return warmup.as_json(self.plan, self.figures, measured)
+
+
+def _warm_up(settings: Settings, target: Target, version: dict[str, str]) -> _Warmth:
+    """Drives the load until its slices rise no more, or the time for it is over."""
     load = dataclasses.replace(settings, mode=OPEN) if settings.mode == RAMP else settings
-    warm = drivers.run(load, target, settings.warm_up_seconds, samples=0).measurement
-    return warm.requests / warm.duration
+    warmth = _Warmth(warmup.plan(settings))
+    if settings.warm_up_seconds:
+        progress(f"warming up for {settings.warm_up_seconds} s with {version['name']} {version['version']}")
+    while warmup.goes_on(warmth.plan, warmth.figures):
+        found = drivers.run(load, target, warmth.plan.slice, samples=0).measurement
+        figures = (*warmth.figures, warmup.figure(settings, found))
+        warmth = _Warmth(warmth.plan, figures, found.requests / found.duration)
+    return warmth
 
 
-def _measure(settings: Settings, target: Target, warm_rate: float | None, context: dict[str, Any]) -> dict[str, Any]:
+def _measure(settings: Settings, target: Target, warmth: _Warmth | None, context: dict[str, Any]) -> dict[str, Any]:
+    """The report of one window; without a warmth the window is a step of a ramp, which goes its own way."""
     at = f" at {settings.rate:g}/s" if settings.rate else ""
     progress(f"measuring for {settings.measure_seconds} s with {settings.connections} connections{at}")
     throttled, opened = meters.throttling(), meters.connections_opened()
-    run = drivers.run(settings, target, settings.measure_seconds, drivers.samples_to_keep(settings, warm_rate))
+    samples = drivers.samples_to_keep(settings, warmth.rate if warmth else None)
+    run = drivers.run(settings, target, settings.measure_seconds, samples)
     surroundings = _surroundings(run, throttled, opened)
     asked = {"rate": settings.rate, "unsent": report.unsent(settings.rate, settings.measure_seconds, run.measurement)}
-    return report.as_json(run.measurement, surroundings, {**context, **asked})
+    warm = {"warmUp": warmth.as_json(warmup.figure(settings, run.measurement))} if warmth else {}
+    return report.as_json(run.measurement, surroundings, {**context, **warm, **asked})
 
 
 def _ramp(settings: Settings, plan: ramp.Plan, target: Target, context: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -27,6 +28,9 @@ const (
 	burstLength   = 250 * time.Millisecond // of wall time: with 200m of CPU it is throttled in two or three periods
 	lossAfter     = 6 * time.Second        // from the first request on: past a warm-up of 1 s, inside a window of 10 s
 	lossAnswers   = 120                    // that close their connection: a third of 360
+	coldPause     = 200 * time.Millisecond // before the first answer; a third of it after 14 s
+	warmPause     = 10 * time.Millisecond
+	warmingTime   = 13 * time.Second
 	firstLifeMark = "faulty-has-lived"
 )
 
@@ -53,6 +57,19 @@ func everyTenthFails(w http.ResponseWriter, number int64) {
 
 func slow(w http.ResponseWriter, number int64) {
 	time.Sleep(slowness)
+	hello(w, number)
+}
+
+// warmer answers faster the longer it is asked, as one does whose compiler or cache is still at work.
+type warmer struct {
+	once  sync.Once
+	began time.Time
+}
+
+func (o *warmer) answer(w http.ResponseWriter, number int64) {
+	o.once.Do(func() { o.began = time.Now() })
+	cold := float64(coldPause) * math.Exp(-float64(time.Since(o.began))/float64(warmingTime))
+	time.Sleep(max(warmPause, time.Duration(cold)))
 	hello(w, number)
 }
 
@@ -150,6 +167,8 @@ func main() {
 		reply = wrongBody
 	case "slow":
 		reply = slow
+	case "warms":
+		reply = (&warmer{}).answer
 	case "closes":
 		reply = closes
 	case "hangs-up":

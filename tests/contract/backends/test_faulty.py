@@ -124,6 +124,18 @@ def test_every_answer_is_slow(program: str) -> None:
         assert time.monotonic() - began >= 2
 
 
+def test_it_answers_faster_the_longer_it_is_asked(program: str) -> None:
+    with backend(program, "warms") as one, one.connect() as client:
+        took = []
+        for pause in (0.0, 0.0, 4.0):
+            time.sleep(pause)
+            began = time.monotonic()
+            client.send(ASK)
+            client.answer()
+            took.append(time.monotonic() - began)
+    assert 0.18 < took[0] < 0.4 and took[2] < 0.85 * took[0]
+
+
 def test_it_burns_cpu_in_a_part_of_each_second(program: str) -> None:
     with backend(program, "bursts") as one:
         time.sleep(3.2)

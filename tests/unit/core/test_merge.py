@@ -47,6 +47,7 @@ def report_of(samples: Sequence[int], **changes: Any) -> dict[str, Any]:
         "startedLateSeconds": 0.25,
         "conformance": None,
         "cpus": 4,
+        "warmUp": {"seconds": 5, "slices": [100.0], "measured": 100.0, "steady": None},
         "cpuModel": "some CPU",
         "node": "",
     }

@@ -115,12 +115,14 @@ class Loader:
 
 def test_a_run_warms_up_measures_and_reports(tmp_path: Path, url: str) -> None:
     loader = Loader(tmp_path, FAKE_WRK)
-    code, found = loader.run(url, "--warm-up", "2", "--expect-body-sha256", DIGEST)
+    code, found = loader.run(url, "--warm-up", "2", "--measure", "3", "--expect-body-sha256", DIGEST)
     assert code == 0 and "failed" not in found
     assert found["generator"] == {"name": "wrk", "version": "4.1.0"}
     assert found["requests"] == sum(count for _, count in found["histogram"])
     calls = loader.calls.read_text().splitlines()
-    assert ["-d2s" in calls[0], "-d1s" in calls[1], len(calls)] == [True, True, 2]
+    assert [word for call in calls for word in call.split() if word.startswith("-d")] == ["-d1s"] * 4 + ["-d3s"]
+    assert (found["warmUp"]["seconds"], found["warmUp"]["steady"]) == (4, True)
+    assert {*found["warmUp"]["slices"], found["warmUp"]["measured"]} == {found["requests"] / found["durationSeconds"]}
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,11 @@ class Schedule(Model):
     rounds: Rounds = described(
         "Rounds; a round measures every candidate once. Default: {min: 5, max: 15}.", default=Rounds()
     )
-    warm_up: Duration = described("Load before the measured window, thrown away. Default: 5s.", default="5s")
+    warm_up: Duration = described(
+        "Load before the measured window, thrown away. It goes on, up to three times as long, while the candidate "
+        "still gets faster. Default: 5s.",
+        default="5s",
+    )
     measure: Duration = described("Length of the measured window. Default: 15s.", default="15s")
     cool_down: Duration = described("Pause after each candidate. Default: 2s.", default="2s")
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = described(

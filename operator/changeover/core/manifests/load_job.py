@@ -25,6 +25,7 @@ from changeover.core.plan import Manifest
 
 START_ALLOWANCE_SECONDS = 60  # scheduling, image start, and the loader's first answer
 END_ALLOWANCE_SECONDS = 40  # what was sent is awaited, 10 s at the most; 3 million samples are written and read
+LONGEST_WARM_UP = 3  # times schedule.warmUp, while the candidate still gets faster; the loader's own figure
 BARRIER_SECONDS = 15  # from the Job to the common start of several pods, which are scheduled and started by then
 LEAST_MEMORY, BYTES_A_SAMPLE = 1 << 30, 500  # oha keeps every sample: some 350 bytes, and 100 in its database
 LEAST_SCRATCH, SCRATCH_A_SAMPLE = 64 << 20, 100  # the database, on disk when it is too large for the pod's /dev/shm
@@ -101,7 +102,7 @@ def load_seconds(spec: BenchmarkSpec, scenario: Scenario) -> float:
     warm_up, window = duration_seconds(spec.schedule.warm_up), duration_seconds(spec.schedule.measure)
     windows = scenario.load.steps if isinstance(scenario.load, RampLoad) else 1
     barrier = BARRIER_SECONDS if spec.load.instances > 1 else 0
-    return barrier + warm_up + windows * (window + END_ALLOWANCE_SECONDS)
+    return barrier + LONGEST_WARM_UP * warm_up + windows * (window + END_ALLOWANCE_SECONDS)
 
 
 def memory_bytes(spec: BenchmarkSpec, scenario: Scenario) -> int:
