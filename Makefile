@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 LOCAL := python3 -m tests.cluster
 # CI's own variables must not change what a test sees.
 export PYTHONDONTWRITEBYTECODE := 1
+export PYTHONPATH := $(CURDIR)/operator
 
 help: ## what there is
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -54,7 +55,7 @@ types: $(VENV)/.installed ## mypy, strict
 	@$(BIN)/mypy
 
 layers: $(VENV)/.installed ## import contracts
-	@PYTHONPATH=operator $(BIN)/lint-imports --no-cache
+	@$(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.installed ## unit, crash replay, contract (fakes) and architecture tests
 	@$(BIN)/pytest -q -n 2 -m "not cluster and not apiserver and not backends and not generators" tests --ignore tests/golden
@@ -63,10 +64,10 @@ golden: $(VENV)/.installed ## manifests against their golden files
 	@$(BIN)/pytest -q -m "not cluster and not apiserver and not backends" tests/golden
 
 generated: $(VENV)/.installed ## CRDs are fresh
-	@PYTHONPATH=operator $(PY) -m changeover.api.crds --check .
+	@$(PY) -m changeover.api.crds --check .
 
 crds: $(VENV)/.installed ## generate CRDs into crds/ and the chart
-	@PYTHONPATH=operator $(PY) -m changeover.api.crds .
+	@$(PY) -m changeover.api.crds .
 
 backends: $(VENV)/.installed ## the example backends, built and started here, speak HTTP (the first time: minutes)
 	@$(BIN)/pytest -q -m backends tests/contract/backends
@@ -84,6 +85,9 @@ e2e: $(VENV)/.installed cluster images ## the main job on the local cluster, ass
 bench: $(VENV)/.installed ## tables of the decision rule, simulated
 	@$(PY) -m tests.bench.decision
 
+measure: $(VENV)/.installed cluster images ## figures on the local cluster: make measure WHAT="twins --times 20"
+	@$(PY) -m tests.bench.measured $(WHAT)
+
 lock: ## pin the dependencies anew
 	@$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
 	    --allow-unsafe --output-file requirements.txt pyproject.toml
@@ -91,4 +95,4 @@ lock: ## pin the dependencies anew
 	    --allow-unsafe --extra dev --output-file requirements-dev.txt pyproject.toml
 
 .PHONY: help demo test check setup cluster cluster-down kubeconfig images format format-check lint types layers unit \
-	golden generated crds backends apiserver e2e generators bench lock
+	golden generated crds backends apiserver e2e generators bench measure lock

@@ -14,24 +14,26 @@ from changeover.api.v1alpha1.benchmark import BenchmarkSpec
 from changeover.core import names
 from changeover.core.manifests.common import labels_of
 from changeover.core.plan import Action, Apply, Manifest, Record, Ref
+from changeover.core.record_store import Place, of_records
 from changeover.core.schedule import Run
 
 RUNS_IN_ONE = 12  # at most 83 KB each (every value of 3 digits up to 10 s): below the 1 MiB that an object may have
 
 
 def keep_histogram(
-    spec: BenchmarkSpec, records: Ref, records_uid: str, run: Run, report: Mapping[str, Any]
+    spec: BenchmarkSpec, namespace: str, records: Place, run: Run, report: Mapping[str, Any]
 ) -> tuple[Action, ...]:
     """Actions that keep one run's histogram under the run's id; nothing for a run that has none.
 
+    ``records`` is the first ConfigMap of the runs' records.
     The value is JSON: ``{"unit": "us", "kind": "exact" | "rounded" | "binned", "buckets": [[value, count], …]}``.
     """
     if not report.get("histogram"):
         return ()
-    ref = Ref("ConfigMap", records.namespace, _name(spec, records.name, run))
+    ref = Ref("ConfigMap", namespace, _name(spec, records.name, run))
     kept = {"unit": "us", "kind": report.get("histogramKind", ""), "buckets": report["histogram"]}
     return (
-        Apply(_config_map(ref, records, records_uid, run)),
+        Apply(_config_map(ref, records, run)),
         Record(ref, run.id, json.dumps(kept, separators=(",", ":"))),
     )
 
@@ -45,8 +47,7 @@ def _name(spec: BenchmarkSpec, records: str, run: Run) -> str:
     return names.shorten(f"{records}-{run.candidate}-{index // RUNS_IN_ONE + 1}")
 
 
-def _config_map(ref: Ref, records: Ref, records_uid: str, run: Run) -> Manifest:
-    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": records.name, "uid": records_uid}
+def _config_map(ref: Ref, records: Place, run: Run) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -54,6 +55,6 @@ def _config_map(ref: Ref, records: Ref, records_uid: str, run: Run) -> Manifest:
             "name": ref.name,
             "namespace": ref.namespace,
             "labels": labels_of(candidate=run.candidate),
-            "ownerReferences": [owner],
+            "ownerReferences": [of_records(records)],
         },
     }

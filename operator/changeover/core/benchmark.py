@@ -15,16 +15,17 @@ from typing import Any
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.benchmark import BenchmarkSpec
 from changeover.api.v1alpha1.candidate import Candidate
-from changeover.core import cross_check, names
+from changeover.core import cross_check, names, record_store
 from changeover.core.artefacts import keep_histogram
 from changeover.core.audit import RunRecord, make_record
 from changeover.core.itinerary import complete_rounds, is_over, next_run
 from changeover.core.knee import at_knee
 from changeover.core.manifests.candidate import Shape, make_deployment, make_service
-from changeover.core.manifests.common import labels_of, owner_reference
+from changeover.core.manifests.common import labels_of
 from changeover.core.manifests.load_job import LoadTarget, make_load_job
 from changeover.core.observed import LoadFailed, LoadReport, LoadRunning, NoData, Owner, Unreadable, Usage, Workload
-from changeover.core.plan import Action, Apply, Delete, Record, Ref
+from changeover.core.plan import Action, Apply, Delete, Manifest, Record, Ref
+from changeover.core.record_store import Place
 from changeover.core.schedule import Run
 
 READY_WITHIN_SECONDS = 120  # a candidate that is not ready by then is recorded as such
@@ -51,7 +52,7 @@ class SeenBenchmark:
     usage: Usage | NoData | Unreadable | None  # of the run in progress, once its load has ended
     step_usages: tuple[Usage | NoData | Unreadable, ...]  # of each step, when that run is a ramp
     environment: Mapping[str, str]
-    records_uid: str = ""  # of the ConfigMap that holds the records
+    places: tuple[Place, ...] = ()  # where the records are; empty with none
     templates: Mapping[str, Any] | Unreadable = field(default_factory=dict)  # candidate -> the pod template it copies
 
 
@@ -79,7 +80,7 @@ def decide(seen: SeenBenchmark) -> Next:
     if seen.spec.suspend:
         return Next("Suspended", "spec.suspend is true", _remove_all(seen), recheck_after=None)
     if seen.records is None:
-        return Next("Preparing", "the place for the runs' records is made", (Apply(_records_map(seen)),))
+        return Next("Preparing", "the place for the runs' records is made", (Apply(_next_place(seen)),))
     run = _wanted_run(seen, seen.records)
     if run is None:
         return _finish(seen, seen.records)
@@ -185,16 +186,24 @@ def _record(seen: SeenBenchmark, run: Run, load: LoadReport | LoadFailed, worklo
     record = make_record(run, load, usage, workload, _pinned_node(seen.records))
     record["at"] = seen.now.isoformat()
     text = json.dumps(record, separators=(",", ":"), sort_keys=True)
-    place = _ref(seen, "ConfigMap", records_name(seen))
     report = load.content if isinstance(load, LoadReport) and not record["void"] else {}
     # The record makes the run done, so what belongs to it is written before it. The Job goes last: were it deleted
     # first, a crash between them would lose the run.
     actions = (
-        *keep_histogram(seen.spec, place, seen.records_uid, run, report),
-        Record(place, run.id, text),
+        *keep_histogram(seen.spec, seen.owner.namespace, seen.places[0], run, report),
+        *_keep(seen, run.id, text),
         Delete(_job(seen, _run_token(seen, run))),
     )
     return Next("Measuring", f"{run.candidate} is measured", actions, run)
+
+
+def _keep(seen: SeenBenchmark, key: str, text: str) -> tuple[Action, ...]:
+    """A record into the last of its places, or into a new one when that is full."""
+    last = seen.places[-1]
+    if not last.is_full:
+        return (Record(_ref(seen, "ConfigMap", last.name), key, text),)
+    following = _next_place(seen)
+    return (Apply(following), Record(_ref(seen, "ConfigMap", following["metadata"]["name"]), key, text))
 
 
 def _load_ended(load: LoadReport) -> float:
@@ -246,22 +255,13 @@ def _remove_all(seen: SeenBenchmark) -> tuple[Action, ...]:
     return (*jobs, *_deletions(seen, [w.name for w in seen.workloads if not w.deleting]))
 
 
-def records_name(seen: SeenBenchmark) -> str:
-    """Name of the ConfigMap that holds the runs of this very spec."""
-    return names.records(seen.owner.name, seen.fingerprint)
+def records_names(seen: SeenBenchmark) -> list[str]:
+    """Names of the ConfigMaps that hold the runs of this very spec; the first even before it is made."""
+    return [place.name for place in seen.places] or [names.records(seen.owner.name, seen.fingerprint)]
 
 
-def _records_map(seen: SeenBenchmark) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {
-            "name": records_name(seen),
-            "namespace": seen.owner.namespace,
-            "labels": labels_of(benchmark=seen.owner.name),
-            "ownerReferences": [owner_reference(seen.owner)],
-        },
-    }
+def _next_place(seen: SeenBenchmark) -> Manifest:
+    return record_store.make_next(seen.owner, seen.fingerprint, seen.places)
 
 
 def _round_token(seen: SeenBenchmark, run: Run) -> str:

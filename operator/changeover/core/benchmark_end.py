@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from changeover.api.reasons import ConditionType, Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core.audit import unreliable
-from changeover.core.benchmark import Next, SeenBenchmark, records_name
+from changeover.core.benchmark import Next, SeenBenchmark, records_names
 from changeover.core.conditions import parse_timestamp
 from changeover.core.plan import Action, Delete, Ref
 from changeover.core.probe import is_noisy
@@ -50,7 +50,7 @@ def _has_result(seen: SeenBenchmark, step: Next) -> bool:
 
 def _replaced(seen: SeenBenchmark, step: Next) -> tuple[Action, ...]:
     before = str((seen.owner.status.get("report") or {}).get("configMap") or "")
-    if before in ("", records_name(seen)) or not _has_result(seen, step):
+    if before in ("", records_names(seen)[0]) or not _has_result(seen, step):
         return ()
     return (Delete(Ref("ConfigMap", seen.owner.namespace, before)),)
 

@@ -10,7 +10,7 @@ from changeover.api.reasons import ConditionType, Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core import cross_check, probe, ranking_status
 from changeover.core.audit import RunRecord, unreliable
-from changeover.core.benchmark import Next, SeenBenchmark, records_name
+from changeover.core.benchmark import Next, SeenBenchmark, records_names
 from changeover.core.claims import make_claims
 from changeover.core.conditions import timestamp
 from changeover.core.conformance import RAW
@@ -164,7 +164,8 @@ def _fields(seen: SeenBenchmark, step: Next, records: Mapping[str, RunRecord]) -
     if records:
         # The API server fills in an empty ranking where there is none.
         if step.reason == Reason.PUBLISHED or not fields.get("ranking"):
-            fields["report"] = {"configMap": records_name(seen)}
+            places = records_names(seen)
+            fields["report"] = {"configMap": places[0], "configMaps": places}
         fields["environment"] = {**seen.environment, **_seen_by_loaders(records)}
         if complete_rounds(seen.spec, records) >= 1:
             fields["results"] = ranking_status.make_results(seen.spec, records)

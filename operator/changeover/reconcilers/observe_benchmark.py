@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from changeover.api.v1alpha1 import BenchmarkSpec
 from changeover.api.v1alpha1.base import duration_seconds
-from changeover.core import names
+from changeover.core import names, record_store
 from changeover.core.audit import RunRecord
 from changeover.core.benchmark import SeenBenchmark
 from changeover.core.conditions import parse_timestamp
@@ -65,10 +65,9 @@ async def observe(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> Seen
     _refuse_what_cannot_be_measured(spec, deps)
     templates = await _templates(owner, spec, deps)
     fingerprint = fingerprint_of(spec, owner.retry, templates if isinstance(templates, Mapping) else None)
-    place = Ref("ConfigMap", owner.namespace, names.records(owner.name, fingerprint))
     # Without its template nobody knows which runs these are.
-    config_map = templates if isinstance(templates, Unreadable) else await readable(deps.cluster.get(place))
-    records = _records(config_map)
+    kept = templates if isinstance(templates, Unreadable) else await readable(_kept(owner, fingerprint, deps))
+    records = _records(kept)
     workloads = await readable(_workloads(owner, deps))
     loads = await readable(_loads(owner, deps))
     dates = [r["at"] for r in records.values()] if isinstance(records, Mapping) else []
@@ -81,7 +80,7 @@ async def observe(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> Seen
         loader_image=deps.loader_image,
         scrape_seconds=deps.scrape_seconds[spec.metrics.source],
         records=records,
-        started=_created(config_map),
+        started=_created(kept),
         last_record=max((parse_timestamp(d) for d in dates), default=None),
         workloads=workloads,
         loads=loads,
@@ -89,7 +88,7 @@ async def observe(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> Seen
         step_usages=usages[1:],
         environment=await _environment(records, deps),
         templates=templates,
-        records_uid=str(config_map["metadata"]["uid"]) if isinstance(config_map, dict) else "",
+        places=() if isinstance(kept, Unreadable) else tuple(map(record_store.place_of, kept)),
     )
 
 
@@ -107,13 +106,28 @@ def _refuse_what_cannot_be_measured(spec: BenchmarkSpec, deps: Dependencies) -> 
         )
 
 
-def _records(config_map: Manifest | Unreadable | None) -> Mapping[str, RunRecord] | Unreadable | None:
-    if config_map is None or isinstance(config_map, Unreadable):
-        return config_map
-    try:
-        return {key: json.loads(text) for key, text in (config_map.get("data") or {}).items()}
-    except ValueError as error:
-        return Unreadable(f"ConfigMap {config_map['metadata']['name']} holds a record that is no JSON: {error}")
+async def _kept(owner: Owner, fingerprint: str, deps: Dependencies) -> list[Manifest]:
+    """The ConfigMaps of the runs' records in their order; only behind a full one there may be another."""
+    found: list[Manifest] = []
+    while not found or record_store.place_of(found[-1]).is_full:
+        name = record_store.name_of(owner, fingerprint, len(found) + 1)
+        config_map = await deps.cluster.get(Ref("ConfigMap", owner.namespace, name))
+        if config_map is None:
+            break
+        found.append(config_map)
+    return found
+
+
+def _records(kept: Sequence[Manifest] | Unreadable) -> Mapping[str, RunRecord] | Unreadable | None:
+    if isinstance(kept, Unreadable):
+        return kept
+    records: dict[str, RunRecord] = {}
+    for config_map in kept:
+        try:
+            records |= {key: json.loads(text) for key, text in (config_map.get("data") or {}).items()}
+        except ValueError as error:
+            return Unreadable(f"ConfigMap {config_map['metadata']['name']} holds a record that is no JSON: {error}")
+    return records if kept else None
 
 
 async def _templates(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> Mapping[str, Manifest] | Unreadable:
@@ -133,10 +147,11 @@ async def _templates(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> M
     return found
 
 
-def _created(config_map: Manifest | Unreadable | None) -> datetime | None:
-    if config_map is None or isinstance(config_map, Unreadable):
+def _created(kept: Sequence[Manifest] | Unreadable) -> datetime | None:
+    """When the first of them was made: the benchmark's start."""
+    if isinstance(kept, Unreadable) or not kept:
         return None
-    return parse_timestamp(config_map["metadata"]["creationTimestamp"])
+    return parse_timestamp(kept[0]["metadata"]["creationTimestamp"])
 
 
 async def _workloads(owner: Owner, deps: Dependencies) -> tuple[Workload, ...]:

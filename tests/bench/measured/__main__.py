@@ -1,6 +1,6 @@
-"""python3 -m tests.bench.measured by-hand | twins [--times N] | seven | stopping | kills [--times N] [--seed S]
+"""make measure WHAT="by-hand | twins [--times N] | seven | stopping | kills [--times N] [--seed S]"
 
-On the local cluster; `make cluster images` first.
+On the local cluster.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.demo.kube import CommandFailed, local
 
 def main() -> int:
     """Exit code 0 when the measurement ended; its figures are printed, not judged."""
-    parser = argparse.ArgumentParser(prog="python3 -m tests.bench.measured", description=__doc__)
+    parser = argparse.ArgumentParser(prog="make measure", description=__doc__)
     parser.add_argument("what", choices=["by-hand", "twins", "seven", "stopping", "kills"])
     parser.add_argument("--times", type=int, help="A/A benchmarks (20), or kills (5)")
     parser.add_argument("--seed", type=int, default=1, help="of the kills' moments and of the rounds' order with it")

@@ -67,5 +67,5 @@ def run(kube: Kube, benchmark: dict[str, Any]) -> acts.Status:
 
 def runs_of(kube: Kube, status: acts.Status) -> list[dict[str, Any]]:
     """Every run's record."""
-    data = kube.get("configmap", status["report"]["configMap"])["data"]
-    return [json.loads(text) for text in data.values()]
+    places = [kube.get("configmap", name) for name in status["report"]["configMaps"]]
+    return [json.loads(text) for place in places for text in place["data"].values()]

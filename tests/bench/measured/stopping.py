@@ -62,7 +62,7 @@ def make_table(spec: dict[str, Any], records: Records) -> str:
         "## What does stopping when decided save?",
         f"The eight candidates with keep-alive in all of {MOST} rounds, and which of these runs",
         "`schedule.stopWhenDecided` would have made, replayed on the same records",
-        "(`.venv/bin/python -m tests.bench.measured stopping`).",
+        "(`make measure WHAT=stopping`).",
         "",
         "| schedule | runs | of the full one | ranking (tied with) |",
         "| --- | --- | --- | --- |",

@@ -9,11 +9,13 @@ import pytest
 from changeover.core.conditions import parse_timestamp
 from changeover.core.errors import Conflict, InvalidSpec, Unavailable
 from changeover.core.plan import Manifest, Ref
+from changeover.core.record_store import FULL_BYTES, place_of
 from changeover.ports import Event
 from changeover.testing.builders import a_benchmark, a_deployment, a_migration
 
 from tests.contract.ports.conftest import Site, in_namespace
 
+MOST_BYTES = 1 << 20
 STATUS = {
     "observedGeneration": 1,
     "conditions": [],
@@ -114,6 +116,16 @@ async def test_merge_changes_what_it_names_and_null_removes(site: Site) -> None:
     await site.cluster.merge(where, {"data": {"b": "2"}})
     await site.cluster.merge(where, {"data": {"a": None, "nothing": None}})
     assert (await read(site, "ConfigMap", "records"))["data"] == {"b": "2"}
+
+
+async def test_a_place_for_records_takes_what_fills_it_and_an_object_beyond_a_mebibyte_is_refused(site: Site) -> None:
+    await site.cluster.apply(config_map(site))
+    where = ref(site, "ConfigMap", "records")
+    for n in range(10):
+        await site.cluster.merge(where, {"data": {f"r{n}": "x" * (FULL_BYTES // 10)}})
+    assert place_of(await read(site, "ConfigMap", "records")).is_full
+    with pytest.raises(InvalidSpec):
+        await site.cluster.merge(where, {"data": {"more": "x" * (MOST_BYTES - FULL_BYTES)}})
 
 
 async def test_merge_with_an_old_version_or_without_an_object_is_a_conflict(site: Site) -> None:

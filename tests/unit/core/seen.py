@@ -14,6 +14,7 @@ from changeover.core.evidence import StepEvidence, fold
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import CanaryChoice, SeenMigration
 from changeover.core.observed import Counts, Evidence, LoadReport, Owner, Pod, Route, Usage, Workload
+from changeover.core.record_store import Place
 from changeover.testing.builders import a_benchmark, a_migration, a_report
 from changeover.testing.clock import START
 
@@ -107,6 +108,7 @@ def seen_benchmark(spec: dict[str, Any] | None = None, **more: Any) -> SeenBench
         loader_image="localhost/loader:1",
         scrape_seconds=SCRAPE,
         records={},
+        places=(Place("web-runs-f00dcafe", "uid-7", is_full=False),),
         started=NOW - timedelta(minutes=5),
         last_record=None,
         workloads=(),

@@ -6,12 +6,13 @@ import json
 
 from changeover.api.v1alpha1.benchmark import BenchmarkSpec
 from changeover.core.artefacts import RUNS_IN_ONE, keep_histogram
-from changeover.core.plan import Action, Apply, Record, Ref
+from changeover.core.plan import Action, Apply, Record
+from changeover.core.record_store import Place
 from changeover.core.schedule import Run
 from changeover.loader.histogram import DIGITS, round_to_digits
 from changeover.testing.builders import a_benchmark
 
-RECORDS = Ref("ConfigMap", "shop", "web-runs-f00dcafe")
+RECORDS = Place("web-runs-f00dcafe", "uid-7", is_full=False)
 REPORT = {"histogram": [[100, 3], [250, 1]], "histogramKind": "exact"}
 MOST_BYTES = 1 << 20  # of one object in etcd, as the API server has it
 
@@ -20,7 +21,7 @@ def kept(round_number: int = 1, scenarios: int = 2, scenario: str = "s0", **more
     load = {"type": "Closed", "closed": {}}
     spec = a_benchmark(scenarios=[{"name": f"s{i}", **load} for i in range(scenarios)])["spec"]
     run = Run(round_number, "fast", scenario)
-    return keep_histogram(BenchmarkSpec.model_validate(spec), RECORDS, "uid-7", run, {**REPORT, **more})
+    return keep_histogram(BenchmarkSpec.model_validate(spec), "shop", RECORDS, run, {**REPORT, **more})
 
 
 def place(round_number: int, scenarios: int, scenario: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from changeover.core import record_store
 
 from tests.unit.crash.replay import Scenario, replay, run_reference
 from tests.unit.crash.scenarios import BENCHMARKS, MIGRATIONS
@@ -16,6 +17,17 @@ async def test_killed_before_or_after_any_write_it_ends_the_same(story: Scenario
     reference = await run_reference(story)
     assert reference.writes >= 8
     for k in range(0, reference.writes, story.stride):
+        for after in (False, True):
+            await replay(story, reference, k, after)
+
+
+async def test_records_that_fill_several_config_maps_survive_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_store, "FULL_BYTES", 1500)  # two records
+    story = BENCHMARKS["published"]
+    reference = await run_reference(story)
+    report = reference.end["statuses"][0]["report"]
+    assert len(report["configMaps"]) == 3
+    for k in range(0, reference.writes, 3):
         for after in (False, True):
             await replay(story, reference, k, after)
 

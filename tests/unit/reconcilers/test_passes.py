@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from changeover.api.v1alpha1 import BenchmarkSpec
-from changeover.core import names
+from changeover.core import names, record_store
 from changeover.core.errors import ChangeoverError, Conflict, InvalidSpec, Unavailable
 from changeover.core.plan import Delete, HoldFinalizer, Manifest, Ref
 from changeover.reconcilers.benchmark import reconcile_benchmark
@@ -184,6 +184,23 @@ async def test_a_retry_measures_anew_and_keeps_the_last_result_until_it_is_repla
     assert ready(world, BENCHMARK)[1] == "Published"
     assert after["report"] != before["report"] and after["report"]["configMap"] in config_maps(world)
     assert before["report"]["configMap"] not in config_maps(world)
+
+
+async def test_records_beyond_one_object_are_kept_in_several_and_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_one, in_several = World(a_benchmark()), World(a_benchmark())
+    await passes(in_one, 80, 4.0, BENCHMARK)
+    monkeypatch.setattr(record_store, "FULL_BYTES", 1)  # one record
+    await passes(in_several, 80, 4.0, BENCHMARK)
+    one, several = ((world.cluster.peek(BENCHMARK) or {})["status"] for world in (in_one, in_several))
+    assert [several[key] for key in ("ranking", "winner", "results")] == [
+        one[key] for key in ("ranking", "winner", "results")
+    ]
+    first, *others = several["report"]["configMaps"]
+    assert (first, len(others)) == (one["report"]["configMap"], 5)
+    runs = [key for name in (first, *others) for key in config_maps(in_several)[name]["data"]]
+    assert sorted(runs) == sorted(config_maps(in_one)[first]["data"])
+    in_several.cluster.discard(Ref("ConfigMap", NAMESPACE, first))
+    assert config_maps(in_several) == {}  # the others, and the histograms, go with the first
 
 
 async def test_a_candidate_that_copies_a_deployment_waits_for_it_and_follows_it() -> None:

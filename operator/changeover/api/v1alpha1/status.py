@@ -256,7 +256,11 @@ class ClaimedPair(Model):
 class ReportRef(Model):
     """Where every single run is kept."""
 
-    config_map: ShortText = described("Name of the ConfigMap.")
+    config_map: ShortText = described("Name of the ConfigMap, or of the first of several.")
+    config_maps: Annotated[list[ShortText], Field(max_length=128)] = described(
+        "Names of all of them, in the order in which they were filled: one takes some 450 runs.",
+        default=[],
+    )
 
 
 class BenchmarkStatus(Model):
