@@ -23,6 +23,7 @@ class MetricSourceConfig(_Settings):
     url: Annotated[str, Field(pattern=r"^https?://")]
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
     scrape_interval_seconds: Annotated[float, Field(gt=0, le=300)] = 15.0
+    allow_queries: bool = False  # whoever may write a benchmark could then read every series there
 
 
 class Config(_Settings):

@@ -147,6 +147,10 @@ class MetricSource(Protocol):
         """CPU and memory of pods from the samples inside the span."""
         ...
 
+    async def value(self, query: str, at: datetime) -> float | NoData:
+        """The one number that a PromQL expression gives at an instant."""
+        ...
+
 
 @dataclass(frozen=True)
 class Dependencies:
@@ -158,4 +162,5 @@ class Dependencies:
     load: LoadDriver
     sources: Mapping[str, MetricSource]
     scrape_seconds: Mapping[str, float]
+    open_sources: frozenset[str]  # those that take the queries of resources
     loader_image: str

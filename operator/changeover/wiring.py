@@ -64,6 +64,7 @@ def make_dependencies(config: Config, client: ApiClient) -> Dependencies:
         load=JobLoadDriver(cluster),
         sources={s.name: PrometheusSource(s) for s in settings},
         scrape_seconds={s.name: s.scrape_seconds for s in settings},
+        open_sources=frozenset(s.name for s in config.metric_sources if s.allow_queries),
         loader_image=config.loader_image,
     )
 

@@ -24,7 +24,13 @@ EVERYTHING = {
     "loaderImage": "registry.example/loader:1",
     "metricSources": [
         {"name": "default", "url": "https://one.example"},
-        {"name": "other", "url": "http://two.example:9090", "timeoutSeconds": 2.5, "scrapeIntervalSeconds": 30},
+        {
+            "name": "other",
+            "url": "http://two.example:9090",
+            "timeoutSeconds": 2.5,
+            "scrapeIntervalSeconds": 30,
+            "allowQueries": True,
+        },
     ],
     "watchNamespaces": ["shop", "lab"],
     "log": {"level": "debug", "format": "text"},

@@ -71,6 +71,8 @@ BROKEN_RULES = [
     Bad("h2load and another method", "benchmark-minimal",
         {("request",): {"method": "POST"}, ("load",): {"driver": "H2load"}},
         "spec", "load.driver H2load sends only GET"),
+    Bad("a placeholder that nobody fills in", FB, {("metrics", "queries", 0, "query"): "up{pod='{{ .pod }}'}"},
+        "spec.metrics.queries[0]", "take one of {{ .namespace }}, {{ .podRegex }}, {{ .window }}"),
     Bad("a body of a GET", "benchmark-minimal", {("request",): {"body": "a"}},
         "spec.request", "a body is sent with method POST, PUT or DELETE only"),
     Bad("rounds the wrong way round", FB, {("schedule", "rounds", "min"): 21},

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from changeover.api.reasons import Reason
 from changeover.core.audit import MENDS, OWN_FAULTS, make_record
 from changeover.core.benchmark_status import FAILED
-from changeover.core.observed import LoadReport
+from changeover.core.observed import LoadReport, NoData
 from changeover.core.ranking_status import TOO_FEW_ROUNDS
 from changeover.core.schedule import Run
 from changeover.testing.builders import a_report
@@ -17,7 +18,8 @@ from tests.e2e import unfair
 from tests.unit.core.seen import USAGE, workload
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "invalid-reasons.md"
-REMARKS = make_record(Run(1, "fast", "keep-alive"), LoadReport(a_report(latency=None)), USAGE, workload())["remarks"]
+UNKNOWN = replace(USAGE, readings={"rss": NoData("the query gave no sample")})
+REMARKS = make_record(Run(1, "fast", "keep-alive"), LoadReport(a_report(latency=None)), UNKNOWN, workload())["remarks"]
 HEADINGS = {
     "The candidate's own": OWN_FAULTS,
     "The measurement's": set(MENDS),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+import pytest
+import yaml
+
 from tests.bench.measured import short
 from tests.demo import acts
-from tests.demo.kube import Kube
+from tests.demo.kube import ROOT, Kube
 
 CANDIDATES = ("go-net-http", "rust-std")
 RECORD_SECONDS = 300
@@ -65,6 +68,31 @@ def test_two_load_pods_are_one_load(operator: Kube) -> None:
     assert 0.95 * 801 < report["requestsPerSecond"] < 1.05 * 801
     assert abs(report["requests"] / report["durationSeconds"] - 801) < 0.05 * 801
     assert report["startedLateSeconds"] < 1
+
+
+PEAK = (
+    'sum(max_over_time(container_memory_working_set_bytes{namespace="{{ .namespace }}",pod=~"{{ .podRegex }}",'
+    'container!=""}[{{ .window }}]))'
+)
+
+
+@pytest.fixture
+def open_operator(operator: Kube) -> Iterator[Kube]:
+    """The operator with a metric source that takes the queries of resources."""
+    values = yaml.safe_load((ROOT / "charts/changeover/values.yaml").read_text())
+    sources = [{**source, "allowQueries": True} for source in values["metricSources"]]
+    acts.install(operator, "--set-json", f"metricSources={json.dumps(sources)}")
+    yield operator
+    acts.install(operator)
+
+
+def test_a_query_of_the_users_own_sees_what_the_operator_sees(open_operator: Kube) -> None:
+    """The peak of memory, asked in PromQL, is the one that the operator reads from the raw samples itself."""
+    queries = [{"name": "peak", "query": PEAK, "unit": "bytes"}, {"name": "silent", "query": "nothing_of_that_name"}]
+    record = first_record(open_operator, "own", metrics={"queries": queries})
+    assert record["void"] == []
+    assert record["metrics"] == {"peak": pytest.approx(record["memoryPeakBytes"], rel=0.01)}
+    assert "MetricUnknown: silent (the query gave no sample)" in record["remarks"]
 
 
 def test_every_latency_of_a_long_window_is_kept(operator: Kube) -> None:

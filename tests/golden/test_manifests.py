@@ -124,7 +124,7 @@ GOLDEN: dict[str, Callable[[], list[Manifest]]] = {
     "load-knee": lambda: loads("knee"),
     "load-cross-check": cross_check,
     "load-from-three-pods": lambda: loads("constant", TOGETHER),
-    "records": lambda: applied(benchmark(records=None)),
+    "records": lambda: applied(benchmark(records=None, places=())),
     "canary": canary,
     "route": lambda: route(10, ("shop.example.com",)),
     "route-all-hosts": lambda: route(0, ()),

@@ -22,6 +22,7 @@ def test_a_good_one_is_read_with_defaults(tmp_path: Path) -> None:
     config = read_config(path)
     assert config.metric_sources[0].scrape_interval_seconds == 5
     assert (config.watch_namespaces, config.port, config.log_level) == (["shop"], 8080, "info")
+    assert not config.metric_sources[0].allow_queries
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,8 @@ def make_record(
         "memoryPeakBytes": used.memory_peak_bytes if used else None,
         "node": pod.node if pod else "",
         "imageID": pod.image_id if pod else "",
-        "remarks": _remarks(report),
+        "metrics": {name: value for name, value in (used.readings if used else {}).items() if isinstance(value, float)},
+        "remarks": [*_remarks(report), *_unknown(used)],
         "conformance": failed_checks(content),
         "void": void,
     }
@@ -123,6 +124,13 @@ def _remarks(report: Mapping[str, Any]) -> list[str]:
         # The throughput is true; a latency without the slowest requests would flatter.
         return [f"LatencyUnknown: {report.get('latencyRefused') or 'the generator gave none'}"]
     return []
+
+
+def _unknown(usage: Usage | None) -> list[str]:
+    """The user's own metrics that had no value; nothing is decided by them."""
+    readings = usage.readings if usage is not None else {}
+    unknown = [f"{name} ({r.reason})" for name, r in readings.items() if not isinstance(r, float)]
+    return [f"MetricUnknown: {'; '.join(unknown)}"] if unknown else []
 
 
 def void_reasons(

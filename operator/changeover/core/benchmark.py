@@ -175,7 +175,7 @@ def _record(seen: SeenBenchmark, run: Run, load: LoadReport | LoadFailed, worklo
     if isinstance(load, LoadReport):
         age = seen.now.timestamp() - _load_ended(load)
         settle, patience = METRICS_SETTLE_SCRAPES * seen.scrape_seconds, METRICS_PATIENCE_SCRAPES * seen.scrape_seconds
-        complete = all(isinstance(one, Usage) for one in (usage, *seen.step_usages))
+        complete = all(isinstance(one, Usage) and one.is_complete for one in (usage, *seen.step_usages))
         if age < settle or (not complete and age < patience):
             return Next("Measuring", f"the last CPU sample of {run.candidate} is awaited", (), run)
         if "steps" in load.content:

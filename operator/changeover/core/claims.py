@@ -8,8 +8,8 @@ from itertools import combinations
 from typing import Any
 
 from changeover.api.v1alpha1.benchmark import BenchmarkSpec
+from changeover.api.v1alpha1.benchmark_status import MOST_CLAIMED_PAIRS
 from changeover.api.v1alpha1.claim import Claim, ClaimedValue
-from changeover.api.v1alpha1.status import MOST_CLAIMED_PAIRS
 from changeover.core.audit import RunRecord, report_reasons
 from changeover.core.figures import number, race
 from changeover.core.ranking import LEAST_ROUNDS, Comparison, Contest, PairVerdict, Ranking

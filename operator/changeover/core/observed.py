@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -62,20 +62,26 @@ class Workload:
 
 
 @dataclass(frozen=True)
+class NoData:
+    """The source answered: there is nothing, or nothing fresh enough."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Usage:
-    """CPU and memory of pods over a window, from counters inside it."""
+    """CPU and memory of pods over a window, from counters inside it, and what the user's own queries said of it."""
 
     cpu_cores: float  # mean over the span
     memory_peak_bytes: float
     span_seconds: float  # between the first and the last sample inside the window
     throttled_share: float | None = None  # of its scheduling periods; None without a CPU limit or without the counters
+    readings: Mapping[str, float | NoData | Unreadable] = field(default_factory=dict)
 
-
-@dataclass(frozen=True)
-class NoData:
-    """The source answered: there is nothing, or nothing fresh enough."""
-
-    reason: str
+    @property
+    def is_complete(self) -> bool:
+        """Whether every query has had a value."""
+        return all(isinstance(reading, float) for reading in self.readings.values())
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def _result(spec: BenchmarkSpec, own: Sequence[RunRecord], speed: ranking.Estima
     if speed is not None:
         result["requestsPerSecond"] = _interval(speed)
     if good:
-        result |= _cpu(spec, good) | _curve(good)
+        result |= _cpu(spec, good) | _curve(good) | _own_metrics(spec, good)
     timed = [r["report"]["latency"] for r in good if r["report"]["latency"] is not None]
     return {**result, "latency": _latency(timed)} if timed else result
 
@@ -121,6 +121,17 @@ def _per_request(spec: BenchmarkSpec, good: Sequence[RunRecord]) -> dict[str, An
         if estimate.mean > 0:
             found[key] = _interval(estimate)
     return found
+
+
+def _own_metrics(spec: BenchmarkSpec, good: Sequence[RunRecord]) -> dict[str, Any]:
+    """Means with intervals of what the user's queries said; a query that never had a value is absent."""
+    found = []
+    for query in spec.metrics.queries:
+        values = [float(r["metrics"][query.name]) for r in good if query.name in r.get("metrics", {})]
+        if values:
+            estimate = ranking.interval_of(values, spec.ranking.confidence_percent / 100)
+            found.append({"name": query.name, **_interval(estimate), "unit": query.unit})
+    return {"metrics": found} if found else {}
 
 
 def cpu_limit(spec: BenchmarkSpec, own: Sequence[RunRecord]) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from changeover.core.manifests.template import copied_pod
 from changeover.core.names import digest
 from changeover.core.observed import LoadFailed, LoadReport, LoadRunning, NoData, Owner, Unreadable, Usage, Workload
 from changeover.core.plan import Manifest, Ref
+from changeover.core.queries import fill
 from changeover.ports import Dependencies, LoadRun
 from changeover.reconcilers.workloads import orphaned, parse_workload
 
@@ -30,7 +32,7 @@ _NOT_MEASURED: dict[str, bool | set[str]] = {
     "suspend": True,
     "ranking": True,
     "objectives": True,
-    "metrics": True,
+    "metrics": {"source"},
     "cost": True,
     "claims": True,
     "clean_up": True,
@@ -45,8 +47,9 @@ def fingerprint_of(spec: BenchmarkSpec, retry: str = "", templates: Mapping[str,
     Defaults are left out, so that an operator whose spec has one field more does not measure everything anew.
     """
     measured = spec.model_dump(exclude=_NOT_MEASURED, exclude_defaults=True)
-    if not measured.get("schedule"):  # empty when it differs from the default only in what is not measured
-        measured.pop("schedule", None)
+    for part in ("schedule", "metrics"):
+        if not measured.get(part):  # empty when it differs from the default only in what is not measured
+            measured.pop(part, None)
     if any(scenario.ramp for scenario in spec.scenarios):
         measured["objectives"] = spec.objectives.model_dump()  # a ramp ends where they break
     return digest([measured, retry, templates] if retry or templates else measured)
@@ -98,6 +101,11 @@ def _refuse_what_cannot_be_measured(spec: BenchmarkSpec, deps: Dependencies) -> 
     if source not in deps.sources:
         known = ", ".join(sorted(deps.sources)) or "none"
         raise InvalidSpec(f"spec.metrics.source: {source!r} is not configured; known sources: {known}")
+    if spec.metrics.queries and source not in deps.open_sources:
+        raise InvalidSpec(
+            f"spec.metrics.queries: metric source {source!r} takes no queries of resources; leave them out, or set "
+            "metricSources[].allowQueries in the operator's configuration"
+        )
     least = SCRAPES_IN_A_WINDOW * deps.scrape_seconds[source]
     if window < least:
         raise InvalidSpec(
@@ -201,7 +209,12 @@ async def _usages(
     source, found = deps.sources[spec.metrics.source], []
     for window in (reports[0], *reports[0].get("steps", ())):
         start, end = (datetime.fromtimestamp(window[key], UTC) for key in ("windowStart", "windowEnd"))
-        found.append(await readable(source.usage(owner.namespace, pods, start, end)))
+        usage = await readable(source.usage(owner.namespace, pods, start, end))
+        if isinstance(usage, Usage):
+            seconds = (end - start).total_seconds()
+            asked = {q.name: fill(q.query, owner.namespace, pods, seconds) for q in spec.metrics.queries}
+            usage = replace(usage, readings={name: await readable(source.value(q, end)) for name, q in asked.items()})
+        found.append(usage)
     return tuple(found)
 
 

@@ -28,13 +28,14 @@ class FakeMetrics:
     """The port ``MetricSource``: requests follow from how much of the traffic an arm got in the span.
 
     ``share(service, start, end)`` is the mean share of the traffic, None for a backend of which nothing is known.
-    ``mode`` is good, none (NoData) or unreadable (raises Unavailable).
+    ``mode`` is good, none (NoData) or unreadable (raises Unavailable). ``values`` are what whole queries give.
     """
 
     def __init__(self, share: Callable[[str, datetime, datetime], float | None], rate: float = 100.0) -> None:
         self.behaviours: dict[str, Behaviour] = {}
         self.rate = rate
         self.mode = "good"
+        self.values: dict[str, float] = {}
         self.cores: Callable[[str], float | None] = lambda pod: Behaviour().cores_per_pod
         self._share = share
 
@@ -63,6 +64,13 @@ class FakeMetrics:
         if self.mode == "none" or not pods or len(known) < len(used):
             return NoData("fewer than two CPU samples inside the window")
         return Usage(sum(known), 64 * 2.0**20 * len(pods), (end - start).total_seconds())
+
+    async def value(self, query: str, at: datetime) -> float | NoData:
+        """What a query gives, constant."""
+        self._check()
+        if self.mode == "none" or query not in self.values:
+            return NoData("the query gave no sample")
+        return self.values[query]
 
     def _check(self) -> None:
         if self.mode == "unreadable":

@@ -66,6 +66,7 @@ class World:
             load=JobLoadDriver(used),
             sources={"default": self.metrics},
             scrape_seconds={"default": SCRAPE_SECONDS},
+            open_sources=frozenset({"default"}),
             loader_image=LOADER_IMAGE,
         )
 

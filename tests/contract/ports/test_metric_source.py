@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSettings
+from changeover.core.errors import Unavailable
 from changeover.core.observed import Counts, NoData, Usage
 from changeover.ports import BackendPort, Bound, CountQuery, MetricSource
 from changeover.testing.metrics import Behaviour, FakeMetrics
@@ -28,6 +29,7 @@ END = START + timedelta(seconds=60)
 SAMPLES = range(-30, 91, SCRAPE)  # seconds from START; nothing before and after
 RATE = 100  # requests a second, half of them to the canary, 2 % of those slow, 1 % errors
 NEW, OLD, UNKNOWN = BackendPort("new", 80), BackendPort("old", 80), BackendPort("unknown", 80)
+MEMORY_OF_BOTH = 'sum(container_memory_working_set_bytes{namespace="shop",pod=~"new-1|new-2"})'
 BOUNDS = {"latency": Bound(0.05, 99.0)}
 
 
@@ -53,6 +55,7 @@ def fake() -> Metered:
     metrics.behaviours["new"] = Behaviour(slow_share=0.02, error_share=0.01)
     metrics.behaviours["old"] = Behaviour(slow_share=0.002)
     metrics.cores = lambda pod: 0.2 if pod.startswith("new-") else None
+    metrics.values = {MEMORY_OF_BOTH: 2.0 * 64 * 2**20, "vector(1) + 1": 2.0, "scalar(vector(3))": 3.0}
     return Metered(metrics, "fake")
 
 
@@ -168,3 +171,30 @@ async def test_one_unknown_pod_makes_the_usage_unknown(metered: Metered) -> None
 
 async def test_no_pods_have_no_usage(metered: Metered) -> None:
     assert isinstance(await metered.source.usage("shop", [], START, END), NoData)
+
+
+@pytest.mark.parametrize(
+    ("expression", "number"),
+    [(MEMORY_OF_BOTH, 2 * 64 * 2**20), ("vector(1) + 1", 2), ("scalar(vector(3))", 3)],
+)
+async def test_a_query_gives_its_one_number(metered: Metered, expression: str, number: float) -> None:
+    assert await metered.source.value(expression, END) == number
+
+
+@pytest.mark.parametrize("expression", ["nothing_of_that_name", "container_cpu_usage_seconds_total", "vector(0) / 0"])
+async def test_a_query_without_one_number_is_no_data(metered: Metered, expression: str) -> None:
+    assert isinstance(await metered.source.value(expression, END), NoData)
+
+
+@pytest.mark.apiserver
+async def test_a_query_that_is_no_promql_is_said_to_be_none(prometheus: str) -> None:
+    source = PrometheusSource(SourceSettings("default", prometheus, 5.0, SCRAPE))
+    with pytest.raises(Unavailable, match="parse error"):
+        await source.value("sum(", END)
+
+
+@pytest.mark.apiserver
+async def test_a_query_whose_result_is_a_range_is_no_number(prometheus: str) -> None:
+    source = PrometheusSource(SourceSettings("default", prometheus, 5.0, SCRAPE))
+    with pytest.raises(Unavailable, match="nonsense"):
+        await source.value("container_cpu_usage_seconds_total{pod='new-1'}[30s]", END)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from changeover.api.v1alpha1.status import BenchmarkStatus
+from changeover.api.v1alpha1.benchmark_status import BenchmarkStatus
 from changeover.core.audit import make_record
 from changeover.core.benchmark import decide
 from changeover.core.benchmark_status import summarise

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from changeover.api.v1alpha1 import BenchmarkSpec
-from changeover.api.v1alpha1.status import BenchmarkStatus
+from changeover.api.v1alpha1.benchmark_status import BenchmarkStatus
 from changeover.core.audit import make_record
 from changeover.core.claims import Published, audit_published, judge_claim, make_claims
 from changeover.core.observed import LoadReport

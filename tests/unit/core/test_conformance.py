@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from changeover.api.v1alpha1.benchmark import TWIN
-from changeover.api.v1alpha1.status import CandidateResult, Rank
+from changeover.api.v1alpha1.benchmark_status import CandidateResult, Rank
 from changeover.core.audit import make_record
 from changeover.core.claims import make_claims
 from changeover.core.conformance import failed_checks, raw_candidates, shown_checks

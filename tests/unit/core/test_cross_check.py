@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec
-from changeover.api.v1alpha1.status import BenchmarkStatus
+from changeover.api.v1alpha1.benchmark_status import BenchmarkStatus
 from changeover.core import cross_check, names
 from changeover.core.artefacts import keep_histogram
 from changeover.core.audit import make_record, unreliable

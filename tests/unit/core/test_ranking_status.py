@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from changeover.api.v1alpha1.status import CandidateResult, Rank, Winner
+from changeover.api.v1alpha1.benchmark_status import CandidateResult, Rank, Winner
 from changeover.core.audit import make_record
 from changeover.core.figures import number
 from changeover.core.observed import LoadFailed, LoadReport, NoData, Usage

@@ -186,6 +186,43 @@ async def test_a_retry_measures_anew_and_keeps_the_last_result_until_it_is_repla
     assert before["report"]["configMap"] not in config_maps(world)
 
 
+OWN = [
+    {"name": "rss", "query": 'sum(rss{pod=~"{{ .podRegex }}"})', "unit": "bytes"},
+    {"name": "silent", "query": "nothing"},
+]
+
+
+class OneValue(dict[str, float]):
+    """What the candidates' queries give, whatever their pods are called."""
+
+    def __contains__(self, query: object) -> bool:
+        return str(query).startswith("sum(rss{pod=~")
+
+    def __getitem__(self, query: str) -> float:
+        return 2e6 if "web-lame-" in query else 1e6
+
+
+async def test_metrics_of_the_users_own_are_shown_with_their_unit_and_what_has_no_value_is_said() -> None:
+    world = World(a_benchmark(metrics={"queries": OWN}))
+    world.metrics.values = OneValue()
+    await passes(world, 80, 4.0, BENCHMARK)
+    status = (world.cluster.peek(BENCHMARK) or {})["status"]
+    assert ready(world, BENCHMARK)[1] == "Published"
+    shown = {r["candidate"]: [(m["name"], m["mean"], m["unit"]) for m in r["metrics"]] for r in status["results"]}
+    assert shown == {"fast": [("rss", "1000000", "bytes")], "lame": [("rss", "2000000", "bytes")]}
+    why = "MetricUnknown: silent (the query gave no sample) (3 of 3 runs, valid)"
+    assert [why in result["notes"] for result in status["results"]] == [True, True]
+
+
+async def test_queries_are_refused_where_the_operators_configuration_does_not_allow_them() -> None:
+    world = World(a_benchmark(metrics={"queries": OWN}))
+    closed = replace(world.dependencies(), open_sources=frozenset())
+    assert await reconcile_benchmark(BENCHMARK, closed) is None
+    _, reason, message = ready(world, BENCHMARK)
+    assert reason == "InvalidSpec"
+    assert message.startswith("spec.metrics.queries: metric source 'default' takes no queries of resources; leave them")
+
+
 async def test_records_beyond_one_object_are_kept_in_several_and_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     in_one, in_several = World(a_benchmark()), World(a_benchmark())
     await passes(in_one, 80, 4.0, BENCHMARK)
@@ -317,6 +354,8 @@ def image_of(world: World) -> str:
     [
         ({"cost": {"cpuHour": "1"}}, True),
         ({"ranking": {"by": "Cost"}}, True),
+        ({"metrics": {"source": "other"}}, True),
+        ({"metrics": {"queries": [{"name": "rss", "query": "1"}]}}, False),
         ({"schedule": {**a_benchmark()["spec"]["schedule"], "crossCheck": True}}, True),
         ({"schedule": {"measure": "9s"}}, False),
         ({"conformance": "Ignore"}, False),

@@ -8,6 +8,7 @@ a cap on the body; what it raises becomes Unavailable.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -106,6 +107,11 @@ class PrometheusSource:
         series = await self._range(selector, span)
         return self._sensible(lambda: counters.usage(series, span, pods))
 
+    async def value(self, query: str, at: datetime) -> float | NoData:
+        """The one number that a PromQL expression gives at an instant; NoData when it gives none, or several."""
+        result = await self._ask(query, at.timestamp())
+        return self._sensible(lambda: one_number(result))
+
     def _sensible(self, judge: Callable[[], T]) -> T:
         """What the samples say; a sample of another shape is as good as no answer."""
         try:
@@ -118,17 +124,33 @@ class PrometheusSource:
 
     async def _range(self, selector: str, span: counters.Span) -> list[counters.Series]:
         """Raw samples of a range selector that ends at the span's end."""
-        query, at = f"{selector}[{span.lookback:.0f}s]", {"time": f"{span.end:.3f}"}
+        result = await self._ask(f"{selector}[{span.lookback:.0f}s]", span.end)
+        return checked(result, self._settings.name)
+
+    async def _ask(self, query: str, at: float) -> Any:
+        """The result of an instant query as JSON, its shape not yet looked at."""
         loop = asyncio.get_running_loop()
-        call = loop.run_in_executor(self._pool, lambda: self._client.custom_query(query, params=at))
+        params = {"time": f"{at:.3f}"}
+        call = loop.run_in_executor(self._pool, lambda: self._client.custom_query(query, params=params))
         try:
-            result = await asyncio.wait_for(call, 2 * self._settings.timeout_seconds)
+            return await asyncio.wait_for(call, 2 * self._settings.timeout_seconds)
         except (requests.RequestException, PrometheusApiClientException, TimeoutError, OSError) as error:
             why = f"{type(error).__name__}: {str(error)[:200]}"
             raise Unavailable(f"metric source {self._settings.name}: {why}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Unavailable(f"metric source {self._settings.name} answered nonsense: {error!r}") from error
-        return checked(result, self._settings.name)
+
+
+def one_number(result: Any) -> float | NoData:
+    """The number of a scalar ``[seconds, "value"]``, or of a vector of one series; a range is a ValueError."""
+    if not result:
+        return NoData("the query gave no sample")
+    if isinstance(result[0], dict):
+        if len(result) > 1:
+            return NoData(f"the query gave {len(result)} series where one is needed; aggregate them")
+        result = result[0]["value"]
+    value = float(result[1])
+    return value if math.isfinite(value) else NoData(f"the query gave {result[1]}")
 
 
 def checked(result: Any, source: str) -> list[counters.Series]:

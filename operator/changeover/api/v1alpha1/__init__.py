@@ -1,9 +1,9 @@
 """changeover.dev/v1alpha1: the resources, field by field."""
 
 from changeover.api.v1alpha1.benchmark import BenchmarkSpec
+from changeover.api.v1alpha1.benchmark_status import BenchmarkStatus
 from changeover.api.v1alpha1.migration import MigrationSpec
 from changeover.api.v1alpha1.migration_status import MigrationStatus
-from changeover.api.v1alpha1.status import BenchmarkStatus
 
 GROUP = "changeover.dev"
 VERSION = "v1alpha1"

@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from changeover.api.v1alpha1.base import (
     Duration,
     Model,
-    Name,
     Rule,
     described,
     duration_seconds,
@@ -20,6 +19,7 @@ from changeover.api.v1alpha1.candidate import Candidate, Placement
 from changeover.api.v1alpha1.claim import Claims, claims_field
 from changeover.api.v1alpha1.cost import Cost
 from changeover.api.v1alpha1.goal import BenchmarkObjectives, RankingChoice
+from changeover.api.v1alpha1.own_metric import MetricsChoice
 from changeover.api.v1alpha1.scenario import LoadChoice, Request, Scenario
 
 TWIN = "aa-twin"  # name of the hidden second of a candidate; see schedule.aaProbe
@@ -103,16 +103,6 @@ class Schedule(Model):
         if duration_seconds(self.cool_down) > ten_minutes:
             raise ValueError(self.cel[2].message)
         return self
-
-
-class MetricsChoice(Model):
-    """Where CPU and memory are read."""
-
-    source: Name = described(
-        "Name of a metric source in the operator's configuration; an address is never taken from a resource. "
-        "Default: default.",
-        default="default",
-    )
 
 
 class BenchmarkSpec(Model):
@@ -209,7 +199,7 @@ class BenchmarkSpec(Model):
         default=Cost(),
     )
     metrics: MetricsChoice = described(
-        "Where CPU and memory are read. Default: source default.", default=MetricsChoice()
+        "Where CPU and memory are read, and further metrics. Default: source default.", default=MetricsChoice()
     )
     claims: Claims = claims_field()
     ttl_after_finished: Duration | None = described(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from changeover.api.v1alpha1.base import Model, Number, ShortText, Text, described
-from changeover.api.v1alpha1.status import Conditions, Instant, conditions_field
+from changeover.api.v1alpha1.condition import Conditions, Instant, conditions_field
 
 
 class StepStatus(Model):

@@ -1,44 +1,15 @@
-"""What the operator reports of a benchmark, and what both kinds' status is made of.
-
-Numbers are integers or decimal strings.
-"""
+"""What the operator reports of a benchmark. Numbers are integers or decimal strings."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 
-from changeover.api.v1alpha1.base import Model, Number, ShortText, Text, described, unique_by
+from changeover.api.v1alpha1.base import Model, Number, ShortText, Text, described
+from changeover.api.v1alpha1.condition import Conditions, Instant, conditions_field
 
-Instant = Annotated[
-    str,
-    Field(max_length=32),
-    WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 32}),
-]
 MOST_CLAIMED_PAIRS = 120
-Message = Annotated[str, Field(max_length=32768)]
-
-
-class Condition(Model):
-    """metav1.Condition."""
-
-    type: Annotated[str, Field(max_length=316)] = described("Type of the condition. Example: Ready.")
-    status: Literal["True", "False", "Unknown"] = described("True, False or Unknown.")
-    observed_generation: int = described("Generation of the spec that was judged.", ge=0)
-    last_transition_time: Instant = described("When the status changed last.")
-    reason: Annotated[str, Field(max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")] = described(
-        "Reason in CamelCase. Example: Measuring."
-    )
-    message: Message = described("The reason in words, with numbers.")
-
-
-Conditions = Annotated[list[Condition], Field(max_length=16)]
-
-
-def conditions_field() -> Any:
-    """The conditions of a status, told apart by type."""
-    return described("Conditions.", default=[], json_schema_extra=unique_by("type"))
 
 
 class Estimate(Model):
@@ -68,6 +39,16 @@ class CurvePoint(Model):
     held: int = described("Runs in which it kept the objectives.")
     p99: Number = described("99th percentile of latency, ms, median over the runs. Empty when unknown.", default="")
     cpu_cores: Number = described("CPU used, cores, median over the runs. Empty when unknown.", default="")
+
+
+class OwnFigure(Model):
+    """What one of spec.metrics.queries said: the mean over the valid runs, with its interval."""
+
+    name: ShortText = described("Name of the query. Example: rss.")
+    mean: Number = described("Mean over the valid runs that had a value.")
+    low: Number = described("Lower end of its interval at ranking.confidencePercent.")
+    high: Number = described("Upper end of that interval.")
+    unit: ShortText = described("Unit, as the query's own. Default: empty.", default="")
 
 
 class CandidateResult(Model):
@@ -100,6 +81,10 @@ class CandidateResult(Model):
         default=[],
     )
     memory_peak: Number = described("Peak working set, bytes. Empty when unknown.", default="")
+    metrics: Annotated[list[OwnFigure], Field(max_length=8)] = described(
+        "What spec.metrics.queries said; one without a value is absent, and a note says why. Default: empty (none).",
+        default=[],
+    )
     valid: bool = described("Whether it was measured fairly and may win.")
     invalid_reasons: Annotated[list[ShortText], Field(max_length=16)] = described(
         "Why it is not valid. Example: [LoadGeneratorSaturated].", default=[]
