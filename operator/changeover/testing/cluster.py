@@ -10,7 +10,7 @@ from changeover.core.conditions import timestamp
 from changeover.core.errors import Conflict, Unavailable
 from changeover.core.plan import Manifest, Ref
 from changeover.ports import Clock, Event
-from changeover.testing.objects import apply_fields, carries, merge_patch, refuse_broken, with_defaults
+from changeover.testing.objects import apply_fields, carries, copied, merge_patch, refuse_broken, with_defaults
 
 _WITHOUT_GENERATION = frozenset({"ConfigMap", "Node", "Service"})
 _API_VERSIONS = {
@@ -47,18 +47,26 @@ class FakeCluster:
         self._owned: dict[tuple[Ref, str], Manifest] = {}
         self._counter = 0
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> FakeCluster:
+        """A cluster of its own on the same objects: what is stored is never changed, only replaced."""
+        memo |= {id(found): found for found in (*self._objects.values(), *self._owned.values())}
+        twin = copy.copy(self)
+        memo[id(self)] = twin
+        twin.__dict__ = copy.deepcopy(self.__dict__, memo)
+        return twin
+
     # What the operator calls
 
     async def get(self, ref: Ref) -> Manifest | None:
         """The object; None when there is none."""
         self.fault("get", ref.kind, ref.name)
-        return copy.deepcopy(self._objects.get(ref))
+        return copied(self._objects.get(ref))
 
     async def list(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
         """The objects that carry all of these labels, by name."""
         self.fault("list", kind, "")
         return [
-            copy.deepcopy(found)
+            copied(found)
             for ref, found in sorted(self._objects.items())
             if ref.kind == kind and namespace in ("", ref.namespace) and carries(found, labels)
         ]
@@ -67,11 +75,11 @@ class FakeCluster:
         """Server-side apply with one field manager."""
         ref = ref_of(manifest)
         self.fault("apply", ref.kind, ref.name)
-        before, sent = self._objects.get(ref), copy.deepcopy(manifest)
+        before, sent = self._objects.get(ref), copied(manifest)
         after = apply_fields(before, sent, self._owned.get((ref, "")))
         stored = self._store(ref, after)
         self._owned[ref, ""] = sent
-        return copy.deepcopy(stored)
+        return copied(stored)
 
     async def merge(self, ref: Ref, patch: Manifest) -> None:
         """JSON merge patch; Conflict when the object is gone, or has another version than the patch says."""
@@ -82,7 +90,7 @@ class FakeCluster:
         version = (patch.get("metadata") or {}).get("resourceVersion", before["metadata"]["resourceVersion"])
         if version != before["metadata"]["resourceVersion"]:
             raise Conflict(f"{ref.kind} {ref.namespace}/{ref.name} was changed meanwhile")
-        self._store(ref, merge_patch(before, copy.deepcopy(patch)))
+        self._store(ref, merge_patch(before, copied(patch)))
 
     async def delete(self, ref: Ref) -> None:
         """Delete with its dependants; gone already is as good."""
@@ -96,7 +104,7 @@ class FakeCluster:
         before = self._objects.get(ref)
         if before is None:
             return
-        sent = copy.deepcopy(dict(status))
+        sent = copied(dict(status))
         merged = apply_fields(before.get("status"), sent, self._owned.get((ref, "status")))
         self._store(ref, {**before, "status": merged})
         self._owned[ref, "status"] = sent
@@ -129,11 +137,11 @@ class FakeCluster:
         before = self._objects.get(ref)
         kept = {key: before["metadata"][key] for key in ("uid", "creationTimestamp", "generation")} if before else {}
         metadata = {**manifest["metadata"], **kept}
-        return self._store(ref, {**copy.deepcopy(manifest), "metadata": metadata})
+        return self._store(ref, {**copied(manifest), "metadata": metadata})
 
     def patch(self, ref: Ref, patch: Manifest) -> Manifest:
         """Merge a patch as somebody else."""
-        return self._store(ref, merge_patch(self._objects[ref], copy.deepcopy(patch)))
+        return self._store(ref, merge_patch(self._objects[ref], copied(patch)))
 
     def discard(self, ref: Ref) -> None:
         """Delete as somebody else: with finalizers and garbage collection."""

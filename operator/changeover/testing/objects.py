@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -13,11 +13,19 @@ from changeover.api.kinds import KINDS
 from changeover.core.errors import InvalidSpec
 from changeover.core.plan import Manifest
 
+T = TypeVar("T")
 MODELS = {kind.name: kind for kind in KINDS}
 MAX_OBJECT_BYTES = 1_048_576
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def copied(value: T) -> T:
+    """A copy of a JSON value; ``copy.deepcopy``, which looks for cycles, takes several times as long."""
+    if isinstance(value, dict):
+        return cast(T, {key: copied(item) for key, item in value.items()})
+    return cast(T, [copied(item) for item in value]) if isinstance(value, list) else value
 
 
 def merge_patch(target: Any, patch: Any) -> Any:

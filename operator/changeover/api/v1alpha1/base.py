@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -51,16 +52,23 @@ class Model(BaseModel):
         """See the fields as the API server stores them: nulls left out, ``5.0`` as 5."""
         if not isinstance(value, dict):
             return value
-        known = {field.alias for field in cls.model_fields.values()}
+        known = _aliases(cls)
         return {k: _whole(v) for k, v in value.items() if v is not None or k not in known}
 
     @model_validator(mode="after")
     def _one_member(self) -> Model:
+        if not self.union:
+            return self
         values = {type(self).model_fields[name].alias: value for name, value in self}
         for member in self.union:
             if (values[member] is not None) != (member_of(values["type"]) == member):
                 raise ValueError(union_rule(type(self), member).message)
         return self
+
+
+@cache
+def _aliases(model: type[Model]) -> frozenset[str | None]:
+    return frozenset(field.alias for field in model.model_fields.values())
 
 
 def member_of(type_name: str) -> str:
