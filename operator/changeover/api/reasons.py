@@ -75,6 +75,9 @@ class Reason(StrEnum):
     LATENCY_MISSED = "LatencyObjectiveMissed"  # too many requests were slower than the bound
     ERRORS_MISSED = "ErrorsObjectiveMissed"  # too many requests failed
     CPU_MISSED = "CPUObjectiveMissed"  # the canary uses more CPU than allowed
+    WEIGHT_NOT_EFFECTIVE = "WeightNotEffective"  # the traffic does not split as the weight says
+    WEIGHT_PUT_BACK = "WeightPutBack"  # somebody else changed the route's weights; ours were written again
+    CONTESTED = "Contested"  # somebody else changes the weights again and again; it is left to a person
     CANARY_NOT_READY = "CanaryNotReady"  # the canary lost its ready pods while it had weight
     ROUTE_NOT_OURS = "RouteNotOurs"  # a route of that name exists and was not made by this migration
     ROUTE_NOT_ACCEPTED = "RouteNotAccepted"  # the gateway has not accepted the route

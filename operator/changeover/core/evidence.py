@@ -11,20 +11,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.migration import MigrationSpec, Objective
 from changeover.core import sequential
-from changeover.core.capacity import PLAIN, CapacityDesign, CPUShare, judge_share
+from changeover.core.capacity import PLAIN, CapacityDesign, CPUShare
 from changeover.core.conditions import parse_timestamp
+from changeover.core.measured_share import disagreement
 from changeover.core.observed import Counts, Evidence
-from changeover.core.sequential import Block, Decision, Design, Target, TargetDecision, TargetState, Verdict
+from changeover.core.sequential import Block, Design, Target, TargetState
 
 SETTLE_SCRAPES = 2.0  # after a change of weight: the gateway takes it, and one full scrape passes
-
-MISSED = {"Latency": Reason.LATENCY_MISSED, "Errors": Reason.ERRORS_MISSED, "CPU": Reason.CPU_MISSED}
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,7 @@ class StepEvidence:
     states: Mapping[str, TargetState] = field(default_factory=dict)
     cpu: Mapping[str, CPUShare] = field(default_factory=dict)
     requests: int = 0
+    off: int = 0  # consecutive blocks, up to now, whose split was not that of the weight
     last: Evidence | None = None  # the latest block, to be shown; not kept over a restart
 
     @classmethod
@@ -49,6 +47,7 @@ class StepEvidence:
             "since": self.since.isoformat(),
             "until": self.until.isoformat(),
             "requests": self.requests,
+            "off": self.off,
             "states": {name: state.to_dict() for name, state in self.states.items()},
             "cpu": {name: share.to_dict() for name, share in self.cpu.items()},
         }
@@ -67,35 +66,18 @@ class StepEvidence:
                 states={name: TargetState.from_dict(state) for name, state in content["states"].items()},
                 cpu={name: CPUShare.from_dict(share) for name, share in content["cpu"].items()},
                 requests=int(content["requests"]),
+                off=int(content.get("off", 0)),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return None
 
 
 @dataclass(frozen=True)
-class ObjectiveView:
-    """One objective as a reader sees it: figures as decimal strings in `unit`."""
+class Split:
+    """The weight that the blocks belong to, percent, and the cores that the canary's pods may use together."""
 
-    name: str
-    type: str
-    stable: str
-    canary: str
-    target: str
-    unit: str
-    requests: int
-    verdict: str
-    why: str
-
-
-@dataclass(frozen=True)
-class Weighing:
-    """The evidence, what it says, and each objective's part in it."""
-
-    evidence: StepEvidence
-    verdict: Verdict
-    reason: Reason
-    message: str
-    views: tuple[ObjectiveView, ...]
+    weight: int
+    limit_cores: float | None
 
 
 def make_design(spec: MigrationSpec) -> Design:
@@ -127,42 +109,59 @@ def targets_of(spec: MigrationSpec) -> dict[str, Target]:
     return {name: Target(min(q, 0.999)) for name, q in limits.items() if q is not None}
 
 
-def fold(
-    evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence], limit_cores: float | None
-) -> StepEvidence:
-    """The evidence after more blocks, in order; a block that does not start where the last one ended is an error."""
-    design, targets = make_design(spec), targets_of(spec)
+def fold(evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence], split: Split) -> StepEvidence:
+    """The evidence after more blocks, in order; a block that does not start where the last one ended is an error.
+
+    A block whose split is not that of the weight speaks for nobody, but it may speak against the canary.
+    """
     for block in blocks:
         if block.start != evidence.until:
             raise ValueError(f"a block from {block.start} does not follow evidence until {evidence.until}")
-        states = {
-            o.name: sequential.update(
-                evidence.states.get(o.name, TargetState.start()), _block(block, o), targets[o.name], design
-            )
-            for o in spec.objectives
-            if o.name in targets
-        }
+        if disagreement(block, split.weight):
+            against = _updated(evidence, spec, block, only_against=True)
+            evidence = replace(evidence, until=block.end, states=against, off=evidence.off + 1, last=block)
+            continue
         requests = block.canary.requests if block.canary is not None else 0
-        share = None if block.canary_cores is None or not limit_cores else block.canary_cores / limit_cores
-        cpu = {o.name: _cpu(evidence, o.name, share, spec) for o in spec.objectives if o.cpu is not None}
+        limit = split.limit_cores
+        share = None if block.canary_cores is None or not limit else block.canary_cores / limit
         evidence = replace(
-            evidence, until=block.end, states=states, cpu=cpu, requests=evidence.requests + requests, last=block
+            evidence,
+            until=block.end,
+            states=_updated(evidence, spec, block),
+            cpu={o.name: _cpu(evidence, o.name, share, spec) for o in spec.objectives if o.cpu is not None},
+            requests=evidence.requests + requests,
+            off=0,
+            last=block,
         )
     return evidence
 
 
+def _updated(
+    evidence: StepEvidence, spec: MigrationSpec, block: Evidence, only_against: bool = False
+) -> dict[str, TargetState]:
+    """Every target's state after a block; or only of those that it speaks against, the others as they were."""
+    design, targets, states = make_design(spec), targets_of(spec), dict(evidence.states)
+    for objective in (o for o in spec.objectives if o.name in targets):
+        target, seen = targets[objective.name], _block(block, objective)
+        if only_against and (seen is None or seen.canary_bad <= target.q * seen.canary_requests):
+            continue
+        before = states.get(objective.name, TargetState.start())
+        states[objective.name] = sequential.update(before, seen, target, design)
+    return states
+
+
 def _block(block: Evidence, objective: Objective) -> Block | None:
     """The block as one objective sees it; None, which counts as blind, when the canary's bad requests are not known."""
-    bad = _bad(block.canary, objective)
+    bad = bad_requests(block.canary, objective)
     if block.canary is None or bad is None:
         return None
-    stable_bad = _bad(block.stable, objective)
+    stable_bad = bad_requests(block.stable, objective)
     if block.stable is None or stable_bad is None:
         return Block(block.canary.requests, bad)
     return Block(block.canary.requests, bad, block.stable.requests, stable_bad)
 
 
-def _bad(counts: Counts | None, objective: Objective) -> int | None:
+def bad_requests(counts: Counts | None, objective: Objective) -> int | None:
     """Requests that count against the objective; None when they were not counted, which is never none."""
     if counts is None:
         return None
@@ -171,110 +170,8 @@ def _bad(counts: Counts | None, objective: Objective) -> int | None:
 
 def _cpu(evidence: StepEvidence, name: str, share: float | None, spec: MigrationSpec) -> CPUShare:
     before = evidence.cpu.get(name, CPUShare.start())
-    return before.blind() if share is None else before.add(share, _cpu_design(spec))
+    return before.blind() if share is None else before.add(share, cpu_design(spec))
 
 
-def _cpu_design(spec: MigrationSpec) -> CapacityDesign:
+def cpu_design(spec: MigrationSpec) -> CapacityDesign:
     return PLAIN.for_block(duration_seconds(spec.decision.block))
-
-
-def hard_trip(spec: MigrationSpec, latest: Evidence) -> Weighing | None:
-    """Whether the last scrape alone is beyond doubt (§2.6c); None when it is not."""
-    if latest.canary is None:
-        return None
-    targets = targets_of(spec)
-    for objective in (o for o in spec.objectives if o.name in targets):
-        bad = _bad(latest.canary, objective)
-        if bad is not None and sequential.is_hard_trip(bad, latest.canary.requests, targets[objective.name].q):
-            message = f"{objective.name}: {bad} of {latest.canary.requests} requests bad in one scrape"
-            nothing = StepEvidence(latest.start, latest.end)
-            return Weighing(nothing, Verdict.ROLLBACK, MISSED[objective.type], message, ())
-    return None
-
-
-def weigh(evidence: StepEvidence, spec: MigrationSpec, weight: int) -> Weighing:
-    """Judge the step: rollback of any objective beats advance; advance needs all; everything else holds."""
-    design, targets = make_design(spec), targets_of(spec)
-    states = {name: evidence.states.get(name, TargetState.start()) for name in targets}
-    decision = sequential.judge(states, targets, design) if targets else None
-    by_name = {one.name: one for one in decision.targets} if decision is not None else {}
-    views = tuple(_view(objective, evidence, by_name, spec) for objective in spec.objectives)
-    failing = next((v for v in views if v.verdict == "Failing"), None)
-    if decision is not None and decision.verdict is Verdict.ROLLBACK and decision.rule is sequential.Rule.BLIND:
-        return Weighing(evidence, Verdict.ROLLBACK, Reason.BLIND, decision.message, views)
-    unseen = next((name for name, share in evidence.cpu.items() if share.unseen >= design.max_blind), None)
-    if unseen is not None and failing is None:
-        message = f"{unseen}: no CPU of the canary for {spec.decision.max_blind}; have its pods a CPU limit or request?"
-        return Weighing(evidence, Verdict.ROLLBACK, Reason.BLIND, message, views)
-    if failing is not None:
-        message = f"{failing.name}: {failing.why} at weight {weight} ({evidence.requests:,} requests)"
-        return Weighing(evidence, Verdict.ROLLBACK, MISSED[failing.type], message, views)
-    if all(view.verdict == "Passing" for view in views):
-        message = "; ".join(f"{v.name} {v.canary}{v.unit} within {v.target}{v.unit}" for v in views)
-        return Weighing(evidence, Verdict.ADVANCE, Reason.OBJECTIVES_HELD, message, views)
-    waiting = next(view for view in views if view.verdict != "Passing")
-    return Weighing(evidence, Verdict.HOLD, _hold_reason(decision), f"{waiting.name}: {waiting.why}", views)
-
-
-def _hold_reason(decision: Decision | None) -> Reason:
-    known = {
-        sequential.Reason.RECENTLY_BAD: Reason.RECENTLY_BAD,
-        sequential.Reason.SHARED_INCIDENT: Reason.SHARED_INCIDENT,
-        sequential.Reason.BLIND: Reason.BLIND,
-    }
-    return known.get(decision.reason, Reason.WAITING_EVIDENCE) if decision is not None else Reason.WAITING_EVIDENCE
-
-
-def _view(
-    objective: Objective, evidence: StepEvidence, judged: Mapping[str, TargetDecision], spec: MigrationSpec
-) -> ObjectiveView:
-    if objective.cpu is not None:
-        return _cpu_view(objective, evidence, _cpu_design(spec))
-    one = judged[objective.name]
-    if objective.latency is not None:
-        stable, canary = (_shown(evidence, arm, objective.name) for arm in ("stable", "canary"))
-        target, unit = f"{duration_seconds(objective.latency.max) * 1000:g}", "ms"
-    else:
-        state = evidence.states.get(objective.name, TargetState.start())
-        stable, canary = _percent(state.stable_bad, state.stable_requests), _percent(state.bad, state.requests)
-        assert objective.errors is not None
-        target, unit = objective.errors.max_percent, "%"
-    return ObjectiveView(
-        objective.name, objective.type, stable, canary, target, unit, one.requests, one.verdict.value, one.message
-    )
-
-
-def _cpu_view(objective: Objective, evidence: StepEvidence, design: CapacityDesign) -> ObjectiveView:
-    assert objective.cpu is not None
-    share = evidence.cpu.get(objective.name, CPUShare.start())
-    verdict, why = judge_share(share, objective.cpu.max_percent / 100, design)
-    shown = f"{100 * share.mean:.1f}" if share.mean is not None else ""
-    return ObjectiveView(
-        objective.name,
-        objective.type,
-        "",
-        shown,
-        str(objective.cpu.max_percent),
-        "%",
-        evidence.requests,
-        verdict.value,
-        why,
-    )
-
-
-def _shown(evidence: StepEvidence, arm: str, objective: str) -> str:
-    counts: Counts | None = getattr(evidence.last, arm, None)
-    value = counts.shown.get(objective) if counts is not None else None
-    return "" if value is None else f"{value * 1000:.3g}"
-
-
-def _percent(bad: int, requests: int) -> str:
-    return "" if requests == 0 else f"{100 * bad / requests:.3g}"
-
-
-def as_dict(view: ObjectiveView) -> dict[str, Any]:
-    """The view as status has it."""
-    return {
-        "name": view.name, "type": view.type, "stable": view.stable, "canary": view.canary, "target": view.target,
-        "unit": view.unit, "requests": view.requests, "verdict": view.verdict, "why": view.why[:1024],
-    }  # fmt: skip

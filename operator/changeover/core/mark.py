@@ -23,7 +23,10 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class Mark:
-    """Step, weight and why; `since` is when it was decided, `came_from` the weight before."""
+    """Step, weight and why; `since` is when it was decided, `came_from` the weight before.
+
+    `contests` counts how often somebody else's weights were replaced by ours on this step, `contested_at` is the last.
+    """
 
     phase: Phase
     step: int
@@ -34,9 +37,14 @@ class Mark:
     reason: str
     message: str
     came_from: int
+    contests: int = 0
+    contested_at: datetime | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
+        contested = (
+            {"contests": self.contests, "contestedAt": self.contested_at.isoformat()} if self.contested_at else {}
+        )
         return {
             "phase": self.phase.value,
             "step": self.step,
@@ -47,6 +55,7 @@ class Mark:
             "reason": str(self.reason),
             "message": self.message[:MESSAGE_LENGTH],
             "from": self.came_from,
+            **contested,
         }
 
     @classmethod
@@ -65,6 +74,8 @@ class Mark:
                 reason=str(data["reason"]),
                 message=str(data["message"]),
                 came_from=int(data["from"]),
+                contests=int(data.get("contests", 0)),
+                contested_at=parse_timestamp(data["contestedAt"]) if "contestedAt" in data else None,
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return None

@@ -15,13 +15,16 @@ from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.migration import Step as StepSpec
 from changeover.core import names
-from changeover.core.evidence import StepEvidence, Weighing, fold, hard_trip, weigh
+from changeover.core.contest import put_back
+from changeover.core.evidence import Split, StepEvidence, fold
 from changeover.core.mark import Mark, Phase
+from changeover.core.measured_share import disagreement
 from changeover.core.migration_end import LOOK_AFTER_SECONDS, finish_rollback, keep, release, remembered_rollback
 from changeover.core.migration_state import CanaryChoice, SeenMigration, Step, make_outcome, split
 from changeover.core.observed import Evidence, Route, Unreadable, Workload
 from changeover.core.plan import Apply, Delete, HoldFinalizer, Ref
 from changeover.core.sequential import Verdict
+from changeover.core.weighing import Weighing, hard_trip, weigh
 
 __all__ = ["CanaryChoice", "SeenMigration", "Step", "decide"]
 
@@ -77,9 +80,7 @@ def _prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Ste
         return Step(Reason.PREPARING, "the route is made; all traffic is on stable", (split(first),), first)
     assert mark is not None and route is not None
     if route.canary_percent != mark.weight:
-        # Somebody else changed the weights: what was decided stands; a foreign weight is never progress.
-        message = f"the route was at {route.canary_percent} %, not ours; {mark.weight} % is put back"
-        return Step(Reason.PREPARING, message, (split(mark),), mark)
+        return (_harm(seen, mark) if mark.weight else None) or put_back(seen, route, mark)
     if mark.weight == 0:
         return _before_first_step(seen, route, mark)
     return _on_step(seen, route, mark)
@@ -114,8 +115,8 @@ def _is_of_another_choice(choice: CanaryChoice, canary: Workload) -> bool:
     return bool(canary.labels.get(names.LABEL_CANDIDATE) != wanted[names.LABEL_CANDIDATE])
 
 
-def _on_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
-    """The canary carries traffic: look for harm first, then for evidence."""
+def _harm(seen: SeenMigration, mark: Mark) -> Step | None:
+    """The rollback for what no evidence has to be gathered for; looked for at every pass."""
     assert not isinstance(seen.canary, Unreadable)
     if seen.canary is None or seen.canary.ready == 0:
         return _roll_back(seen, mark, Reason.CANARY_NOT_READY, _canary_message(seen.canary), None)
@@ -123,6 +124,15 @@ def _on_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
         tripped = hard_trip(seen.spec, seen.latest)
         if tripped is not None:
             return _roll_back(seen, mark, tripped.reason, tripped.message, None)
+    return None
+
+
+def _on_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
+    """The canary carries traffic: look for harm first, then for evidence."""
+    harmed = _harm(seen, mark)
+    if harmed is not None:
+        return harmed
+    assert isinstance(seen.canary, Workload)
     weighing = _weigh(seen, mark, seen.canary)
     if weighing.verdict is Verdict.ROLLBACK:
         return _roll_back(seen, mark, weighing.reason, weighing.message, weighing)
@@ -140,7 +150,7 @@ def _weigh(seen: SeenMigration, mark: Mark, canary: Workload) -> Weighing:
     evidence = seen.evidence or StepEvidence.start(mark.since, seen.scrape_seconds)
     cores = canary.cpu_limit * canary.replicas if canary.cpu_limit is not None else None
     if not isinstance(seen.blocks, Unreadable):
-        evidence = fold(evidence, seen.spec, seen.blocks, cores)
+        evidence = fold(evidence, seen.spec, seen.blocks, Split(mark.weight, cores))
     weighing = weigh(evidence, seen.spec, mark.weight)
     blind = (seen.now - evidence.until).total_seconds()
     limit = duration_seconds(seen.spec.decision.max_blind) + duration_seconds(seen.spec.decision.block)
@@ -169,6 +179,9 @@ def _advance(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
         )
         message = f"{weighing.message}; but the last scrapes show nothing: {why}"
         return Step(Reason.METRICS_MISSING, message, (), mark, weighing)
+    split_is_off = disagreement(seen.latest, mark.weight)
+    if split_is_off:
+        return Step(Reason.WEIGHT_NOT_EFFECTIVE, f"{split_is_off} in the last scrapes", (), mark, weighing)
     if mark.step < len(seen.spec.steps):
         return _raise(seen, mark, weighing.message, weighing)
     message = f"held its objectives at {mark.weight} %: {weighing.message}"
@@ -231,6 +244,9 @@ def _canary_message(canary: Workload | None) -> str:
 
 def _not_ours_message(seen: SeenMigration) -> str:
     assert seen.spec.traffic.gateway_api is not None
+    if isinstance(seen.route, Route) and seen.route.migration:
+        name = seen.spec.traffic.gateway_api.route.name
+        return f"HTTPRoute {name} belongs to CanaryMigration {seen.route.migration}; delete that one, or choose another"
     return (
         f"HTTPRoute {seen.spec.traffic.gateway_api.route.name} exists and was not made by this migration; choose "
         f"another spec.traffic.gatewayAPI.route.name, or hand it over with the annotation "

@@ -8,10 +8,11 @@ from typing import Any
 
 from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.migration import MigrationSpec
-from changeover.core.evidence import StepEvidence, Weighing
+from changeover.core.evidence import StepEvidence
 from changeover.core.mark import Mark
 from changeover.core.observed import Evidence, NoData, Owner, Route, Unreadable, Workload
 from changeover.core.plan import Action, Manifest, SetSplit
+from changeover.core.weighing import Weighing
 
 TICK_SECONDS = 2.0
 

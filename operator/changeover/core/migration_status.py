@@ -7,11 +7,13 @@ from typing import Any
 from changeover.api.reasons import ConditionType, Reason
 from changeover.core.conditions import timestamp
 from changeover.core.errors import ChangeoverError
-from changeover.core.evidence import MISSED, StepEvidence, Weighing, as_dict
+from changeover.core.evidence import StepEvidence
 from changeover.core.mark import MESSAGE_LENGTH, Mark
+from changeover.core.measured_share import measured_percent
 from changeover.core.migration_state import SeenMigration, Step
 from changeover.core.observed import Evidence, Route, Unreadable, Workload
 from changeover.core.plan import Judgement, SetSplit
+from changeover.core.weighing import MISSED, Weighing, as_dict
 
 HISTORY_LENGTH = 20
 _FRESH = "the gateway's counters are fresh; without a 24-hour baseline a daily cycle of load is not guarded against"
@@ -47,7 +49,9 @@ def _main(reason: Reason, message: str, stalled: bool) -> dict[str, Judgement]:
 
 def _about_parts(seen: SeenMigration, step: Step) -> dict[str, Judgement]:
     parts: dict[str, Judgement] = {}
-    if isinstance(seen.route, Route):
+    if step.reason is Reason.WEIGHT_NOT_EFFECTIVE:
+        parts[ConditionType.TRAFFIC_SETTLED] = Judgement(False, step.reason, step.message)
+    elif isinstance(seen.route, Route):
         settled = seen.route.accepted and not any(isinstance(a, SetSplit) for a in step.actions)
         reason = Reason.WEIGHT_APPLIED if settled else Reason.ROUTE_NOT_ACCEPTED
         message = f"the gateway has the weight {seen.route.canary_percent}" if settled else seen.route.why_not
@@ -157,11 +161,8 @@ def _traffic(seen: SeenMigration, step: Step, mark: Mark) -> dict[str, Any]:
 
 def _measured(seen: SeenMigration) -> str:
     """Share of requests that reached the canary in the last scrapes; empty when it cannot be told."""
-    if not isinstance(seen.latest, Evidence) or seen.latest.stable is None:
-        return ""
-    canary = seen.latest.canary.requests if seen.latest.canary is not None else 0
-    total = canary + seen.latest.stable.requests
-    return f"{100 * canary / total:.1f}" if total else ""
+    measured = measured_percent(seen.latest) if isinstance(seen.latest, Evidence) else None
+    return "" if measured is None else f"{measured:.1f}"
 
 
 def _history(before: list[dict[str, Any]], mark: Mark) -> list[dict[str, Any]]:

@@ -93,6 +93,8 @@ class Route:
     mark: Mapping[str, Any] | None
     accepted: bool  # the gateway has taken this very generation
     why_not: str  # the gateway's words when it has not
+    migration: str = ""  # the migration that its label names
+    changed_by: str = ""  # the field manager that wrote its spec last, when it was not us
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from changeover.adapters.cluster import path_of
 from changeover.adapters.routers.gateway_api import GatewayAPIRouter
 from changeover.core import names
 from changeover.core.errors import Conflict
 from changeover.core.plan import Manifest, Ref
 from changeover.ports import BackendPort, SplitTarget
 
+from tests.apiserver.harness import MERGE_PATCH, ApiServer
 from tests.contract.ports.conftest import Site
 
 MARK = {"phase": "Stepping", "weight": 10, "message": 'p99 "71ms" > 50ms; ünï'}
@@ -103,6 +105,26 @@ async def test_a_foreign_route_is_a_conflict(site: Site) -> None:
     assert (await route(site))["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
     found = await GatewayAPIRouter(site.cluster).observe(target(site))
     assert found is not None and (found.ours, found.canary_percent) == (False, None)
+
+
+@pytest.mark.apiserver
+async def test_who_edited_the_weights_is_known_from_the_api_server(real: Site, api_server: ApiServer) -> None:
+    router = GatewayAPIRouter(real.cluster)
+    await router.ensure(target(real), 10, MARK)
+    rules = (await route(real))["spec"]["rules"]
+    for backend, weight in zip(rules[0]["backendRefs"], (63, 37), strict=True):
+        backend["weight"] = weight
+    path = path_of("HTTPRoute", real.namespace, "shop")
+    with api_server.client() as client:
+        edited = client.request(
+            "PATCH", f"{path}?fieldManager=kubectl-edit", {"spec": {"rules": rules}}, {"Content-Type": MERGE_PATCH}
+        )
+    assert edited.ok, edited.message
+    found = await router.observe(target(real))
+    assert found is not None and (found.canary_percent, found.changed_by) == (37, "kubectl-edit")
+    await router.ensure(target(real), 10, MARK)
+    found = await router.observe(target(real))
+    assert found is not None and (found.canary_percent, found.changed_by) == (10, "")
 
 
 async def test_a_route_that_was_handed_over_is_taken_with_what_is_theirs(site: Site) -> None:

@@ -111,6 +111,39 @@ def test_ours_is_what_we_made_or_what_was_handed_over_to_this_very_migration() -
     assert parse_route(plain, TARGET).ours
 
 
+def test_what_another_migration_has_cannot_be_handed_over_to_a_second_one() -> None:
+    theirs = route()
+    theirs["metadata"]["labels"] = {names.LABEL_MIGRATION: "another"}
+    theirs["metadata"]["annotations"][names.ANNOTATION_HAND_OVER] = "shop"
+    parsed = parse_route(theirs, TARGET)
+    assert (parsed.ours, parsed.migration) == (False, "another")
+
+
+def written(manager: str, at: str, fields: str = "f:spec", **more: str) -> dict[str, Any]:
+    return {"manager": manager, "time": at, "fieldsV1": {fields: {}}, **more}
+
+
+OURS = written(names.FIELD_MANAGER, "2030-01-01T00:00:05Z")
+
+
+@pytest.mark.parametrize(
+    ("entries", "who"),
+    [
+        pytest.param([], "", id="not noted"),
+        pytest.param([OURS], "", id="us"),
+        pytest.param([OURS, written("kubectl-edit", "2030-01-01T00:00:09Z")], "kubectl-edit", id="somebody after us"),
+        pytest.param([OURS, written("flux", "2030-01-01T00:00:05Z")], "flux", id="somebody in the same second"),
+        pytest.param([written("argocd", "2030-01-01T00:00:01Z"), OURS], "", id="somebody before us"),
+        pytest.param([OURS, written("x", "2030-01-01T00:00:09Z", "f:metadata")], "", id="only labelled by them"),
+        pytest.param([OURS, written("traefik", "2030-01-01T00:00:09Z", subresource="status")], "", id="the gateway"),
+    ],
+)
+def test_who_wrote_the_spec_last_is_read_off_the_managed_fields(entries: list[dict[str, Any]], who: str) -> None:
+    found = route()
+    found["metadata"]["managedFields"] = entries
+    assert parse_route(found, TARGET).changed_by == who
+
+
 @pytest.mark.parametrize("percent", [-1, 101])
 def test_no_manifest_has_a_weight_out_of_range(percent: int) -> None:
     with pytest.raises(ValueError, match="outside 0 to 100"):

@@ -10,7 +10,7 @@ from changeover.api.reasons import Reason
 from changeover.api.v1alpha1 import BenchmarkSpec, MigrationSpec
 from changeover.core import names
 from changeover.core.benchmark import SeenBenchmark
-from changeover.core.evidence import StepEvidence, fold
+from changeover.core.evidence import Split, StepEvidence, fold
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import CanaryChoice, SeenMigration
 from changeover.core.observed import Counts, Evidence, LoadReport, Owner, Pod, Route, Usage, Workload
@@ -91,7 +91,7 @@ def seen(spec: dict[str, Any] | None = None, **more: Any) -> SeenMigration:
 def kept(number: int, canary: Counts | None = None, cores: float | None = 0.2) -> StepEvidence:
     """The evidence of so many blocks, as status kept it."""
     start = StepEvidence.start(mark().since, SCRAPE)
-    return fold(start, migration_spec(), blocks(number, canary, cores), 1.0)
+    return fold(start, migration_spec(), blocks(number, canary, cores), Split(mark().weight, 1.0))
 
 
 def benchmark_spec(**spec: Any) -> BenchmarkSpec:

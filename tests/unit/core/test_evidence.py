@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from changeover.api.v1alpha1 import MigrationSpec
-from changeover.core.evidence import StepEvidence, Weighing, fold, hard_trip, weigh
+from changeover.core.evidence import Split, StepEvidence, fold
 from changeover.core.observed import Counts, Evidence
 from changeover.core.sequential import Verdict
+from changeover.core.weighing import Weighing, hard_trip, weigh
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 BLOCK = timedelta(minutes=1)
@@ -33,7 +34,7 @@ def after(blocks: int, objective: dict[str, Any], counts: Counts, cores: float |
     spec, evidence = spec_with(objective), StepEvidence(START, START)
     for number in range(blocks):
         block = Evidence(START + number * BLOCK, START + (number + 1) * BLOCK, counts, None, cores)
-        evidence = fold(evidence, spec, [block], limit_cores=1.0)
+        evidence = fold(evidence, spec, [block], Split(100, 1.0))
     return weigh(evidence, spec, 100)
 
 

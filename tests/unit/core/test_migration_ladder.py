@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from changeover.api.reasons import Reason
 from changeover.core import names
+from changeover.core.contest import MOST
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration import decide
 from changeover.core.migration_state import CanaryChoice, Step
-from changeover.core.observed import NoData, Unreadable
+from changeover.core.observed import Counts, Evidence, NoData, Unreadable
 from changeover.core.plan import Apply, Delete, HoldFinalizer, Ref, ReleaseRoute, SetSplit
 
 from tests.unit.core.seen import NOW, blocks, counts, kept, latest, mark, owner, route, seen, workload
@@ -25,7 +27,13 @@ READY_TO_START = mark(0, 0, Phase.PREPARING)
 ENOUGH = kept(20)
 TIMEOUT = Unreadable("timed out")
 BAD = counts(600, slow=200)
+FOUGHT_OVER = mark(contests=MOST, contested_at=NOW - timedelta(minutes=1))
 NO_WEIGHT = {"route": route(READY_TO_START), "blocks": ()}
+
+
+def off(number: int, canary: Counts | None = None) -> tuple[Evidence, ...]:
+    """Blocks in which half of the requests reached the canary, not a tenth."""
+    return tuple(replace(block, stable=counts(600)) for block in blocks(number, canary))
 
 
 def ended(result: str, generation: int = 1) -> dict[str, Any]:
@@ -112,7 +120,18 @@ CASES: list[Case] = [
     ("other backends start over at 0", {"arms": "others", "route": route(canary_percent=None)}, Reason.PREPARING, 0),
     ("a new generation starts over after a rollback",
      {"owner": owner(generation=2, status=ended("RolledBack")), "route": route(LONG_ROLLING)}, Reason.PREPARING, 0),
-    ("a foreign weight under way is put back, up or down", {"route": route(canary_percent=90)}, Reason.PREPARING, 10),
+    ("a foreign weight under way is put back, up or down", {"route": route(canary_percent=90)},
+     Reason.WEIGHT_PUT_BACK, 10),
+    ("a foreign weight before the first step is put back", {**NO_WEIGHT, "route": route(mark(0, 0), canary_percent=5)},
+     Reason.WEIGHT_PUT_BACK, 0),
+    ("weights that are fought over are left to a person", {"route": route(FOUGHT_OVER, canary_percent=90)},
+     Reason.CONTESTED, None),
+    ("a canary that goes while its weights are fought over is rolled back all the same",
+     {"route": route(FOUGHT_OVER, canary_percent=90), "canary": workload(0)}, Reason.ROLLING_BACK, 0),
+    ("errors beyond doubt are rolled back although the weights are fought over",
+     {"route": route(FOUGHT_OVER, canary_percent=90), "latest": latest(canary=counts(100, errors=90))},
+     Reason.ROLLING_BACK, 0),
+    ("once our weight is there again the step goes on", {"route": route(FOUGHT_OVER)}, Reason.WAITING_EVIDENCE, None),
     ("no first step before the canary exists", {**NO_WEIGHT, "canary": None}, Reason.WAITING_FOR_WORKLOADS, None),
     ("no first step before every canary pod is ready", {**NO_WEIGHT, "canary": workload(1)},
      Reason.WAITING_FOR_WORKLOADS, None),
@@ -158,7 +177,14 @@ CASES: list[Case] = [
      Reason.STEPPED, 10),
     ("the last step ends promoted", {"evidence": ENOUGH, "blocks": (), "spec": one_step()}, Reason.PROMOTED, None),
     ("a spec shortened under way ends where it stands",
-     {"evidence": ENOUGH, "blocks": (), "route": route(mark(50, 3)), "spec": one_step()}, Reason.PROMOTED, None),
+     {"evidence": ENOUGH, "blocks": (), "route": route(mark(50, 3)), "spec": one_step(),
+      "latest": latest(stable=counts(100))}, Reason.PROMOTED, None),
+    ("enough evidence does not advance while the traffic does not split as the weight says",
+     {"evidence": ENOUGH, "blocks": (), "latest": latest(stable=counts(100))}, Reason.WEIGHT_NOT_EFFECTIVE, None),
+    ("a gateway that ignores the weight is no evidence", {"blocks": off(3)}, Reason.WEIGHT_NOT_EFFECTIVE, None),
+    ("a gateway that ignores the weight for too long is rolled back", {"blocks": off(5)}, Reason.ROLLING_BACK, 0),
+    ("a bad canary is rolled back although the traffic does not split as the weight says",
+     {"blocks": off(3, counts(6000, slow=600))}, Reason.ROLLING_BACK, 0),
     ("too little evidence holds", {}, Reason.WAITING_EVIDENCE, None),
     ("undecided for too long is held for a person",
      {"spec": one_step(maxDuration="10m")}, Reason.UNDECIDED, None),
@@ -246,6 +272,31 @@ def test_only_what_needs_a_person_is_stalled(reason: Reason, retried: bool) -> N
 def test_a_hand_over_is_explained() -> None:
     message = decide(seen(route=route(ours=False))).message
     assert f"{names.ANNOTATION_HAND_OVER}: shop" in message
+
+
+def test_two_migrations_on_one_route_the_second_is_told_whose_it_is() -> None:
+    message = decide(seen(route=route(ours=False, migration="other"))).message
+    assert message.startswith("HTTPRoute shop belongs to CanaryMigration other")
+
+
+def test_who_changed_the_weights_is_named_and_each_time_is_counted() -> None:
+    first = decide(seen(route=route(canary_percent=37, changed_by="kubectl-edit")))
+    assert first.message == "kubectl-edit changed the route, which is at 37 %; 10 % is put back (1 of 5 times)"
+    assert first.mark is not None and (first.mark.contests, first.mark.since) == (1, mark().since)
+    again = decide(seen(route=route(first.mark, canary_percent=None)))
+    assert again.message.startswith("somebody changed the route, which has other rules; 10 % is put back (2 of 5")
+
+
+def test_an_edit_long_after_the_last_one_is_a_new_story() -> None:
+    long_ago = mark(contests=3, contested_at=NOW - timedelta(minutes=11))
+    step = decide(seen(route=route(long_ago, canary_percent=90)))
+    assert step.mark is not None and step.mark.contests == 1
+
+
+def test_a_new_step_counts_anew() -> None:
+    contested = mark(contests=3, contested_at=NOW - timedelta(minutes=1))
+    step = decide(seen(evidence=ENOUGH, blocks=(), route=route(contested)))
+    assert step.mark is not None and (step.mark.weight, step.mark.contests) == (50, 0)
 
 
 def of_candidate(name: str, migration: str = "shop") -> dict[str, Any]:

@@ -114,10 +114,17 @@ def test_evidence_of_the_most_objectives_fits_into_its_field() -> None:
     objectives = [{"name": f"{'n' * 62}{number}", **one} for number in range(8)]
     bad = counts(123457, slow=115)
     bad = replace(bad, slow={o["name"]: 115 for o in objectives})  # type: ignore[misc]
-    status = status_of(seen({"objectives": objectives}, blocks=blocks(15, bad)))
+    split = tuple(replace(block, stable=counts(9 * 123457)) for block in blocks(15, bad))
+    status = status_of(seen({"objectives": objectives}, blocks=split))
     told = MigrationStatus.model_validate(status)
 
     assert told.step is not None and told.step.evidence
+
+
+def test_traffic_that_does_not_split_as_the_weight_says_is_not_settled() -> None:
+    split = tuple(replace(block, stable=counts(600)) for block in blocks(2))
+    told = {c["type"]: (c["status"], c["reason"]) for c in status_of(seen(blocks=split))["conditions"]}
+    assert told["TrafficSettled"] == ("False", "WeightNotEffective")
 
 
 def test_measured_share_is_that_of_the_last_scrapes() -> None:

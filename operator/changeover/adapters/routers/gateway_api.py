@@ -50,15 +50,36 @@ def parse_route(found: Manifest, target: SplitTarget) -> Route:
         mark=_mark(found),
         accepted=accepted,
         why_not=why_not,
+        migration=_migration(found),
+        changed_by=_changed_by(found),
     )
 
 
 def is_ours(found: Manifest, migration: str) -> bool:
-    """Whether the migration made the route, or its owner handed it over by annotation."""
-    metadata = found["metadata"]
-    made = (metadata.get("labels") or {}).get(names.LABEL_MIGRATION) == migration
-    handed_over = (metadata.get("annotations") or {}).get(names.ANNOTATION_HAND_OVER) == migration
-    return made or handed_over
+    """Whether the migration made the route, or its owner handed it over by annotation.
+
+    Nobody hands over what another migration has: two that write one route would fight.
+    """
+    handed_over = (found["metadata"].get("annotations") or {}).get(names.ANNOTATION_HAND_OVER) == migration
+    return _migration(found) == migration or (handed_over and not _migration(found))
+
+
+def _migration(found: Manifest) -> str:
+    return str((found["metadata"].get("labels") or {}).get(names.LABEL_MIGRATION, ""))
+
+
+def _changed_by(found: Manifest) -> str:
+    """The field manager that wrote the spec last, as the API server noted it; empty when it is us, or not known."""
+    written: list[Manifest] = [
+        entry
+        for entry in found["metadata"].get("managedFields") or []
+        if "f:spec" in (entry.get("fieldsV1") or {}) and not entry.get("subresource")
+    ]
+    if not written:
+        return ""
+    # The times are whole seconds. Within one, it was not us: what we write is no longer theirs.
+    last = max(written, key=lambda entry: (str(entry.get("time", "")), entry.get("manager") != names.FIELD_MANAGER))
+    return "" if last.get("manager") == names.FIELD_MANAGER else str(last.get("manager", ""))
 
 
 def _canary_percent(found: Manifest, target: SplitTarget) -> int | None:

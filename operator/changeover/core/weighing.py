@@ -1,0 +1,157 @@
+"""What does a step's evidence say? Advance, hold or roll back, and each objective's part in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from changeover.api.reasons import Reason
+from changeover.api.v1alpha1.base import duration_seconds
+from changeover.api.v1alpha1.migration import MigrationSpec, Objective
+from changeover.core import sequential
+from changeover.core.capacity import CapacityDesign, CPUShare, judge_share
+from changeover.core.evidence import StepEvidence, bad_requests, cpu_design, make_design, targets_of
+from changeover.core.measured_share import disagreement
+from changeover.core.observed import Counts, Evidence
+from changeover.core.sequential import Decision, Design, TargetDecision, TargetState, Verdict
+
+MISSED = {"Latency": Reason.LATENCY_MISSED, "Errors": Reason.ERRORS_MISSED, "CPU": Reason.CPU_MISSED}
+
+
+@dataclass(frozen=True)
+class ObjectiveView:
+    """One objective as a reader sees it: figures as decimal strings in `unit`."""
+
+    name: str
+    type: str
+    stable: str
+    canary: str
+    target: str
+    unit: str
+    requests: int
+    verdict: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """The evidence, what it says, and each objective's part in it."""
+
+    evidence: StepEvidence
+    verdict: Verdict
+    reason: Reason
+    message: str
+    views: tuple[ObjectiveView, ...]
+
+
+def hard_trip(spec: MigrationSpec, latest: Evidence) -> Weighing | None:
+    """Whether the last scrape alone is beyond doubt (§2.6c); None when it is not."""
+    if latest.canary is None:
+        return None
+    targets = targets_of(spec)
+    for objective in (o for o in spec.objectives if o.name in targets):
+        bad = bad_requests(latest.canary, objective)
+        if bad is not None and sequential.is_hard_trip(bad, latest.canary.requests, targets[objective.name].q):
+            message = f"{objective.name}: {bad} of {latest.canary.requests} requests bad in one scrape"
+            nothing = StepEvidence(latest.start, latest.end)
+            return Weighing(nothing, Verdict.ROLLBACK, MISSED[objective.type], message, ())
+    return None
+
+
+def weigh(evidence: StepEvidence, spec: MigrationSpec, weight: int) -> Weighing:
+    """Judge the step: rollback of any objective beats advance; advance needs all; everything else holds."""
+    design, targets = make_design(spec), targets_of(spec)
+    states = {name: evidence.states.get(name, TargetState.start()) for name in targets}
+    decision = sequential.judge(states, targets, design) if targets else None
+    by_name = {one.name: one for one in decision.targets} if decision is not None else {}
+    views = tuple(_view(objective, evidence, by_name, spec) for objective in spec.objectives)
+    failing = next((v for v in views if v.verdict == "Failing"), None)
+    if decision is not None and decision.verdict is Verdict.ROLLBACK and decision.rule is sequential.Rule.BLIND:
+        return Weighing(evidence, Verdict.ROLLBACK, Reason.BLIND, decision.message, views)
+    unseen = next((name for name, share in evidence.cpu.items() if share.unseen >= design.max_blind), None)
+    if unseen is not None and failing is None:
+        message = f"{unseen}: no CPU of the canary for {spec.decision.max_blind}; have its pods a CPU limit or request?"
+        return Weighing(evidence, Verdict.ROLLBACK, Reason.BLIND, message, views)
+    if failing is not None:
+        message = f"{failing.name}: {failing.why} at weight {weight} ({evidence.requests:,} requests)"
+        return Weighing(evidence, Verdict.ROLLBACK, MISSED[failing.type], message, views)
+    if evidence.off:
+        return _weigh_off(evidence, design, weight, views)
+    if all(view.verdict == "Passing" for view in views):
+        message = "; ".join(f"{v.name} {v.canary}{v.unit} within {v.target}{v.unit}" for v in views)
+        return Weighing(evidence, Verdict.ADVANCE, Reason.OBJECTIVES_HELD, message, views)
+    waiting = next(view for view in views if view.verdict != "Passing")
+    return Weighing(evidence, Verdict.HOLD, _hold_reason(decision), f"{waiting.name}: {waiting.why}", views)
+
+
+def _weigh_off(evidence: StepEvidence, design: Design, weight: int, views: tuple[ObjectiveView, ...]) -> Weighing:
+    """The traffic does not split as it should: that is no evidence, and too long without any is a rollback."""
+    how = disagreement(evidence.last, weight) if evidence.last is not None else ""
+    message = f"{how or 'the split was not that of the weight'} ({evidence.off} of {design.max_blind} blocks)"
+    verdict = Verdict.ROLLBACK if evidence.off >= design.max_blind else Verdict.HOLD
+    return Weighing(evidence, verdict, Reason.WEIGHT_NOT_EFFECTIVE, message, views)
+
+
+def _hold_reason(decision: Decision | None) -> Reason:
+    known = {
+        sequential.Reason.RECENTLY_BAD: Reason.RECENTLY_BAD,
+        sequential.Reason.SHARED_INCIDENT: Reason.SHARED_INCIDENT,
+        sequential.Reason.BLIND: Reason.BLIND,
+    }
+    return known.get(decision.reason, Reason.WAITING_EVIDENCE) if decision is not None else Reason.WAITING_EVIDENCE
+
+
+def _view(
+    objective: Objective, evidence: StepEvidence, judged: Mapping[str, TargetDecision], spec: MigrationSpec
+) -> ObjectiveView:
+    if objective.cpu is not None:
+        return _cpu_view(objective, evidence, cpu_design(spec))
+    one = judged[objective.name]
+    if objective.latency is not None:
+        stable, canary = (_shown(evidence, arm, objective.name) for arm in ("stable", "canary"))
+        target, unit = f"{duration_seconds(objective.latency.max) * 1000:g}", "ms"
+    else:
+        state = evidence.states.get(objective.name, TargetState.start())
+        stable, canary = _percent(state.stable_bad, state.stable_requests), _percent(state.bad, state.requests)
+        assert objective.errors is not None
+        target, unit = objective.errors.max_percent, "%"
+    return ObjectiveView(
+        objective.name, objective.type, stable, canary, target, unit, one.requests, one.verdict.value, one.message
+    )
+
+
+def _cpu_view(objective: Objective, evidence: StepEvidence, design: CapacityDesign) -> ObjectiveView:
+    assert objective.cpu is not None
+    share = evidence.cpu.get(objective.name, CPUShare.start())
+    verdict, why = judge_share(share, objective.cpu.max_percent / 100, design)
+    shown = f"{100 * share.mean:.1f}" if share.mean is not None else ""
+    return ObjectiveView(
+        objective.name,
+        objective.type,
+        "",
+        shown,
+        str(objective.cpu.max_percent),
+        "%",
+        evidence.requests,
+        verdict.value,
+        why,
+    )
+
+
+def _shown(evidence: StepEvidence, arm: str, objective: str) -> str:
+    counts: Counts | None = getattr(evidence.last, arm, None)
+    value = counts.shown.get(objective) if counts is not None else None
+    return "" if value is None else f"{value * 1000:.3g}"
+
+
+def _percent(bad: int, requests: int) -> str:
+    return "" if requests == 0 else f"{100 * bad / requests:.3g}"
+
+
+def as_dict(view: ObjectiveView) -> dict[str, Any]:
+    """The view as status has it."""
+    return {
+        "name": view.name, "type": view.type, "stable": view.stable, "canary": view.canary, "target": view.target,
+        "unit": view.unit, "requests": view.requests, "verdict": view.verdict, "why": view.why[:1024],
+    }  # fmt: skip
