@@ -79,6 +79,7 @@ class Reason(StrEnum):
     WEIGHT_PUT_BACK = "WeightPutBack"  # somebody else changed the route's weights; ours were written again
     CONTESTED = "Contested"  # somebody else changes the weights again and again; it is left to a person
     CANARY_NOT_READY = "CanaryNotReady"  # the canary lost its ready pods while it had weight
+    CANARY_CRASHED = "CanaryCrashed"  # a container of the canary ended while it had weight
     ROUTE_NOT_OURS = "RouteNotOurs"  # a route of that name exists and was not made by this migration
     ROUTE_NOT_ACCEPTED = "RouteNotAccepted"  # the gateway has not accepted the route
     WEIGHT_APPLIED = "WeightApplied"  # the route carries the weight and the gateway accepted it

@@ -120,7 +120,12 @@ def _harm(seen: SeenMigration, mark: Mark) -> Step | None:
     assert not isinstance(seen.canary, Unreadable)
     if seen.canary is None or seen.canary.ready == 0:
         return _roll_back(seen, mark, Reason.CANARY_NOT_READY, _canary_message(seen.canary), None)
-    if isinstance(seen.latest, Evidence) and mark.since < seen.latest.start:
+    crashed = next((p for p in seen.canary.pods if not p.deleting and p.ended and p.ended > mark.since), None)
+    if crashed is not None:
+        # Errors that a gateway answers for an arm without pods are in no counter of that arm.
+        message = f"pod {crashed.name} of the canary crashed ({crashed.why_ended}) while it had weight"
+        return _roll_back(seen, mark, Reason.CANARY_CRASHED, message, None)
+    if isinstance(seen.latest, Evidence) and mark.since <= seen.latest.start:
         tripped = hard_trip(seen.spec, seen.latest)
         if tripped is not None:
             return _roll_back(seen, mark, tripped.reason, tripped.message, None)

@@ -41,6 +41,8 @@ class Pod:
     image_id: str
     restarts: int
     waiting: str  # why its container does not run, in the kubelet's words; empty when it runs
+    ended: datetime | None = None  # when one of its containers ended last; None when none ever did
+    why_ended: str = ""  # in the kubelet's words, with the exit code
 
 
 @dataclass(frozen=True)

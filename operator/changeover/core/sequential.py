@@ -18,6 +18,7 @@ from enum import StrEnum
 from changeover.core.design import Baseline, Block, Design, Target, make_baseline
 from changeover.core.expectation import Expectation, expected_blocks
 from changeover.core.target_state import (
+    SCRAPE_LEAST_BAD,
     Rule,
     TargetState,
     advance_variance_factor,
@@ -27,6 +28,7 @@ from changeover.core.target_state import (
 )
 
 __all__ = [
+    "SCRAPE_LEAST_BAD",
     "Baseline",
     "Block",
     "Decision",

@@ -54,6 +54,12 @@ FAST_CAP = 2.65
 """Most that one block adds to the fast rule, so that one freak block is not enough (§2.6b)."""
 
 HARD_LEAST_BAD = 10
+"""Bad requests that a block must hold for the hard rule (§2.6c)."""
+
+SCRAPE_LEAST_BAD = 5
+"""The same for what was seen since the last scrapes: all of five bad at a limit of 1 % are e^23 times likelier at the
+rate seen. At the first weight, where a canary gets 2 requests a second, ten would take a scrape more."""
+
 HARD_RATIO = 30.0
 HARD_LEAST_NATS = 20.0
 
@@ -164,15 +170,15 @@ def update(state: TargetState, block: Block | None, target: Target, design: Desi
     return replace(tested, fired=state.fired or _fired(tested, block, target, design))
 
 
-def is_hard_trip(bad: int, requests: int, q: float, load_factor: float = 1.0) -> bool:
-    """Whether one scrape or block is beyond doubt: 10 bad requests or more, over 30 times the limit (§2.6c).
+def is_hard_trip(bad: int, requests: int, q: float, load_factor: float = 1.0, least_bad: int = HARD_LEAST_BAD) -> bool:
+    """Whether one scrape or block is beyond doubt: `least_bad` requests or more, over 30 times the limit (§2.6c).
 
     `load_factor` is `TargetState.load`; below 1 it counts as 1.  For limits above 1.7 % thirty times the
     limit nears or passes all requests: there the bar is half-way between the limit and 1, and in every case
     the counts must be e^20 times likelier at the rate seen than at the limit (Kullback-Leibler).
     """
     allowed = min(0.999, q * max(1.0, load_factor))
-    if bad < HARD_LEAST_BAD or requests <= 0 or bad > requests:
+    if bad < least_bad or requests <= 0 or bad > requests:
         return False
     rate = bad / requests
     if rate <= min(HARD_RATIO * allowed, (1 + allowed) / 2):

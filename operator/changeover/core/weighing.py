@@ -46,14 +46,14 @@ class Weighing:
 
 
 def hard_trip(spec: MigrationSpec, latest: Evidence) -> Weighing | None:
-    """Whether the last scrape alone is beyond doubt (§2.6c); None when it is not."""
+    """Whether what was seen since the last scrapes is beyond doubt by itself (§2.6c); None when it is not."""
     if latest.canary is None:
         return None
     targets = targets_of(spec)
     for objective in (o for o in spec.objectives if o.name in targets):
-        bad = bad_requests(latest.canary, objective)
-        if bad is not None and sequential.is_hard_trip(bad, latest.canary.requests, targets[objective.name].q):
-            message = f"{objective.name}: {bad} of {latest.canary.requests} requests bad in one scrape"
+        bad, requests, q = bad_requests(latest.canary, objective), latest.canary.requests, targets[objective.name].q
+        if bad is not None and sequential.is_hard_trip(bad, requests, q, least_bad=sequential.SCRAPE_LEAST_BAD):
+            message = f"{objective.name}: {bad} of {requests} requests bad in the last scrapes"
             nothing = StepEvidence(latest.start, latest.end)
             return Weighing(nothing, Verdict.ROLLBACK, MISSED[objective.type], message, ())
     return None

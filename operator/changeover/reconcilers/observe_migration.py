@@ -20,8 +20,9 @@ from changeover.ports import BackendPort, Bound, CountQuery, Dependencies, Metri
 from changeover.reconcilers.observe_benchmark import readable
 from changeover.reconcilers.workloads import read_workload
 
+LEAST_SPAN = timedelta(seconds=1)  # of what is asked for; nothing is counted in no time
 MAX_BLOCKS_A_PASS = 20  # after a long absence the backlog is worked off in several passes
-LATEST_SCRAPES = 2.0  # the span of 'the last scrape': it surely holds one whole scrape
+LATEST_SCRAPES = 2.0  # the span of 'the last scrapes': it surely holds one whole scrape
 
 
 def split_target(owner: Owner, spec: MigrationSpec) -> SplitTarget:
@@ -61,7 +62,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
     now = deps.clock.now()
     evidence = _evidence(owner, route)
     reader = EvidenceReader(spec, target, Measured(source, scrape), canary)
-    latest = await reader.read(now - timedelta(seconds=LATEST_SCRAPES * scrape), now)
+    latest = await reader.read(_latest_start(route, now, scrape), now)
     return SeenMigration(
         now=now,
         owner=owner,
@@ -114,6 +115,15 @@ def _evidence(owner: Owner, route: Route | Unreadable | None) -> StepEvidence | 
     mark = Mark.parse(route.mark) if isinstance(route, Route) and route.ours else None
     kept = (owner.status.get("step") or {}).get("evidence", "")
     return StepEvidence.parse(kept, mark.since) if mark is not None and kept else None
+
+
+def _latest_start(route: Route | Unreadable | None, now: datetime, scrape: float) -> datetime:
+    """Where the last scrapes begin: not before the weight was set, so that its first scrape is judged at once."""
+    mark = Mark.parse(route.mark) if isinstance(route, Route) and route.ours else None
+    start = now - timedelta(seconds=LATEST_SCRAPES * scrape)
+    if mark is None or mark.weight == 0:
+        return start
+    return max(start, min(mark.since, now - LEAST_SPAN))
 
 
 def _starting_point(evidence: StepEvidence | None, route: Route | Unreadable | None, scrape: float) -> datetime | None:

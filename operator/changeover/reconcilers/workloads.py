@@ -35,6 +35,7 @@ def parse_pod(body: Manifest) -> Pod:
     status = body.get("status") or {}
     containers = status.get("containerStatuses") or []
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or [])
+    ended, why_ended = _end(containers)
     return Pod(
         name=body["metadata"]["name"],
         ready=ready,
@@ -43,7 +44,23 @@ def parse_pod(body: Manifest) -> Pod:
         image_id=next((c.get("imageID", "") for c in containers), ""),
         restarts=sum(c.get("restartCount", 0) for c in containers),
         waiting=_waiting(status, containers),
+        ended=ended,
+        why_ended=why_ended,
     )
+
+
+def _end(containers: Sequence[Mapping[str, Any]]) -> tuple[datetime | None, str]:
+    """When a container ended last, and why; whether it runs again by now or not."""
+    ends = [
+        end
+        for container in containers
+        for state in ("state", "lastState")
+        if (end := (container.get(state) or {}).get("terminated")) and end.get("finishedAt")
+    ]
+    if not ends:
+        return None, ""
+    last = max(ends, key=lambda end: parse_timestamp(end["finishedAt"]))
+    return parse_timestamp(last["finishedAt"]), f"{last.get('reason', 'Error')}, exit code {last.get('exitCode', '?')}"
 
 
 def _waiting(status: Mapping[str, Any], containers: Sequence[Mapping[str, Any]]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from changeover.core.contest import MOST
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration import decide
 from changeover.core.migration_state import CanaryChoice, Step
-from changeover.core.observed import Counts, Evidence, NoData, Unreadable
+from changeover.core.observed import Counts, Evidence, NoData, Unreadable, Workload
 from changeover.core.plan import Apply, Delete, HoldFinalizer, Ref, ReleaseRoute, SetSplit
 
 from tests.unit.core.seen import NOW, blocks, counts, kept, latest, mark, owner, route, seen, workload
@@ -34,6 +34,12 @@ NO_WEIGHT = {"route": route(READY_TO_START), "blocks": ()}
 def off(number: int, canary: Counts | None = None) -> tuple[Evidence, ...]:
     """Blocks in which half of the requests reached the canary, not a tenth."""
     return tuple(replace(block, stable=counts(600)) for block in blocks(number, canary))
+
+
+def crashed(at: datetime, **more: Any) -> Workload:
+    """A canary one of whose pods has been started again since."""
+    first, second = workload().pods
+    return replace(workload(), pods=(replace(first, ended=at, why_ended="Error, exit code 1", **more), second))
 
 
 def ended(result: str, generation: int = 1) -> dict[str, Any]:
@@ -147,6 +153,13 @@ CASES: list[Case] = [
     ("a vanished canary is rolled back", {"canary": None}, Reason.ROLLING_BACK, 0),
     ("one scrape beyond doubt is rolled back before a block is over",
      {"latest": latest(canary=counts(100, errors=90)), "blocks": ()}, Reason.ROLLING_BACK, 0),
+    ("five of five bad are beyond doubt in a scrape",
+     {"latest": latest(canary=counts(5, errors=5)), "blocks": ()}, Reason.ROLLING_BACK, 0),
+    ("a canary whose container ended while it had weight is rolled back, though it runs again",
+     {"canary": crashed(NOW - timedelta(seconds=1))}, Reason.ROLLING_BACK, 0),
+    ("a crash from before the weight is forgiven", {"canary": crashed(mark().since)}, Reason.WAITING_EVIDENCE, None),
+    ("a container that ends because its pod goes is no crash",
+     {"canary": crashed(NOW - timedelta(seconds=1), deleting=True)}, Reason.WAITING_FOR_WORKLOADS, None),
     ("a scrape from before the weight does not count",
      {"route": route(mark(since=NOW - timedelta(seconds=8))), "latest": latest(canary=counts(100, errors=90)),
       "blocks": ()}, Reason.WAITING_EVIDENCE, None),

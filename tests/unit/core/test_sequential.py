@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 from changeover.core.sequential import (
+    SCRAPE_LEAST_BAD,
     Baseline,
     Block,
     Design,
@@ -181,6 +182,10 @@ class TestHardTrip:
     )
     def test_trips(self, bad: int, requests: int, q: float, load: float, trips: bool) -> None:
         assert is_hard_trip(bad, requests, q, load) is trips
+
+    @pytest.mark.parametrize(("bad", "requests", "trips"), [(5, 5, True), (4, 4, False), (5, 6, True), (5, 7, False)])
+    def test_a_scrape_needs_fewer_and_they_must_say_as_much(self, bad: int, requests: int, trips: bool) -> None:
+        assert is_hard_trip(bad, requests, 0.01, least_bad=SCRAPE_LEAST_BAD) is trips
 
 
 def test_a_state_of_another_shape_is_refused() -> None:

@@ -1,0 +1,38 @@
+"""What the kubelet says of a pod's containers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from changeover.core.conditions import parse_timestamp
+from changeover.reconcilers.workloads import parse_pod
+
+EARLY, LATE = "2030-01-01T00:00:05Z", "2030-01-01T00:00:09Z"
+
+
+def end(at: str | None, **more: Any) -> dict[str, Any]:
+    return {"terminated": {"reason": "Error", "exitCode": 1, "finishedAt": at, **more}}
+
+
+def pod(*containers: dict[str, Any]) -> dict[str, Any]:
+    return {"metadata": {"name": "a"}, "spec": {}, "status": {"containerStatuses": list(containers)}}
+
+
+@pytest.mark.parametrize(
+    ("containers", "at", "why"),
+    [
+        pytest.param([], None, "", id="not started"),
+        pytest.param([{"state": {"running": {}}}], None, "", id="running since it was made"),
+        pytest.param([{"state": {}, "lastState": end(LATE)}], LATE, "Error, exit code 1", id="started again"),
+        pytest.param([{"state": end(LATE), "lastState": end(EARLY)}], LATE, "Error, exit code 1", id="ended twice"),
+        pytest.param(
+            [{"lastState": end(EARLY)}, {"lastState": end(LATE, reason="OOMKilled", exitCode=137)}],
+            LATE, "OOMKilled, exit code 137", id="two containers",
+        ),
+        pytest.param([{"state": end(None)}], None, "", id="an end without a time"),
+    ],
+)  # fmt: skip
+def test_the_last_end_of_a_container_counts(containers: list[dict[str, Any]], at: str | None, why: str) -> None:
+    found = parse_pod(pod(*containers))
+    assert (found.ended, found.why_ended) == (parse_timestamp(at) if at else None, why)
