@@ -31,6 +31,7 @@ const (
 	coldPause     = 200 * time.Millisecond // before the first answer; a third of it after 14 s
 	warmPause     = 10 * time.Millisecond
 	warmingTime   = 13 * time.Second
+	crashAfter    = 25 * time.Second // from the first request on: what became ready and then fails
 	firstLifeMark = "faulty-has-lived"
 )
 
@@ -52,6 +53,16 @@ func everyTenthFails(w http.ResponseWriter, number int64) {
 		write(w, http.StatusInternalServerError, "broken")
 		return
 	}
+	hello(w, number)
+}
+
+func allFail(w http.ResponseWriter, _ int64) { write(w, http.StatusInternalServerError, "broken") }
+
+// crasher serves as it should and ends its process crashAfter the first request, in each of its lives.
+type crasher struct{ once sync.Once }
+
+func (c *crasher) answer(w http.ResponseWriter, number int64) {
+	c.once.Do(func() { time.AfterFunc(crashAfter, func() { os.Exit(1) }) })
 	hello(w, number)
 }
 
@@ -163,6 +174,10 @@ func main() {
 	case "":
 	case "errors":
 		reply = everyTenthFails
+	case "all-errors":
+		reply = allFail
+	case "crashes-later":
+		reply = (&crasher{}).answer
 	case "wrong-body":
 		reply = wrongBody
 	case "slow":
@@ -187,6 +202,12 @@ func main() {
 	var requests atomic.Int64
 	routes := http.NewServeMux()
 	routes.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) { write(w, readiness, "") })
-	routes.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { reply(w, requests.Add(1)) })
+	routes.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		number := requests.Add(1)
+		if number == 1 {
+			log.Print("first request") // its time is that of the log's line
+		}
+		reply(w, number)
+	})
 	log.Fatal((&http.Server{Handler: routes}).Serve(door))
 }

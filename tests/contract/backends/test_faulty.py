@@ -24,6 +24,7 @@ ASK = b"GET / HTTP/1.1\r\nHost: backend\r\n\r\n"
 READY = b"GET /ready HTTP/1.1\r\nHost: backend\r\n\r\n"
 SECONDS_ON_A_CONNECTION = 10.0
 LOSS_AFTER_SECONDS = 6.0
+CRASH_AFTER_SECONDS = 25.0
 
 pytestmark = pytest.mark.backends
 
@@ -72,6 +73,21 @@ def test_without_a_fault_it_answers_and_ends_when_told(program: str) -> None:
 def test_a_fault_that_is_not_known_is_refused(program: str) -> None:
     done = subprocess.run([program], env={**os.environ, "FAULT": "eros"}, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "eros" in done.stderr
+
+
+def test_every_answer_is_an_error_and_it_is_ready_all_the_same(program: str) -> None:
+    with backend(program, "all-errors") as one:
+        assert {one.asked().status for _ in range(20)} == {500}
+        assert one.asked(READY).status == 200
+
+
+def test_it_crashes_after_it_has_served_for_a_while(program: str) -> None:
+    with backend(program, "crashes-later") as one:
+        assert one.asked(READY).status == 200
+        began = time.monotonic()
+        assert one.asked().status == 200
+        assert one.process.wait(CRASH_AFTER_SECONDS + 5) == 1
+        assert time.monotonic() - began == pytest.approx(CRASH_AFTER_SECONDS, abs=2)
 
 
 def test_every_tenth_answer_is_an_error(program: str) -> None:
