@@ -147,6 +147,10 @@ class MetricSource(Protocol):
         """CPU and memory of pods from the samples inside the span."""
         ...
 
+    async def peak(self, queries: Sequence[CountQuery], at: datetime) -> float | NoData:
+        """Highest rate of requests to these backends together, a minute's mean, in the 24 hours before; requests/s."""
+        ...
+
     async def value(self, query: str, at: datetime) -> float | NoData:
         """The one number that a PromQL expression gives at an instant."""
         ...

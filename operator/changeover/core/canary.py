@@ -39,7 +39,18 @@ def choose(owner: Owner, spec: MigrationSpec, benchmark: Manifest | None) -> Can
     if any(c.name == candidate and c.template_from is not None for c in measured.candidates):
         message = f"{candidate} of {ref} is a copy of a Deployment; migrate to that one with canary.type Workload"
         return CanaryChoice(Reason.BENCHMARK_REFUSED, message)
-    return CanaryChoice(manifests=_manifests(owner, spec, measured, candidate))
+    return CanaryChoice(
+        manifests=_manifests(owner, spec, measured, candidate), benchmarked_rps=_most_carried(candidate, status)
+    )
+
+
+def _most_carried(candidate: str, status: dict[str, Any]) -> float:
+    """The highest rate at which the benchmark measured its one pod fairly, requests/s; 0 when there is none.
+
+    Of a ramp that is its knee: what broke an objective was not carried.
+    """
+    results = [r for r in status.get("results", []) if r["candidate"] == candidate and r["valid"]]
+    return max((float(r["requestsPerSecond"]["mean"]) for r in results if r.get("requestsPerSecond")), default=0.0)
 
 
 def _is_published(benchmark: Manifest, status: dict[str, Any]) -> bool:

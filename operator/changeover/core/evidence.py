@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from changeover.api.v1alpha1.base import duration_seconds
-from changeover.api.v1alpha1.migration import MigrationSpec, Objective
+from changeover.api.v1alpha1.migration import MigrationSpec
+from changeover.api.v1alpha1.objective import Objective
 from changeover.core import sequential
-from changeover.core.capacity import PLAIN, CapacityDesign, CPUShare
+from changeover.core.capacity import PLAIN, PROJECTED, CapacityDesign, CPUShare
 from changeover.core.conditions import parse_timestamp
 from changeover.core.measured_share import disagreement
 from changeover.core.observed import Counts, Evidence
+from changeover.core.projection import LoadShare
 from changeover.core.sequential import Block, Design, Target, TargetState
 
 SETTLE_SCRAPES = 2.0  # after a change of weight: the gateway takes it, and one full scrape passes
@@ -32,6 +34,8 @@ class StepEvidence:
     until: datetime
     states: Mapping[str, TargetState] = field(default_factory=dict)
     cpu: Mapping[str, CPUShare] = field(default_factory=dict)
+    load: LoadShare = field(default_factory=LoadShare.start)  # only kept when a CPU target is projected
+    peak: float = 0.0  # the highest rate of the last 24 hours as far as this step knows, requests/s; 0: not known
     requests: int = 0
     off: int = 0  # consecutive blocks, up to now, whose split was not that of the weight
     last: Evidence | None = None  # the latest block, to be shown; not kept over a restart
@@ -48,6 +52,7 @@ class StepEvidence:
             "until": self.until.isoformat(),
             "requests": self.requests,
             "off": self.off,
+            **({"load": self.load.to_dict(), "peak": self.peak} if self.load.blocks or self.load.unseen else {}),
             "states": {name: state.to_dict() for name, state in self.states.items()},
             "cpu": {name: share.to_dict() for name, share in self.cpu.items()},
         }
@@ -67,6 +72,8 @@ class StepEvidence:
                 cpu={name: CPUShare.from_dict(share) for name, share in content["cpu"].items()},
                 requests=int(content["requests"]),
                 off=int(content.get("off", 0)),
+                load=LoadShare.from_dict(content["load"]) if "load" in content else LoadShare.start(),
+                peak=float(content.get("peak", 0.0)),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return None
@@ -74,10 +81,15 @@ class StepEvidence:
 
 @dataclass(frozen=True)
 class Split:
-    """The weight that the blocks belong to, percent, and the cores that the canary's pods may use together."""
+    """What the evidence is of: the weight in percent, the canary's pods, and the cores that they may use together.
+
+    `benchmarked_rps` is the most that one such pod carried in its benchmark, requests/s; 0 without one.
+    """
 
     weight: int
     limit_cores: float | None
+    pods: int = 1
+    benchmarked_rps: float = 0.0
 
 
 def make_design(spec: MigrationSpec) -> Design:
@@ -129,6 +141,7 @@ def fold(evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence]
             until=block.end,
             states=_updated(evidence, spec, block),
             cpu={o.name: _cpu(evidence, o.name, share, spec) for o in spec.objectives if o.cpu is not None},
+            load=_load(evidence, block, share, split.pods, spec),
             requests=evidence.requests + requests,
             off=0,
             last=block,
@@ -171,6 +184,25 @@ def bad_requests(counts: Counts | None, objective: Objective) -> int | None:
 def _cpu(evidence: StepEvidence, name: str, share: float | None, spec: MigrationSpec) -> CPUShare:
     before = evidence.cpu.get(name, CPUShare.start())
     return before.blind() if share is None else before.add(share, cpu_design(spec))
+
+
+def _load(evidence: StepEvidence, block: Evidence, share: float | None, pods: int, spec: MigrationSpec) -> LoadShare:
+    """Load and CPU of one pod; as it was when no target is projected."""
+    if not is_projected(spec):
+        return evidence.load
+    if share is None or block.canary is None:
+        return evidence.load.blind()
+    seconds = (block.end - block.start).total_seconds()
+    return evidence.load.add(block.canary.requests / seconds / pods, share, projection_design(spec))
+
+
+def is_projected(spec: MigrationSpec) -> bool:
+    """Whether a CPU target must hold at a multiple of the traffic."""
+    return any(o.cpu is not None and o.cpu.at_traffic_multiple > 1 for o in spec.objectives)
+
+
+def projection_design(spec: MigrationSpec) -> CapacityDesign:
+    return PROJECTED.for_block(duration_seconds(spec.decision.block))
 
 
 def cpu_design(spec: MigrationSpec) -> CapacityDesign:

@@ -16,6 +16,7 @@ from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.migration import Step as StepSpec
 from changeover.core import names
 from changeover.core.contest import put_back
+from changeover.core.design import significant
 from changeover.core.evidence import Split, StepEvidence, fold
 from changeover.core.mark import Mark, Phase
 from changeover.core.measured_share import disagreement
@@ -154,9 +155,13 @@ def _weigh(seen: SeenMigration, mark: Mark, canary: Workload) -> Weighing:
     """Fold the new blocks into the step's evidence and judge it; too long without any is a rollback."""
     evidence = seen.evidence or StepEvidence.start(mark.since, seen.scrape_seconds)
     cores = canary.cpu_limit * canary.replicas if canary.cpu_limit is not None else None
+    benchmarked = seen.choice.benchmarked_rps if isinstance(seen.choice, CanaryChoice) else 0.0
+    split_ = Split(mark.weight, cores, max(1, canary.replicas), benchmarked)
     if not isinstance(seen.blocks, Unreadable):
-        evidence = fold(evidence, seen.spec, seen.blocks, Split(mark.weight, cores))
-    weighing = weigh(evidence, seen.spec, mark.weight)
+        evidence = fold(evidence, seen.spec, seen.blocks, split_)
+    if isinstance(seen.peak, float):
+        evidence = replace(evidence, peak=max(evidence.peak, significant(seen.peak)))
+    weighing = weigh(evidence, seen.spec, split_)
     blind = (seen.now - evidence.until).total_seconds()
     limit = duration_seconds(seen.spec.decision.max_blind) + duration_seconds(seen.spec.decision.block)
     if isinstance(seen.blocks, Unreadable) and weighing.verdict is not Verdict.ROLLBACK:

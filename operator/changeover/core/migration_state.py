@@ -24,6 +24,7 @@ class CanaryChoice:
     refused: Reason | None = None
     why: str = ""
     manifests: tuple[Manifest, ...] = ()
+    benchmarked_rps: float = 0.0  # the most that one pod of it carried in the benchmark, requests/s
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class SeenMigration:
     blocks: tuple[Evidence, ...] | Unreadable  # whole blocks since then, in order
     latest: Evidence | NoData | Unreadable | None  # the last scrape
     scrape_seconds: float
+    peak: float | NoData | Unreadable | None = None  # requests/s; asked for with a new block, when a target needs it
 
 
 @dataclass(frozen=True)

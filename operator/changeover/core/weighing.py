@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.base import duration_seconds
-from changeover.api.v1alpha1.migration import MigrationSpec, Objective
+from changeover.api.v1alpha1.migration import MigrationSpec
+from changeover.api.v1alpha1.objective import CPUObjective, Objective
 from changeover.core import sequential
-from changeover.core.capacity import CapacityDesign, CPUShare, judge_share
-from changeover.core.evidence import StepEvidence, bad_requests, cpu_design, make_design, targets_of
+from changeover.core.capacity import CPUShare, judge_share
+from changeover.core.evidence import (
+    Split,
+    StepEvidence,
+    bad_requests,
+    cpu_design,
+    make_design,
+    projection_design,
+    targets_of,
+)  # fmt: skip
 from changeover.core.measured_share import disagreement
 from changeover.core.observed import Counts, Evidence
-from changeover.core.sequential import Decision, Design, TargetDecision, TargetState, Verdict
+from changeover.core.projection import CapacityAnswer, Density, project
+from changeover.core.sequential import Decision, Design, TargetDecision, TargetState, TargetVerdict, Verdict
 
+_OF_PROJECTION = {CapacityAnswer.PASS: TargetVerdict.PASSING, CapacityAnswer.OVER: TargetVerdict.FAILING}
 MISSED = {"Latency": Reason.LATENCY_MISSED, "Errors": Reason.ERRORS_MISSED, "CPU": Reason.CPU_MISSED}
 
 
@@ -59,13 +70,13 @@ def hard_trip(spec: MigrationSpec, latest: Evidence) -> Weighing | None:
     return None
 
 
-def weigh(evidence: StepEvidence, spec: MigrationSpec, weight: int) -> Weighing:
+def weigh(evidence: StepEvidence, spec: MigrationSpec, split: Split) -> Weighing:
     """Judge the step: rollback of any objective beats advance; advance needs all; everything else holds."""
     design, targets = make_design(spec), targets_of(spec)
     states = {name: evidence.states.get(name, TargetState.start()) for name in targets}
     decision = sequential.judge(states, targets, design) if targets else None
     by_name = {one.name: one for one in decision.targets} if decision is not None else {}
-    views = tuple(_view(objective, evidence, by_name, spec) for objective in spec.objectives)
+    views = tuple(_view(objective, evidence, by_name, spec, split) for objective in spec.objectives)
     failing = next((v for v in views if v.verdict == "Failing"), None)
     if decision is not None and decision.verdict is Verdict.ROLLBACK and decision.rule is sequential.Rule.BLIND:
         return Weighing(evidence, Verdict.ROLLBACK, Reason.BLIND, decision.message, views)
@@ -74,10 +85,10 @@ def weigh(evidence: StepEvidence, spec: MigrationSpec, weight: int) -> Weighing:
         message = f"{unseen}: no CPU of the canary for {spec.decision.max_blind}; have its pods a CPU limit or request?"
         return Weighing(evidence, Verdict.ROLLBACK, Reason.BLIND, message, views)
     if failing is not None:
-        message = f"{failing.name}: {failing.why} at weight {weight} ({evidence.requests:,} requests)"
+        message = f"{failing.name}: {failing.why} at weight {split.weight} ({evidence.requests:,} requests)"
         return Weighing(evidence, Verdict.ROLLBACK, MISSED[failing.type], message, views)
     if evidence.off:
-        return _weigh_off(evidence, design, weight, views)
+        return _weigh_off(evidence, design, split.weight, views)
     if all(view.verdict == "Passing" for view in views):
         message = "; ".join(f"{v.name} {v.canary}{v.unit} within {v.target}{v.unit}" for v in views)
         return Weighing(evidence, Verdict.ADVANCE, Reason.OBJECTIVES_HELD, message, views)
@@ -103,10 +114,14 @@ def _hold_reason(decision: Decision | None) -> Reason:
 
 
 def _view(
-    objective: Objective, evidence: StepEvidence, judged: Mapping[str, TargetDecision], spec: MigrationSpec
+    objective: Objective,
+    evidence: StepEvidence,
+    judged: Mapping[str, TargetDecision],
+    spec: MigrationSpec,
+    split: Split,
 ) -> ObjectiveView:
     if objective.cpu is not None:
-        return _cpu_view(objective, evidence, cpu_design(spec))
+        return _cpu_view(objective.name, objective.cpu, evidence, spec, split)
     one = judged[objective.name]
     if objective.latency is not None:
         stable, canary = (_shown(evidence, arm, objective.name) for arm in ("stable", "canary"))
@@ -121,22 +136,30 @@ def _view(
     )
 
 
-def _cpu_view(objective: Objective, evidence: StepEvidence, design: CapacityDesign) -> ObjectiveView:
-    assert objective.cpu is not None
-    share = evidence.cpu.get(objective.name, CPUShare.start())
-    verdict, why = judge_share(share, objective.cpu.max_percent / 100, design)
+def _cpu_view(
+    name: str, target: CPUObjective, evidence: StepEvidence, spec: MigrationSpec, split: Split
+) -> ObjectiveView:
+    share = evidence.cpu.get(name, CPUShare.start())
+    verdict, why = judge_share(share, target.max_percent / 100, cpu_design(spec))
+    if target.at_traffic_multiple > 1 and verdict is not TargetVerdict.FAILING:
+        verdict, why = _projected(target, evidence, spec, split)
     shown = f"{100 * share.mean:.1f}" if share.mean is not None else ""
-    return ObjectiveView(
-        objective.name,
-        objective.type,
-        "",
-        shown,
-        str(objective.cpu.max_percent),
-        "%",
-        evidence.requests,
-        verdict.value,
-        why,
-    )
+    return ObjectiveView(name, "CPU", "", shown, str(target.max_percent), "%", evidence.requests, verdict.value, why)
+
+
+def _projected(
+    target: CPUObjective, evidence: StepEvidence, spec: MigrationSpec, split: Split
+) -> tuple[TargetVerdict, str]:
+    """Whether the CPU stays under the target when the canary alone carries the multiple of the peak."""
+    if evidence.peak <= 0:
+        return TargetVerdict.UNDECIDED, "the highest traffic of the last 24 hours is not known yet"
+    rps = target.at_traffic_multiple * evidence.peak / split.pods
+    seen = replace(evidence.load, highest=max(evidence.load.highest, split.benchmarked_rps))
+    density = Density(split.pods, split.weight)
+    found = project(seen, rps, target.max_percent / 100, projection_design(spec), density)
+    verdict = _OF_PROJECTION.get(found.answer, TargetVerdict.UNDECIDED)
+    times = f"at {target.at_traffic_multiple} times the peak of {evidence.peak:.4g} requests/s"
+    return verdict, f"{times}: {found.why}"
 
 
 def _shown(evidence: StepEvidence, arm: str, objective: str) -> str:

@@ -11,7 +11,7 @@ from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core import names
 from changeover.core.canary import canary_backend, choose
 from changeover.core.errors import InvalidSpec
-from changeover.core.evidence import SETTLE_SCRAPES, StepEvidence
+from changeover.core.evidence import SETTLE_SCRAPES, StepEvidence, is_projected
 from changeover.core.mark import Mark
 from changeover.core.migration_state import CanaryChoice, SeenMigration
 from changeover.core.observed import Evidence, NoData, Owner, Route, Unreadable, Workload
@@ -63,6 +63,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
     evidence = _evidence(owner, route)
     reader = EvidenceReader(spec, target, Measured(source, scrape), canary)
     latest = await reader.read(_latest_start(route, now, scrape), now)
+    blocks = await _blocks(reader, _starting_point(evidence, route, scrape), now, scrape)
     return SeenMigration(
         now=now,
         owner=owner,
@@ -73,9 +74,11 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         canary=canary,
         route=route,
         evidence=evidence,
-        blocks=await _blocks(reader, _starting_point(evidence, route, scrape), now, scrape),
+        blocks=blocks,
         latest=latest,
         scrape_seconds=scrape,
+        # A day's peak is a costly question, and does not change within a block.
+        peak=await reader.peak(now) if blocks and is_projected(spec) else None,
     )
 
 
@@ -180,8 +183,7 @@ class EvidenceReader:
     async def read(self, start: datetime, end: datetime) -> Evidence | NoData | Unreadable:
         """Both arms; NoData when neither has usable counters, with the reason."""
         arms = []
-        for backend in (self._target.canary, self._target.stable):
-            query = CountQuery(self._namespace, self._target.route, backend, self._bounds)
+        for query in self._queries():
             counts = await readable(self._source.counts(query, start, end))
             if isinstance(counts, Unreadable):
                 return counts
@@ -197,6 +199,14 @@ class EvidenceReader:
             None if isinstance(stable, NoData) else stable,
             cores,
         )
+
+    async def peak(self, at: datetime) -> float | NoData | Unreadable:
+        """The highest rate of both arms together in the 24 hours before, requests/s."""
+        return await readable(self._source.peak(self._queries(), at))
+
+    def _queries(self) -> list[CountQuery]:
+        arms = (self._target.canary, self._target.stable)
+        return [CountQuery(self._namespace, self._target.route, backend, self._bounds) for backend in arms]
 
     async def _cores(self, start: datetime, end: datetime) -> float | None:
         if not self._pods or not any(o.cpu is not None for o in self.spec.objectives):

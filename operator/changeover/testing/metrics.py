@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from changeover.core.errors import Unavailable
 from changeover.core.observed import Counts, NoData, Usage
@@ -64,6 +64,12 @@ class FakeMetrics:
         if self.mode == "none" or not pods or len(known) < len(used):
             return NoData("fewer than two CPU samples inside the window")
         return Usage(sum(known), 64 * 2.0**20 * len(pods), (end - start).total_seconds())
+
+    async def peak(self, queries: Sequence[CountQuery], at: datetime) -> float | NoData:
+        """The constant rate; NoData when no backend ever had traffic."""
+        self._check()
+        known = any(self._share(query.backend.service, at - timedelta(minutes=1), at) for query in queries)
+        return float(self.rate) if known and self.mode != "none" else NoData("the query gave no sample")
 
     async def value(self, query: str, at: datetime) -> float | NoData:
         """What a query gives, constant."""

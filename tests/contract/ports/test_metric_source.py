@@ -173,6 +173,16 @@ async def test_no_pods_have_no_usage(metered: Metered) -> None:
     assert isinstance(await metered.source.usage("shop", [], START, END), NoData)
 
 
+async def test_the_peak_is_that_of_both_arms_together(metered: Metered) -> None:
+    found = await metered.source.peak([query(NEW), query(OLD)], END)
+    assert isinstance(found, float), found
+    assert found == pytest.approx(RATE, rel=0.1)
+
+
+async def test_without_traffic_there_is_no_peak(metered: Metered) -> None:
+    assert isinstance(await metered.source.peak([query(UNKNOWN)], END), NoData)
+
+
 @pytest.mark.parametrize(
     ("expression", "number"),
     [(MEMORY_OF_BOTH, 2 * 64 * 2**20), ("vector(1) + 1", 2), ("scalar(vector(3))", 3)],

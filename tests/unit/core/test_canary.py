@@ -73,6 +73,18 @@ def test_a_tied_winner_may_be_chosen_by_hand() -> None:
     assert chosen(benchmark(winner={**WINNER, "tiedWith": ["lame"]}), "fast").refused is None
 
 
+def test_what_one_pod_carried_in_the_benchmark_is_known_from_its_fair_results() -> None:
+    results = [
+        {"candidate": "fast", "valid": True, "requestsPerSecond": {"mean": "9000.5"}},
+        {"candidate": "fast", "valid": True, "requestsPerSecond": {"mean": "4000"}},
+        {"candidate": "fast", "valid": False, "requestsPerSecond": {"mean": "20000"}},
+        {"candidate": "fast", "valid": True},
+        {"candidate": "lame", "valid": True, "requestsPerSecond": {"mean": "30000"}},
+    ]
+    assert chosen(benchmark(results=results)).benchmarked_rps == 9000.5
+    assert chosen(benchmark()).benchmarked_rps == 0.0
+
+
 def test_the_backend_of_a_canary() -> None:
     made = migration_spec(canary={"type": "Benchmark", "benchmark": {"ref": {"name": "web"}}})
     assert canary_backend("shop", made) == ("shop-canary", 80)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from changeover.api.v1alpha1 import MigrationSpec
 from changeover.core.evidence import Split, StepEvidence, fold
 from changeover.core.observed import Counts, Evidence
@@ -35,7 +37,7 @@ def after(blocks: int, objective: dict[str, Any], counts: Counts, cores: float |
     for number in range(blocks):
         block = Evidence(START + number * BLOCK, START + (number + 1) * BLOCK, counts, None, cores)
         evidence = fold(evidence, spec, [block], Split(100, 1.0))
-    return weigh(evidence, spec, 100)
+    return weigh(evidence, spec, Split(100, 1.0))
 
 
 def test_latency_that_was_not_counted_is_blind_and_rolled_back_however_few_errors_there_are() -> None:
@@ -63,3 +65,57 @@ def test_a_latency_that_was_not_counted_trips_nothing_by_itself() -> None:
     latest = Evidence(START, START + BLOCK, Counts(10_000, 10_000, {}, {}), None, None)
 
     assert hard_trip(spec_with(LATENCY), latest) is None
+
+
+AT_THREE_TIMES = {"name": "cpu", "type": "CPU", "cpu": {"maxPercent": 40, "atTrafficMultiple": 3}}
+PEAK = 200.0  # requests/s: three times on two pods is 300 a pod
+
+
+def projected(cores_a_request: float, peak: float = PEAK, rps: float = 260.0, **split: float) -> Weighing:
+    """After 24 blocks of so many requests/s on two pods, which may use a core each."""
+    spec, evidence = spec_with(AT_THREE_TIMES), StepEvidence(START, START)
+    arm = Split(100, 2.0, 2, **split)
+    for number in range(24):
+        load = rps * (0.8 + 0.02 * number)
+        begin = START + number * BLOCK
+        block = Evidence(begin, begin + BLOCK, Counts(round(60 * load), 0, {}, {}), None, cores_a_request * load)
+        evidence = fold(evidence, spec, [block], arm)
+    return weigh(replace(evidence, peak=peak), spec, arm)
+
+
+@pytest.mark.parametrize(
+    ("weighing", "verdict", "why"),
+    [
+        # 1 ms a request is 30 % of a core at 300 requests/s a pod, 2 ms is 60 %; both are well under 40 % as it is
+        pytest.param(projected(0.001), Verdict.ADVANCE, "cpu 13.4% within 40%", id="30 % at the peak"),
+        pytest.param(
+            projected(0.002), Verdict.ROLLBACK, "CPU 60.0% of the limit projected to 300", id="60 % at the peak"
+        ),
+        pytest.param(projected(0.001, peak=0.0), Verdict.HOLD, "is not known yet", id="no peak known"),
+        pytest.param(
+            projected(0.001, rps=20.0),
+            Verdict.HOLD,
+            "needs at least 150 to have been seen",
+            id="too far from what was seen",
+        ),
+        pytest.param(
+            projected(0.001, rps=20.0, benchmarked_rps=250.0),
+            Verdict.ADVANCE,
+            "cpu 1.0%",
+            id="its benchmark drove as much",
+        ),
+    ],
+)
+def test_cpu_is_judged_at_a_multiple_of_the_peak(weighing: Weighing, verdict: Verdict, why: str) -> None:
+    assert (weighing.verdict, why in weighing.message) == (verdict, True), weighing.message
+
+
+def test_what_a_projection_knows_outlives_a_restart() -> None:
+    evidence = projected(0.001).evidence
+    restarted = StepEvidence.parse(evidence.to_text(), START)
+    assert restarted == replace(evidence, last=None)
+    assert restarted is not None and (restarted.load.blocks, restarted.peak) == (24, PEAK)
+
+
+def test_without_a_multiple_nothing_of_a_projection_is_kept() -> None:
+    assert "load" not in after(8, CPU, Counts(100, 0, {}, {}), cores=0.1).evidence.to_text()

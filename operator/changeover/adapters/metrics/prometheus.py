@@ -107,6 +107,14 @@ class PrometheusSource:
         series = await self._range(selector, span)
         return self._sensible(lambda: counters.usage(series, span, pods))
 
+    async def peak(self, queries: Sequence[CountQuery], at: datetime) -> float | NoData:
+        """Highest rate of requests to these backends together, a minute's mean, in the 24 hours before; requests/s."""
+        names = quoted("|".join(traefik_service(query) for query in queries))
+        # rate() needs two samples, and one scrape may be missing.
+        minute = max(60.0, 4 * self._settings.scrape_seconds)
+        requests_ = f'traefik_service_request_duration_seconds_bucket{{service=~{names},le="+Inf"}}'
+        return await self.value(f"max_over_time(sum(rate({requests_}[{minute:.0f}s]))[24h:1m])", at)
+
     async def value(self, query: str, at: datetime) -> float | NoData:
         """The one number that a PromQL expression gives at an instant; NoData when it gives none, or several."""
         result = await self._ask(query, at.timestamp())
