@@ -55,6 +55,14 @@ def test_two_gateways_are_added() -> None:
     assert (found.requests, found.slow["latency"]) == (150, 15)
 
 
+def test_a_counter_that_is_told_twice_is_no_data_and_not_twice_as_much() -> None:
+    """As two Prometheus replicas tell it behind one query front end, or two scrape jobs."""
+    twice = [*histogram(100, 90, replica="a"), *histogram(100, 90, replica="b")]
+    assert "twice" in reason(counts(twice, SPAN, BOUND))
+    methods = [*histogram(100, 90, method="GET"), *histogram(50, 45, method="POST")]
+    assert isinstance(counts(methods, SPAN, BOUND), Counts)
+
+
 def test_the_first_error_inside_the_span_counts_from_zero() -> None:
     late = [150.0, 160.0]
     first_error = [

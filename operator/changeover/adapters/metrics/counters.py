@@ -139,10 +139,9 @@ def _increases(series: Sequence[Series], span: Span) -> list[tuple[Mapping[str, 
     series of its own); an instance that was not there before gives no increase, since its past is unknown.
     """
     fresh = [s for s in series if s["values"] and span.end - float(s["values"][-1][0]) <= STALE_SCRAPES * span.scrape]
-    if not fresh:
-        return NoData("no series" if not series else "no fresh sample; the gateway is not scraped")
-    if any(s not in fresh and s["values"] and float(s["values"][-1][0]) > span.start for s in series):
-        return NoData("a gateway instance vanished inside the span")
+    doubt = _doubt(series, fresh, span)
+    if doubt:
+        return NoData(doubt)
     present = {_instance(s) for s in series if _at(s, span.start, span.scrape) is not None}
     if not any(_instance(s) in present for s in fresh):
         return NoData("the gateway's counters begin inside the span")
@@ -162,6 +161,25 @@ def _increases(series: Sequence[Series], span: Span) -> list[tuple[Mapping[str, 
 def _instance(series: Series) -> str:
     labels = series["metric"]
     return str(labels.get("pod") or labels.get("instance") or "")
+
+
+def _doubt(series: Sequence[Series], fresh: Sequence[Series], span: Span) -> str:
+    """Why these series cannot be counted, whatever their values are; empty when they can."""
+    if not series:
+        return "no series"
+    if not fresh:
+        return "no fresh sample; the gateway is not scraped"
+    if any(s not in fresh and s["values"] and float(s["values"][-1][0]) > span.start for s in series):
+        return "a gateway instance vanished inside the span"
+    if len({_identity(one) for one in series}) < len(series):
+        return "a counter is there twice; is the gateway scraped by two jobs, or has Prometheus replicas?"
+    return ""
+
+
+def _identity(series: Series) -> tuple[str, ...]:
+    """What the gateway itself tells a counter apart by; what else differs was added on the way, and counts double."""
+    own = ("service", "code", "method", "protocol", "le")
+    return (_instance(series), *(str(series["metric"].get(label, "")) for label in own))
 
 
 def _at(series: Series, edge: float, scrape: float) -> float | None:

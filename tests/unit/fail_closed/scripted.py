@@ -1,0 +1,133 @@
+"""A Prometheus on loopback that tells of a fake world's traffic, and can be made to fail in many ways."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSettings
+from changeover.testing.clock import START
+from changeover.testing.world import SCRAPE_SECONDS, World
+
+BEFORE = START - timedelta(hours=1)  # the counters' zero
+RATE = 1000  # requests a second through the route
+SLOW, FAILED = 0.001, 0.0001  # shares of them
+CORES = 0.1  # of each pod
+TIMEOUT_SECONDS = 0.15
+
+Series = dict[str, Any]
+Answer = Callable[["Handler"], None]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Scripted
+
+    def do_GET(self) -> None:
+        self.server.answer(self)
+
+    def send(self, body: bytes, status: int = 200, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class Scripted(ThreadingHTTPServer):
+    """``distort`` changes the true series before they are told; ``answer`` replaces the whole answer."""
+
+    daemon_threads = True
+
+    def __init__(self, world: World) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.world = world
+        self.stopped = threading.Event()
+        self.distort: Callable[[list[Series], float], list[Series]] = lambda series, at: series
+        self.share: Callable[[str, datetime, datetime], float | None] = world.share
+        self.skew = 0.0  # seconds by which its clock is ahead
+        self.answer: Answer = self.tell
+
+    def tell(self, handler: Handler) -> None:
+        asked = parse_qs(urlsplit(handler.path).query)
+        query, at = asked["query"][0], float(asked["time"][0])
+        series = self.distort(self._series(query, at), at)
+        body = {"status": "success", "data": {"resultType": "matrix", "result": series}}
+        handler.send(json.dumps(body).encode())
+
+    def source(self) -> PrometheusSource:
+        url = f"http://127.0.0.1:{self.server_port}"
+        return PrometheusSource(SourceSettings("default", url, TIMEOUT_SECONDS, SCRAPE_SECONDS))
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # the client went away, as it should
+
+    def _series(self, query: str, at: float) -> list[Series]:
+        lookback = float(query.rsplit("[", 1)[1].removesuffix("s]"))
+        times = [t for t in range(int(at - lookback), int(at) + 1) if t % SCRAPE_SECONDS == 0 and t > at - lookback]
+        if "container_cpu" in query:
+            names = query.replace("\\", "")  # the names are escaped in it
+            return [one for pod in _pods(self.world) if pod in names for one in _usage(pod, times)]
+        service = "new" if "svc-shop-new-" in query else "old"
+        return self._counters(service, times)
+
+    def _counters(self, service: str, times: list[int]) -> list[Series]:
+        known = [(t, self._requests(service, t - self.skew)) for t in times]
+        counted = [(t, n) for t, n in known if n is not None]
+        if not counted:
+            return []
+        labels = {"service": f"shop-{service}", "instance": "gateway-1"}
+        parts = (("200", "+Inf", 1 - FAILED), ("200", "0.05", 1 - FAILED - SLOW), ("500", "+Inf", FAILED))
+        return [
+            {"metric": {**labels, "code": code, "le": le}, "values": [[t, f"{round(n * part)}"] for t, n in counted]}
+            for code, le, part in parts
+        ] + [
+            {
+                "metric": {**labels, "code": "500", "le": "0.05"},
+                "values": [[t, f"{round(n * FAILED)}"] for t, n in counted],
+            }
+        ]
+
+    def _requests(self, service: str, at: float) -> float | None:
+        """Requests that the service was sent since the counters' zero."""
+        moment = datetime.fromtimestamp(at, UTC)
+        share = self.share(service, BEFORE, moment)
+        return None if share is None else RATE * share * (moment - BEFORE).total_seconds()
+
+
+def _pods(world: World) -> list[str]:
+    return [pod["metadata"]["name"] for pod in world.cluster.all("Pod")]
+
+
+def _usage(pod: str, times: list[int]) -> list[Series]:
+    labels = {"namespace": "shop", "pod": pod, "container": "web"}
+    values = {
+        "container_cpu_usage_seconds_total": lambda t: CORES * (t - BEFORE.timestamp()),
+        "container_memory_working_set_bytes": lambda t: 64.0 * 2**20,
+    }
+    return [
+        {"metric": {**labels, "__name__": name}, "values": [[t, f"{of(t)}"] for t in times]}
+        for name, of in values.items()
+    ]
+
+
+@contextmanager
+def scripted(world: World) -> Iterator[Scripted]:
+    server = Scripted(world)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.stopped.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
