@@ -2,8 +2,11 @@
 
 A compiler that is still at work, a cache or a pool that fills: the slices rise, and what is measured then is the
 beginning and not the backend. So a warm-up lasts at least as long as was asked for, and up to three times that while
-the last two slices are clearly better than the two before. Had it to end all the same, and is the measured window
-better still, then the target was not steady.
+the last slice is better than the one before. Was it clearly better to the end, and is the measured window clearly better
+still, then the target was not steady.
+
+Each slice opens its connections anew, which costs a slow target a tenth or so of a short slice: so slices are held
+against slices, none is shorter than two seconds, and a window that is but a little better proves nothing.
 
 What rises is the rate in a closed loop. In an open loop the rate is given: there it is one over the median latency,
 which wanders more, so that more is asked of a rise. Several loaders that begin together have no slices: a warm-up of
@@ -14,16 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
 from changeover.loader.report import Measurement
 from changeover.loader.settings import CLOSED, Settings
 
-PAIR = 2  # slices that are held against as many before them: one alone may be an accident
-SLICES = 2 * PAIR  # the fewest that can be judged
+SHORTEST = 2  # seconds of a slice
+SLICES = 2  # the fewest that can be judged
+PARTS = 4  # of what was asked for; a long warm-up has longer slices
 LONGEST = 3  # times the seconds that were asked for
-RISE_OF_RATE, RISE_OF_SPEED = 1.05, 1.2  # by which a pair is clearly better than the one before
+RISE_OF_RATE, RISE_OF_SPEED = 1.1, 1.2  # by which a slice is better than the one before: go on
+CLEARLY = 2  # times as much of a rise at the end is no accident: not steady
 
 Figures = Sequence[float]
 
@@ -39,12 +43,12 @@ class Plan:
 
 
 def plan(settings: Settings) -> Plan:
-    """The slices of a warm-up; one single slice where there is no room for four, or where others begin with us."""
+    """The slices of a warm-up; one single slice where there is no room for two, or where others begin with us."""
     least, rise = settings.warm_up_seconds, RISE_OF_RATE if settings.mode == CLOSED else RISE_OF_SPEED
     together = settings.start_at is not None
-    if together or LONGEST * least < SLICES:
+    if together or least < SHORTEST:
         return Plan(least, least, least, rise)
-    return Plan(max(1, least // SLICES), least, LONGEST * least, rise)
+    return Plan(max(SHORTEST, least // PARTS), least, LONGEST * least, rise)
 
 
 def figure(settings: Settings, measured: Measurement) -> float:
@@ -61,18 +65,13 @@ def goes_on(of: Plan, figures: Figures) -> bool:
         return True
     if elapsed + of.slice > of.most:
         return False
-    return len(figures) < SLICES or is_rising(of, figures)
-
-
-def is_rising(of: Plan, figures: Figures) -> bool:
-    """Whether the last two slices are clearly better than the two before."""
-    before, last = figures[-SLICES:-PAIR], figures[-PAIR:]
-    return len(before) == PAIR and fmean(last) > of.rise * fmean(before)
+    return len(figures) < SLICES or figures[-1] > of.rise * figures[-2]
 
 
 def as_json(of: Plan, figures: Figures, measured: float | None = None) -> dict[str, Any]:
     """The report's ``warmUp``; `measured` is the window's own figure, None when it is of another load."""
     steady = None
     if measured is not None and len(figures) >= SLICES:
-        steady = not (is_rising(of, figures) and measured > of.rise * fmean(figures[-PAIR:]))
+        clear = 1 + CLEARLY * (of.rise - 1)
+        steady = not (figures[-1] > clear * figures[-2] and measured > clear * figures[-1])
     return {"seconds": len(figures) * of.slice, "slices": list(figures), "measured": measured, "steady": steady}

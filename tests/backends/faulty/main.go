@@ -28,9 +28,9 @@ const (
 	burstLength   = 250 * time.Millisecond // of wall time: with 200m of CPU it is throttled in two or three periods
 	lossAfter     = 6 * time.Second        // from the first request on: past a warm-up of 1 s, inside a window of 10 s
 	lossAnswers   = 120                    // that close their connection: a third of 360
-	coldPause     = 200 * time.Millisecond // before the first answer; a third of it after 14 s
+	coldPause     = 200 * time.Millisecond // before the first answer; a third of it after 9 s
 	warmPause     = 10 * time.Millisecond
-	warmingTime   = 13 * time.Second
+	warmingTime   = 8 * time.Second
 	crashAfter    = 25 * time.Second // from the first request on: what became ready and then fails
 	firstLifeMark = "faulty-has-lived"
 )

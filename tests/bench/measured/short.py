@@ -11,7 +11,7 @@ from tests.demo.kube import Kube
 NAMESPACE = "bench"
 LONGEST_SECONDS = 7200
 RESOURCES = {"requests": {"cpu": "100m", "memory": "96Mi"}, "limits": {"cpu": "200m", "memory": "256Mi"}}
-CONNECTIONS, WARM_UP_SECONDS, MEASURE_SECONDS = 360, 2, 10
+CONNECTIONS, WARM_UP_SECONDS, MEASURE_SECONDS = 360, 5, 10
 
 
 def a_candidate(name: str, image: str) -> dict[str, Any]:

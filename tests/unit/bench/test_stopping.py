@@ -35,7 +35,7 @@ def test_the_replay_leaves_out_the_beaten_and_keeps_the_winner() -> None:
     assert kept == {key: records[key] for key in kept}
     table = stopping.make_table(spec, records)
     assert table.count("| 1 tokio;") == 2
-    assert f"| stopWhenDecided | {len(kept)} | {len(kept) / 64:.0%} |" in table
+    assert f"| stopWhenDecided | {len(kept)} | {len(kept) / len(records):.0%} |" in table
 
 
 def test_equals_are_measured_to_the_end() -> None:

@@ -120,7 +120,7 @@ def test_a_run_warms_up_measures_and_reports(tmp_path: Path, url: str) -> None:
     assert found["generator"] == {"name": "wrk", "version": "4.1.0"}
     assert found["requests"] == sum(count for _, count in found["histogram"])
     calls = loader.calls.read_text().splitlines()
-    assert [word for call in calls for word in call.split() if word.startswith("-d")] == ["-d1s"] * 4 + ["-d3s"]
+    assert [word for call in calls for word in call.split() if word.startswith("-d")] == ["-d2s"] * 2 + ["-d3s"]
     assert (found["warmUp"]["seconds"], found["warmUp"]["steady"]) == (4, True)
     assert {*found["warmUp"]["slices"], found["warmUp"]["measured"]} == {found["requests"] / found["durationSeconds"]}
 
