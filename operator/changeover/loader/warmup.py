@@ -2,8 +2,8 @@
 
 A compiler that is still at work, a cache or a pool that fills: the slices rise, and what is measured then is the
 beginning and not the backend. So a warm-up lasts at least as long as was asked for, and up to three times that while
-the last slice is better than the one before. Was it clearly better to the end, and is the measured window clearly better
-still, then the target was not steady.
+the last slice is better than the one before. Was it clearly better to the end, and is the measured window clearly
+better still, then the target was not steady.
 
 Each slice opens its connections anew, which costs a slow target a tenth or so of a short slice: so slices are held
 against slices, none is shorter than two seconds, and a window that is but a little better proves nothing.
