@@ -6,7 +6,9 @@ from typing import Any
 
 from changeover.api.reasons import ConditionType, Reason
 from changeover.api.v1alpha1 import BenchmarkSpec, MigrationSpec
+from changeover.api.v1alpha1.base import quantity_value
 from changeover.core import names
+from changeover.core.as_measured import Benchmarked
 from changeover.core.conditions import is_true
 from changeover.core.manifests.candidate import Shape, make_deployment, make_service
 from changeover.core.manifests.common import labels_of
@@ -40,7 +42,18 @@ def choose(owner: Owner, spec: MigrationSpec, benchmark: Manifest | None) -> Can
         message = f"{candidate} of {ref} is a copy of a Deployment; migrate to that one with canary.type Workload"
         return CanaryChoice(Reason.BENCHMARK_REFUSED, message)
     return CanaryChoice(
-        manifests=_manifests(owner, spec, measured, candidate), benchmarked_rps=_most_carried(candidate, status)
+        manifests=_manifests(owner, spec, measured, candidate), benchmarked=_benchmarked(measured, candidate, status)
+    )
+
+
+def _benchmarked(measured: BenchmarkSpec, candidate: str, status: dict[str, Any]) -> Benchmarked:
+    row: dict[str, Any] = next((r for r in status.get("ranking", []) if r["candidate"] == candidate), {})
+    resources = next(c for c in measured.candidates if c.name == candidate).resources
+    cpu = resources.limits.cpu or resources.requests.cpu
+    return Benchmarked(
+        image_digest=row.get("imageDigest", ""),
+        cpu_limit=quantity_value(cpu) if cpu is not None else None,
+        rps=_most_carried(candidate, status),
     )
 
 

@@ -15,6 +15,7 @@ from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.migration import Step as StepSpec
 from changeover.core import names
+from changeover.core.as_measured import deviation
 from changeover.core.contest import put_back
 from changeover.core.design import significant
 from changeover.core.evidence import Split, StepEvidence, fold
@@ -97,6 +98,9 @@ def _before_first_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
         # Made only while missing; from then on its owner may scale it.
         waiting = _wait_for(seen, mark, _canary_message(seen.canary))
         return replace(waiting, actions=make) if seen.canary is None else waiting
+    another = deviation(seen.choice.benchmarked, seen.canary)
+    if another:
+        return _refuse(Reason.BENCHMARK_REFUSED, another, mark)
     if not route.accepted:
         return Step(Reason.ROUTE_NOT_ACCEPTED, route.why_not, (), mark)
     if not isinstance(seen.latest, Evidence):
@@ -146,6 +150,9 @@ def _on_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
         return Step(Reason.ROUTE_NOT_ACCEPTED, route.why_not, (), mark, weighing)
     if seen.canary.ready < seen.canary.replicas:
         return Step(Reason.WAITING_FOR_WORKLOADS, _canary_message(seen.canary), (), mark, weighing)
+    another = deviation(seen.choice.benchmarked, seen.canary) if isinstance(seen.choice, CanaryChoice) else ""
+    if another:
+        return Step(Reason.BENCHMARK_REFUSED, another, (), mark, weighing, stalled=True)
     if weighing.verdict is Verdict.ADVANCE:
         return _advance(seen, mark, weighing)
     return _hold(seen, mark, weighing)
@@ -155,7 +162,7 @@ def _weigh(seen: SeenMigration, mark: Mark, canary: Workload) -> Weighing:
     """Fold the new blocks into the step's evidence and judge it; too long without any is a rollback."""
     evidence = seen.evidence or StepEvidence.start(mark.since, seen.scrape_seconds)
     cores = canary.cpu_limit * canary.replicas if canary.cpu_limit is not None else None
-    benchmarked = seen.choice.benchmarked_rps if isinstance(seen.choice, CanaryChoice) else 0.0
+    benchmarked = seen.choice.benchmarked.rps if isinstance(seen.choice, CanaryChoice) else 0.0
     split_ = Split(mark.weight, cores, max(1, canary.replicas), benchmarked)
     if not isinstance(seen.blocks, Unreadable):
         evidence = fold(evidence, seen.spec, seen.blocks, split_)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.migration import MigrationSpec
+from changeover.core.as_measured import Benchmarked
 from changeover.core.evidence import StepEvidence
 from changeover.core.mark import Mark
 from changeover.core.observed import Evidence, NoData, Owner, Route, Unreadable, Workload
@@ -24,7 +25,7 @@ class CanaryChoice:
     refused: Reason | None = None
     why: str = ""
     manifests: tuple[Manifest, ...] = ()
-    benchmarked_rps: float = 0.0  # the most that one pod of it carried in the benchmark, requests/s
+    benchmarked: Benchmarked = field(default_factory=Benchmarked)
 
 
 @dataclass(frozen=True)

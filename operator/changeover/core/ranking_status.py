@@ -171,10 +171,15 @@ def make_ranking(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> list[
     """The ranking of the valid candidates, class by class; what is invalid is not in it."""
     results = {r["candidate"]: r for r in _results_in(spec, records, spec.ranked_scenario)}
     return [
-        {**row, "class": name}
+        {**row, "class": name, "imageDigest": _image_digest(row["candidate"], records)}
         for name, outcome in races(spec, records).items()
         for row in _ranked(spec, outcome, results)
     ]
+
+
+def _image_digest(candidate: str, records: Mapping[str, RunRecord]) -> str:
+    """The image as the container runtime identified it; empty when no pod of it was ever seen."""
+    return next((str(r["imageID"]) for r in records.values() if r["candidate"] == candidate and r["imageID"]), "")
 
 
 def _ranked(
@@ -222,7 +227,6 @@ def make_winner(
     if row is None:
         return None
     candidate = next(c for c in spec.candidates if c.name == row["candidate"])
-    digests = [r["imageID"] for r in records.values() if r["candidate"] == candidate.name and r["imageID"]]
     kept = {r["candidate"] for r in eligible}
     tied = [name for name in row["tiedWith"] if name in kept]
     message = f"{row['score']} {row['unit']} [{row['low']}, {row['high']}] in scenario {spec.ranked_scenario}"
@@ -231,7 +235,7 @@ def make_winner(
     return {
         "candidate": candidate.name,
         "image": candidate.image,
-        "imageDigest": digests[0] if digests else "",
+        "imageDigest": _image_digest(candidate.name, records),
         "tiedWith": tied,
         "message": message,
     }

@@ -81,8 +81,14 @@ def test_what_one_pod_carried_in_the_benchmark_is_known_from_its_fair_results() 
         {"candidate": "fast", "valid": True},
         {"candidate": "lame", "valid": True, "requestsPerSecond": {"mean": "30000"}},
     ]
-    assert chosen(benchmark(results=results)).benchmarked_rps == 9000.5
-    assert chosen(benchmark()).benchmarked_rps == 0.0
+    assert chosen(benchmark(results=results)).benchmarked.rps == 9000.5
+    assert chosen(benchmark()).benchmarked.rps == 0.0
+
+
+def test_what_was_measured_is_known_from_the_ranking_and_the_spec() -> None:
+    ranked = [{**RANKING[0], "imageDigest": "sha256:1"}, RANKING[1]]
+    found = chosen(benchmark(ranking=ranked)).benchmarked
+    assert (found.image_digest, found.cpu_limit) == ("sha256:1", 0.5)
 
 
 def test_the_backend_of_a_canary() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from changeover.api.reasons import Reason
 from changeover.core import names
+from changeover.core.as_measured import Benchmarked
 from changeover.core.contest import MOST
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration import decide
@@ -143,6 +144,14 @@ CASES: list[Case] = [
      Reason.WAITING_FOR_WORKLOADS, None),
     ("no first step before the gateway takes the route",
      {**NO_WEIGHT, "route": route(READY_TO_START, accepted=False, why_not="no")}, Reason.ROUTE_NOT_ACCEPTED, None),
+    ("no first step of a canary that is not what was measured",
+     {**NO_WEIGHT, "choice": CanaryChoice(benchmarked=Benchmarked(cpu_limit=0.4))}, Reason.BENCHMARK_REFUSED, None),
+    ("no further step of a canary that is no more what was measured",
+     {"evidence": ENOUGH, "blocks": (), "choice": CanaryChoice(benchmarked=Benchmarked(cpu_limit=0.4))},
+     Reason.BENCHMARK_REFUSED, None),
+    ("one that is not what was measured is rolled back all the same when it is bad",
+     {"blocks": blocks(5, BAD), "choice": CanaryChoice(benchmarked=Benchmarked(cpu_limit=0.4))},
+     Reason.ROLLING_BACK, 0),
     ("no first step without counters", {**NO_WEIGHT, "latest": NoData("no series")}, Reason.METRICS_MISSING, None),
     ("no first step while Prometheus is down", {**NO_WEIGHT, "latest": TIMEOUT}, Reason.METRICS_MISSING, None),
     ("no first step before stable is measured", {**NO_WEIGHT, "latest": latest(stable=counts(0))},

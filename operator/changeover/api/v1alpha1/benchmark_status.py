@@ -120,6 +120,9 @@ class Rank(Model):
         default="Full",
         alias="class",
     )
+    image_digest: Annotated[str, Field(max_length=512)] = described(
+        "Image that was measured, as the container runtime identified it. Default: empty (unknown).", default=""
+    )
     relative_to_first: Number = described(
         "Its figure over that of the first of its class, a ratio without unit: geometric mean over the rounds that "
         "both were measured in, up to the look that last compared them; 1 for the first. Example: 0.72."

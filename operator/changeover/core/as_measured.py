@@ -1,0 +1,50 @@
+"""Is the canary still what its benchmark measured? Another image or another CPU limit is another candidate. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from changeover.core.observed import Pod, Workload
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Benchmarked:
+    """What a benchmark knows of its choice.
+
+    image_digest  the image as the container runtime identified it; empty when that is not known
+    cpu_limit     cores a pod: the limit, else the request, else None
+    rps           the most that its one pod carried, requests/s; 0 when nothing was measured fairly
+    """
+
+    image_digest: str = ""
+    cpu_limit: float | None = None
+    rps: float = 0.0
+
+
+def deviation(measured: Benchmarked, canary: Workload) -> str:
+    """In what the canary is not as measured, and the mend; empty when it is, or cannot be told."""
+    other = next((pod for pod in canary.pods if not pod.deleting and _is_another(measured, pod)), None)
+    if other is not None:
+        return (
+            f"pod {other.name} runs {_digest(other.image_id)}, and {_digest(measured.image_digest)} was measured: the "
+            "tag has moved; retry the benchmark, or name the image by its digest"
+        )
+    if measured.cpu_limit is not None and canary.cpu_limit is not None and canary.cpu_limit != measured.cpu_limit:
+        return (
+            f"its pods may use {canary.cpu_limit:g} cores, and {measured.cpu_limit:g} were measured; set them back, or "
+            "benchmark it as it is to run"
+        )
+    return ""
+
+
+def _is_another(measured: Benchmarked, pod: Pod) -> bool:
+    return bool(measured.image_digest and pod.image_id) and _digest(pod.image_id) != _digest(measured.image_digest)
+
+
+def _digest(image: str) -> str:
+    """The digest in an image's identity; how its name is written before it differs from runtime to runtime."""
+    found = _DIGEST.search(image)
+    return found.group() if found else image
