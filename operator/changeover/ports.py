@@ -128,12 +128,16 @@ class Bound:
 
 @dataclass(frozen=True)
 class CountQuery:
-    """Which counters: the arm's backend as the gateway calls it, and the latency bounds that matter, by objective."""
+    """Which counters: the arm's backend as the gateway calls it, and the latency bounds that matter, by objective.
+
+    ``beside`` is the other arm: its counters show that a gateway was there before this arm had its first request.
+    """
 
     namespace: str
     route: str
     backend: BackendPort
     bounds: Mapping[str, Bound] = field(default_factory=dict)
+    beside: BackendPort | None = None
 
 
 class MetricSource(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -124,18 +125,18 @@ def shop(operator: Kube) -> Iterator[Kube]:
     acts.clear(operator)
 
 
-def begin(kube: Kube, name: str, fault: str = "") -> None:
-    """A canary with a fault, and the migration to it, to which the route's owner hands it over."""
+@contextmanager
+def migrating(kube: Kube, name: str, fault: str = "") -> Iterator[None]:
+    """A canary with a fault, and the migration to it; afterwards the route is given back, and the canary goes."""
     apply(kube, *backend(name, fault))
     kube.kubectl("rollout", "status", f"deployment/{name}", "--timeout=120s")
     kube.kubectl("annotate", "httproute", ROUTE, f"changeover.dev/hand-over-to={name}", "--overwrite")
     apply(kube, migration(name))
-
-
-def end(kube: Kube, name: str) -> None:
-    """The migration gives the route back; its canary goes."""
-    kube.kubectl("delete", "cmig", name, "--wait", "--timeout=30s")
-    kube.kubectl("delete", "deployment,service", name, "--wait")
+    try:
+        yield
+    finally:
+        kube.kubectl("delete", "cmig", name, "--wait", "--timeout=30s")
+        kube.kubectl("delete", "deployment,service", name, "--wait")
 
 
 def rolled_back(kube: Kube, name: str) -> acts.Status:
@@ -148,6 +149,12 @@ def mark(kube: Kube) -> dict[str, Any]:
     """The state that was written together with the weights."""
     found: dict[str, Any] = json.loads(kube.get("httproute", ROUTE)["metadata"]["annotations"]["changeover.dev/mark"])
     return found
+
+
+def weight(kube: Kube) -> int:
+    """The weight that was decided; 0 before the route is the migration's."""
+    annotations = kube.get("httproute", ROUTE)["metadata"].get("annotations", {})
+    return int(mark(kube)["weight"]) if "changeover.dev/mark" in annotations else 0
 
 
 def instant(text: str) -> float:
@@ -173,69 +180,65 @@ def crashes(kube: Kube, name: str) -> list[float]:
 
 
 def test_a_canary_that_only_fails_is_at_weight_0_within_ten_seconds(shop: Kube) -> None:
-    begin(shop, "faults-errors", "all-errors")
-    status = rolled_back(shop, "faults-errors")
+    name = "faults-errors"
+    with migrating(shop, name, "all-errors"):
+        status = rolled_back(shop, name)
+        took = datetime.fromisoformat(mark(shop)["since"]).timestamp() - first_answers(shop, name)[0]
+    print(f"\n  first bad answer to weight 0: {took:.1f} s; {status['outcome']['message']}")
     assert status["outcome"]["reason"] == "ErrorsObjectiveMissed"
     assert [entry["to"] for entry in status["history"]] == [STEPS[0], 0]
-    took = datetime.fromisoformat(mark(shop)["since"]).timestamp() - first_answers(shop, "faults-errors")[0]
-    print(f"\n  first bad answer to weight 0: {took:.1f} s; {status['outcome']['message']}")
     assert took <= ERRORS_SECONDS
-    end(shop, "faults-errors")
 
 
 def test_a_canary_that_crashes_after_it_became_ready_is_rolled_back_at_the_first_crash(shop: Kube) -> None:
-    begin(shop, "faults-crash", "crashes-later")
-    status = rolled_back(shop, "faults-crash")
-    assert status["outcome"]["reason"] in ("CanaryCrashed", "CanaryNotReady")
-    took = datetime.fromisoformat(mark(shop)["since"]).timestamp() - crashes(shop, "faults-crash")[0]
+    name = "faults-crash"
+    with migrating(shop, name, "crashes-later"):
+        status = rolled_back(shop, name)
+        took = datetime.fromisoformat(mark(shop)["since"]).timestamp() - crashes(shop, name)[0]
     print(f"\n  first crash to weight 0: {took:.1f} s; {status['outcome']['message']}")
+    assert status["outcome"]["reason"] in ("CanaryCrashed", "CanaryNotReady")
     assert took <= CRASH_SECONDS
-    end(shop, "faults-crash")
 
 
 def test_a_hand_edited_weight_is_named_and_put_back_and_the_steps_are_kept(shop: Kube) -> None:
     """10 becomes 37 by hand; every step is held, none is skipped, and each gives the canary its share."""
-    begin(shop, "faults-good")
-    acts.wait_until("weight 10", 200, lambda: mark(shop)["weight"] == 10)
-    rules = shop.get("httproute", ROUTE)["spec"]["rules"]
-    for one, weight in zip(rules[0]["backendRefs"], (63, 37), strict=True):
-        one["weight"] = weight
-    patch = json.dumps({"spec": {"rules": rules}})
-    shop.kubectl("patch", "httproute", ROUTE, "--type=merge", "--field-manager=the-night-shift", "--patch", patch)
-    said, shares = "", {}
-    for status in acts.follow(shop, "cmig", "faults-good", END_SECONDS):
-        ready = acts.condition(status, "Ready")
-        said = ready["message"] if ready.get("reason") == "WeightPutBack" else said
-        weight, measured = (
-            status.get("traffic", {}).get("desiredPercent"),
-            status.get("traffic", {}).get("measuredPercent"),
-        )
-        if measured and ready.get("reason") != "WeightPutBack":
-            shares[weight] = float(measured)
+    name, said, shares = "faults-good", "", {}
+    with migrating(shop, name):
+        acts.wait_until("weight 10", 200, lambda: weight(shop) == 10)
+        rules = shop.get("httproute", ROUTE)["spec"]["rules"]
+        for one, percent in zip(rules[0]["backendRefs"], (63, 37), strict=True):
+            one["weight"] = percent
+        patch = json.dumps({"spec": {"rules": rules}})
+        shop.kubectl("patch", "httproute", ROUTE, "--type=merge", "--field-manager=the-night-shift", "--patch", patch)
+        for status in acts.follow(shop, "cmig", name, END_SECONDS):
+            ready, traffic_ = acts.condition(status, "Ready"), status["traffic"]
+            if ready["reason"] == "WeightPutBack":
+                said = ready["message"]
+            elif traffic_["measuredPercent"]:
+                shares[traffic_["desiredPercent"]] = float(traffic_["measuredPercent"])
+    print(f"\n  {said}\n  share of the canary at the end of each step: {shares}")
     assert said.startswith("the-night-shift changed the route, which is at 37 %; 10 % is put back")
     assert status["outcome"]["result"] == "Promoted", status["outcome"]
     assert [entry["to"] for entry in status["history"]] == [*STEPS, 100]
-    print(f"\n  share of the canary at the end of each step: {shares}")
-    assert shares == {weight: pytest.approx(weight, abs=SHARE_POINTS) for weight in (0, *STEPS, 100)}
-    end(shop, "faults-good")
+    assert [entry["from"] for entry in status["history"]] == [0, *STEPS], "a foreign weight was adopted"
+    assert shares == {percent: pytest.approx(percent, abs=SHARE_POINTS) for percent in (*STEPS[2:], 100)}
 
 
 def test_without_prometheus_the_weight_stays_and_the_reason_is_said(shop: Kube) -> None:
-    begin(shop, "faults-blind")
-    acts.wait_until("weight 5", 200, lambda: mark(shop)["weight"] == 5)
-    monitoring = ("kubectl", "--namespace", "monitoring")
-    shop.run(*monitoring, "scale", "deployment/prometheus", "--replicas=0")
-    try:
-        acts.wait_until("blind", 60, lambda: reason_of(shop, "faults-blind") == "Blind")
-        assert mark(shop)["weight"] == 5
-        status = rolled_back(shop, "faults-blind")
-    finally:
-        shop.run(*monitoring, "scale", "deployment/prometheus", "--replicas=1")
-        shop.run(*monitoring, "rollout", "status", "deployment/prometheus", "--timeout=120s")
+    name, monitoring = "faults-blind", ("kubectl", "--namespace", "monitoring")
+    with migrating(shop, name):
+        acts.wait_until("weight 5", 200, lambda: weight(shop) == 5)
+        shop.run(*monitoring, "scale", "deployment/prometheus", "--replicas=0")
+        try:
+            acts.wait_until("blind", 60, lambda: reason_of(shop, name) == "Blind")
+            assert weight(shop) == 5
+            status = rolled_back(shop, name)
+        finally:
+            shop.run(*monitoring, "scale", "deployment/prometheus", "--replicas=1")
+            shop.run(*monitoring, "rollout", "status", "deployment/prometheus", "--timeout=120s")
+    print(f"\n  {status['outcome']['message']}")
     assert status["outcome"]["reason"] == "Blind"
     assert max(entry["to"] for entry in status["history"]) == 5
-    print(f"\n  {status['outcome']['message']}")
-    end(shop, "faults-blind")
 
 
 def reason_of(kube: Kube, name: str) -> str:

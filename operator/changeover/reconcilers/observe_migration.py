@@ -205,8 +205,11 @@ class EvidenceReader:
         return await readable(self._source.peak(self._queries(), at))
 
     def _queries(self) -> list[CountQuery]:
-        arms = (self._target.canary, self._target.stable)
-        return [CountQuery(self._namespace, self._target.route, backend, self._bounds) for backend in arms]
+        canary, stable = self._target.canary, self._target.stable
+        return [
+            CountQuery(self._namespace, self._target.route, arm, self._bounds, other)
+            for arm, other in ((canary, stable), (stable, canary))
+        ]
 
     async def _cores(self, start: datetime, end: datetime) -> float | None:
         if not self._pods or not any(o.cpu is not None for o in self.spec.objectives):

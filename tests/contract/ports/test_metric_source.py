@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -146,6 +146,11 @@ async def test_arms_are_told_apart(metered: Metered) -> None:
     found = await metered.source.counts(query(OLD), START, END)
     assert isinstance(found, Counts)
     assert (found.requests, found.errors, found.slow["latency"]) == (3000, 0, 6)
+
+
+async def test_the_other_arm_beside_it_changes_no_count(metered: Metered) -> None:
+    alone = await metered.source.counts(query(NEW), START, END)
+    assert await metered.source.counts(replace(query(NEW), beside=OLD), START, END) == alone
 
 
 async def test_an_unknown_backend_is_no_data(metered: Metered) -> None:

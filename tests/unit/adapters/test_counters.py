@@ -55,6 +55,17 @@ def test_two_gateways_are_added() -> None:
     assert (found.requests, found.slow["latency"]) == (150, 15)
 
 
+def test_the_first_request_of_all_counts_from_zero_where_the_other_arm_shows_that_the_gateway_was_there() -> None:
+    """A gateway has no counters of a backend before its first request; the first scrape of it is not thrown away."""
+    values = [[130.0, "4"], [140.0, "10"], [150.0, "20"], [160.0, "24"]]
+    first = [{**one, "values": values} for one in histogram()]
+    alone, beside = counts(first, SPAN, BOUND), counts(first, SPAN, BOUND, histogram(600, 590, service="other"))
+    assert "begin inside the span" in reason(alone)
+    assert isinstance(beside, Counts) and (beside.requests, beside.slow["latency"]) == (24, 0)
+    elsewhere = histogram(600, 590, service="other", instance="gw-2")
+    assert isinstance(counts(first, SPAN, BOUND, elsewhere), NoData)
+
+
 def test_a_counter_that_is_told_twice_is_no_data_and_not_twice_as_much() -> None:
     """As two Prometheus replicas tell it behind one query front end, or two scrape jobs."""
     twice = [*histogram(100, 90, replica="a"), *histogram(100, 90, replica="b")]

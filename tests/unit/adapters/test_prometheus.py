@@ -24,6 +24,7 @@ TIMEOUT_SECONDS = 0.3
 BOUNDED_SECONDS = 3.0  # generous for a busy machine; a hang would be for ever
 QUERY = CountQuery("shop", "shop", BackendPort("new", 80), {"latency": Bound(0.05, 99.0)})
 END = START + timedelta(seconds=60)
+SERVICE = "shop-new-80@kubernetesgateway"
 
 Answer = Callable[["Handler"], None]
 
@@ -130,9 +131,15 @@ MISBEHAVIOURS: dict[str, Answer] = {
     "has null for data": lambda h: h.send(b'{"status":"success","data":null}'),
     "answers a scalar": lambda h: h.send(success([1893499200, "1"])),
     "answers an instant vector": lambda h: h.send(success([{"metric": {}, "value": [1, "1"]}])),
-    "has samples that are no pairs": lambda h: h.send(success([{"metric": {"le": "+Inf"}, "values": [[1]]}])),
-    "has samples that are no lists": lambda h: h.send(success([{"metric": {"le": "+Inf"}, "values": ["x"]}])),
-    "has times that are no numbers": lambda h: h.send(success([{"metric": {"le": "+Inf"}, "values": [["a", "1"]]}])),
+    "has samples that are no pairs": lambda h: h.send(
+        success([{"metric": {"le": "+Inf", "service": SERVICE}, "values": [[1]]}])
+    ),
+    "has samples that are no lists": lambda h: h.send(
+        success([{"metric": {"le": "+Inf", "service": SERVICE}, "values": ["x"]}])
+    ),
+    "has times that are no numbers": lambda h: h.send(
+        success([{"metric": {"le": "+Inf", "service": SERVICE}, "values": [["a", "1"]]}])
+    ),
     "has values that are no numbers": lambda h: h.send(success([samples("+Inf", "many")])),
     "has buckets that are no numbers": lambda h: h.send(success([samples("wide", "1")])),
 }
@@ -141,7 +148,8 @@ MISBEHAVIOURS: dict[str, Answer] = {
 def samples(bound: str, *values: str) -> dict[str, Any]:
     times = [END.timestamp() - 5 * n for n in reversed(range(14))]
     told = list(values) * 14 if len(values) == 1 else list(values)
-    return {"metric": {"le": bound, "instance": "gw"}, "values": [[t, v] for t, v in zip(times, told, strict=False)]}
+    labels = {"le": bound, "instance": "gw", "service": SERVICE}
+    return {"metric": labels, "values": [[t, v] for t, v in zip(times, told, strict=False)]}
 
 
 @pytest.mark.parametrize("answer", MISBEHAVIOURS.values(), ids=MISBEHAVIOURS.keys())

@@ -76,15 +76,15 @@ class Scripted(ThreadingHTTPServer):
         if "container_cpu" in query:
             names = query.replace("\\", "")  # the names are escaped in it
             return [one for pod in _pods(self.world) if pod in names for one in _usage(pod, times)]
-        service = "new" if "svc-shop-new-" in query else "old"
-        return self._counters(service, times)
+        asked = [service for service in ("new", "old") if f"svc-shop-{service}-" in query]
+        return [one for service in asked for one in self._counters(service, times)]
 
     def _counters(self, service: str, times: list[int]) -> list[Series]:
         known = [(t, self._requests(service, t - self.skew)) for t in times]
         counted = [(t, n) for t, n in known if n is not None]
         if not counted:
             return []
-        labels = {"service": f"shop-{service}", "instance": "gateway-1"}
+        labels = {"service": f"shop-{service}-80@kubernetesgateway", "instance": "gateway-1"}
         parts = (("200", "+Inf", 1 - FAILED), ("200", "0.05", 1 - FAILED - SLOW), ("500", "+Inf", FAILED))
         return [
             {"metric": {**labels, "code": code, "le": le}, "values": [[t, f"{round(n * part)}"] for t, n in counted]}

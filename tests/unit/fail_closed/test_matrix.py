@@ -84,7 +84,7 @@ def without(leave_out: Callable[[Series], bool]) -> Fault:
 
 
 def of_canary(one: Series) -> bool:
-    return str(one["metric"].get("service", "")).endswith("new")
+    return str(one["metric"].get("service", "")).startswith("shop-new-")
 
 
 def is_counter(one: Series) -> bool:

@@ -33,9 +33,14 @@ class Span:
         return math.ceil(self.end - self.start + 3 * self.scrape)
 
 
-def counts(series: Sequence[Series], span: Span, bounds: Mapping[str, Bound]) -> Counts | NoData:
-    """Requests, errors and slow requests from a gateway's latency histogram (series by ``le`` and ``code``)."""
-    increases = _increases(series, span)
+def counts(
+    series: Sequence[Series], span: Span, bounds: Mapping[str, Bound], around: Sequence[Series] = ()
+) -> Counts | NoData:
+    """Requests, errors and slow requests from a gateway's latency histogram (series by ``le`` and ``code``).
+
+    ``around`` are further series of the same gateways: they show which of them were there before.
+    """
+    increases = _increases(series, span, around)
     if isinstance(increases, NoData):
         return increases
     if any(not math.isfinite(value) for _, value in increases):
@@ -132,7 +137,9 @@ def _bound_of(labels: Mapping[str, str]) -> float:
     return math.inf if text in ("+Inf", "Inf") else float(text)
 
 
-def _increases(series: Sequence[Series], span: Span) -> list[tuple[Mapping[str, str], float]] | NoData:
+def _increases(
+    series: Sequence[Series], span: Span, around: Sequence[Series]
+) -> list[tuple[Mapping[str, str], float]] | NoData:
     """Increase of each series over the span.
 
     A series that appears inside the span counts from 0 when its gateway instance was there before (a first error has a
@@ -142,7 +149,7 @@ def _increases(series: Sequence[Series], span: Span) -> list[tuple[Mapping[str, 
     doubt = _doubt(series, fresh, span)
     if doubt:
         return NoData(doubt)
-    present = {_instance(s) for s in series if _at(s, span.start, span.scrape) is not None}
+    present = {_instance(s) for s in (*series, *around) if _at(s, span.start, span.scrape) is not None}
     if not any(_instance(s) in present for s in fresh):
         return NoData("the gateway's counters begin inside the span")
     found = []

@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -92,9 +92,10 @@ class PrometheusSource:
         """Exact counter differences of one backend over the span, from Traefik's histogram a service."""
         span = self._span(start, end)
         name = traefik_service(query)
-        selector = f"traefik_service_request_duration_seconds_bucket{{service=~{quoted(name)}}}"
-        series = await self._range(selector, span)
-        return self._sensible(lambda: counters.counts(series, span, query.bounds))
+        both = name if query.beside is None else f"{name}|{traefik_service(replace(query, backend=query.beside))}"
+        series = await self._range(f"traefik_service_request_duration_seconds_bucket{{service=~{quoted(both)}}}", span)
+        own = [one for one in series if re.fullmatch(name, str(one["metric"].get("service", "")))]
+        return self._sensible(lambda: counters.counts(own, span, query.bounds, series))
 
     async def usage(self, namespace: str, pods: Sequence[str], start: datetime, end: datetime) -> Usage | NoData:
         """CPU and memory of pods from the samples inside the span, from cAdvisor."""
