@@ -8,6 +8,7 @@ from changeover.api.reasons import ConditionType, Reason
 from changeover.core.conditions import timestamp
 from changeover.core.errors import ChangeoverError
 from changeover.core.evidence import StepEvidence
+from changeover.core.forecast import forecast
 from changeover.core.mark import MESSAGE_LENGTH, Mark
 from changeover.core.measured_share import measured_percent
 from changeover.core.migration_state import SeenMigration, Step
@@ -115,8 +116,29 @@ def _fields(seen: SeenMigration, step: Step) -> dict[str, Any]:
         fields |= {key: before[key] for key in ("step", "traffic") if key in before}
     outcome = step.outcome or _kept_outcome(before.get("outcome"), mark)
     if outcome is not None:
-        fields["outcome"] = outcome
-    return fields
+        return {**fields, "outcome": outcome}
+    return fields | _forecast(seen, step)
+
+
+def _forecast(seen: SeenMigration, step: Step) -> dict[str, Any]:
+    """Made anew with each block, so that status changes no more often; in between, and on the same step, it stays."""
+    mark = step.mark
+    if mark is None or mark.weight == 0 or step.weighing is None:
+        return {}
+    if step.weighing.evidence.last is None:
+        before = seen.owner.status
+        same = (before.get("step") or {}).get("since") == timestamp(mark.since)
+        return {key: before[key] for key in ("forecast", "estimatedEnd") if key in before} if same else {}
+    found = forecast(seen.spec, mark, step.weighing.evidence, seen.scrape_seconds)
+    if found is None or step.weighing.evidence.since != mark.since:
+        return {}
+    told = {
+        "stepEnd": timestamp(found.step_end),
+        "end": timestamp(found.end),
+        "latestEnd": timestamp(found.latest_end),
+        "requestsPerSecond": f"{found.requests_per_second:.4g}",
+    }
+    return {"forecast": told, "estimatedEnd": told["end"]}
 
 
 def _kept_outcome(before: dict[str, Any] | None, mark: Mark | None) -> dict[str, Any] | None:

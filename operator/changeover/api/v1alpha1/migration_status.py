@@ -56,6 +56,15 @@ class Decision(Model):
     message: Text = described("The numbers.")
 
 
+class ForecastStatus(Model):
+    """When it will be decided, if the traffic stays as in the last block and the canary is as good as stable."""
+
+    step_end: Instant = described("End of this step.")
+    end: Instant = described("End of the last step: the median, or somewhat early.")
+    latest_end: Instant = described("The same when every step's evidence takes twice as long.")
+    requests_per_second: Number = described("Requests a second through the route in the last block.")
+
+
 class Outcome(Model):
     """How the migration ended."""
 
@@ -77,4 +86,12 @@ class MigrationStatus(Model):
         "Objectives in this step.", default=[]
     )
     history: Annotated[list[Decision], Field(max_length=20)] = described("The last 20 decisions.", default=[])
+    estimated_end: Instant | None = described(
+        "When it will end: forecast.end. Default: none (not known, or ended).", default=None
+    )
+    forecast: ForecastStatus | None = described(
+        "When this step and all will be decided. Default: none (no traffic yet, ended, or stable itself is at a limit, "
+        "where no amount of evidence would do).",
+        default=None,
+    )
     outcome: Outcome | None = described("How it ended.", default=None)
