@@ -75,6 +75,8 @@ BROKEN_RULES = [
         "spec.metrics.queries[0]", "take one of {{ .namespace }}, {{ .podRegex }}, {{ .window }}"),
     Bad("a body of a GET", "benchmark-minimal", {("request",): {"body": "a"}},
         "spec.request", "a body is sent with method POST, PUT or DELETE only"),
+    Bad("a baseline without a day", CMIG, {(*DECISION, "baseline"): {"window": "23h"}},
+        "spec.decision.baseline", "window must lie between 24h and 168h"),
     Bad("rounds the wrong way round", FB, {("schedule", "rounds", "min"): 21},
         "spec.schedule.rounds", "rounds.min must not exceed rounds.max; raise max or lower min"),
     Bad("rounds.min above the default of max", "benchmark-minimal", {("schedule",): {"rounds": {"min": 16}}},

@@ -18,6 +18,7 @@ from changeover.api.v1alpha1.objective import Objective
 from changeover.core import sequential
 from changeover.core.capacity import PLAIN, PROJECTED, CapacityDesign, CPUShare
 from changeover.core.conditions import parse_timestamp
+from changeover.core.design import Baseline
 from changeover.core.measured_share import disagreement
 from changeover.core.observed import Counts, Evidence
 from changeover.core.projection import LoadShare
@@ -83,13 +84,15 @@ class StepEvidence:
 class Split:
     """What the evidence is of: the weight in percent, the canary's pods, and the cores that they may use together.
 
-    `benchmarked_rps` is the most that one such pod carried in its benchmark, requests/s; 0 without one.
+    `benchmarked_rps` is the most that one such pod carried in its benchmark, requests/s; 0 without one. `baselines` are
+    stable's long-run rates by objective, where they are known.
     """
 
     weight: int
     limit_cores: float | None
     pods: int = 1
     benchmarked_rps: float = 0.0
+    baselines: Mapping[str, Baseline] = field(default_factory=dict)
 
 
 def make_design(spec: MigrationSpec) -> Design:
@@ -114,11 +117,11 @@ def limit_of(objective: Objective) -> float | None:
     return None
 
 
-def targets_of(spec: MigrationSpec) -> dict[str, Target]:
-    """The targets of the sequential rule."""
-    limits = {objective.name: limit_of(objective) for objective in spec.objectives}
+def targets_of(spec: MigrationSpec, baselines: Mapping[str, Baseline] | None = None) -> dict[str, Target]:
+    """The targets of the sequential rule, with what stable was like over a day where that is known."""
+    limits, known = {objective.name: limit_of(objective) for objective in spec.objectives}, baselines or {}
     # 100 % errors allowed is no target; the rule needs a limit below 1.
-    return {name: Target(min(q, 0.999)) for name, q in limits.items() if q is not None}
+    return {name: Target(min(q, 0.999), known.get(name)) for name, q in limits.items() if q is not None}
 
 
 def fold(evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence], split: Split) -> StepEvidence:
@@ -130,7 +133,7 @@ def fold(evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence]
         if block.start != evidence.until:
             raise ValueError(f"a block from {block.start} does not follow evidence until {evidence.until}")
         if disagreement(block, split.weight):
-            against = _updated(evidence, spec, block, only_against=True)
+            against = _updated(evidence, spec, block, split, only_against=True)
             evidence = replace(evidence, until=block.end, states=against, off=evidence.off + 1, last=block)
             continue
         requests = block.canary.requests if block.canary is not None else 0
@@ -139,7 +142,7 @@ def fold(evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence]
         evidence = replace(
             evidence,
             until=block.end,
-            states=_updated(evidence, spec, block),
+            states=_updated(evidence, spec, block, split),
             cpu={o.name: _cpu(evidence, o.name, share, spec) for o in spec.objectives if o.cpu is not None},
             load=_load(evidence, block, share, split.pods, spec),
             requests=evidence.requests + requests,
@@ -150,10 +153,10 @@ def fold(evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence]
 
 
 def _updated(
-    evidence: StepEvidence, spec: MigrationSpec, block: Evidence, only_against: bool = False
+    evidence: StepEvidence, spec: MigrationSpec, block: Evidence, split: Split, only_against: bool = False
 ) -> dict[str, TargetState]:
     """Every target's state after a block; or only of those that it speaks against, the others as they were."""
-    design, targets, states = make_design(spec), targets_of(spec), dict(evidence.states)
+    design, targets, states = make_design(spec), targets_of(spec, split.baselines), dict(evidence.states)
     for objective in (o for o in spec.objectives if o.name in targets):
         target, seen = targets[objective.name], _block(block, objective)
         if only_against and (seen is None or seen.canary_bad <= target.q * seen.canary_requests):

@@ -109,6 +109,10 @@ def _before_first_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
     if seen.latest.stable is None or seen.latest.stable.requests == 0:
         message = "the gateway has counted no request to stable through this route in the last scrapes"
         return Step(Reason.METRICS_MISSING, message, (), mark)
+    if seen.spec.decision.baseline.policy == "Require" and (seen.day is None or seen.day.why):
+        why = seen.day.why if seen.day is not None else "it could not be read yet"
+        message = f"no weight before {seen.spec.decision.baseline.window} of stable are known: {why}"
+        return Step(Reason.WAITING_FOR_BASELINE, message, (), mark)
     return _raise(seen, mark, "stable is measured and the canary is ready")
 
 
@@ -163,7 +167,8 @@ def _weigh(seen: SeenMigration, mark: Mark, canary: Workload) -> Weighing:
     evidence = seen.evidence or StepEvidence.start(mark.since, seen.scrape_seconds)
     cores = canary.cpu_limit * canary.replicas if canary.cpu_limit is not None else None
     benchmarked = seen.choice.benchmarked.rps if isinstance(seen.choice, CanaryChoice) else 0.0
-    split_ = Split(mark.weight, cores, max(1, canary.replicas), benchmarked)
+    baselines = seen.day.baselines if seen.day is not None else {}
+    split_ = Split(mark.weight, cores, max(1, canary.replicas), benchmarked, baselines)
     if not isinstance(seen.blocks, Unreadable):
         evidence = fold(evidence, seen.spec, seen.blocks, split_)
     if isinstance(seen.peak, float):

@@ -9,6 +9,7 @@ from typing import Any
 from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.migration import MigrationSpec
 from changeover.core.as_measured import Benchmarked
+from changeover.core.day import Day
 from changeover.core.evidence import StepEvidence
 from changeover.core.mark import Mark
 from changeover.core.observed import Evidence, NoData, Owner, Route, Unreadable, Workload
@@ -44,6 +45,7 @@ class SeenMigration:
     blocks: tuple[Evidence, ...] | Unreadable  # whole blocks since then, in order
     latest: Evidence | NoData | Unreadable | None  # the last scrape
     scrape_seconds: float
+    day: Day | None = None  # what stable was like over a day, from status or read in this pass
     peak: float | NoData | Unreadable | None = None  # requests/s; asked for with a new block, when a target needs it
 
 

@@ -17,7 +17,6 @@ from changeover.core.plan import Judgement, SetSplit
 from changeover.core.weighing import MISSED, Weighing, as_dict
 
 HISTORY_LENGTH = 20
-_FRESH = "the gateway's counters are fresh; without a 24-hour baseline a daily cycle of load is not guarded against"
 _ENDED = {Reason.PROMOTED: True, Reason.ALREADY_PROMOTED: True, Reason.ROLLED_BACK: False}
 
 Said = tuple[str, str, dict[str, Judgement], dict[str, Any]]
@@ -84,7 +83,8 @@ def _ready_of(workload: Workload | None) -> str:
 
 def _metrics(seen: SeenMigration) -> Judgement:
     if isinstance(seen.latest, Evidence):
-        return Judgement(True, Reason.METRICS_READY, _FRESH)
+        about_day = seen.day.message if seen.day is not None else "a daily cycle of load is not guarded against"
+        return Judgement(True, Reason.METRICS_READY, f"the gateway's counters are fresh; baseline: {about_day}")
     reason = seen.latest.reason if seen.latest is not None else "not asked"
     return Judgement(False, Reason.METRICS_MISSING, reason)
 
@@ -101,6 +101,8 @@ def _objectives(weighing: Weighing) -> Judgement:
 def _fields(seen: SeenMigration, step: Step) -> dict[str, Any]:
     mark, before = step.mark, seen.owner.status
     fields: dict[str, Any] = {"history": before.get("history", [])}
+    if seen.day is not None:
+        fields["baseline"] = seen.day.to_status()
     if step.weighing is not None:
         fields["objectives"] = _objective_views(step.weighing, before.get("objectives", []))
     elif "objectives" in before:

@@ -72,7 +72,7 @@ def hard_trip(spec: MigrationSpec, latest: Evidence) -> Weighing | None:
 
 def weigh(evidence: StepEvidence, spec: MigrationSpec, split: Split) -> Weighing:
     """Judge the step: rollback of any objective beats advance; advance needs all; everything else holds."""
-    design, targets = make_design(spec), targets_of(spec)
+    design, targets = make_design(spec), targets_of(spec, split.baselines)
     states = {name: evidence.states.get(name, TargetState.start()) for name in targets}
     decision = sequential.judge(states, targets, design) if targets else None
     by_name = {one.name: one for one in decision.targets} if decision is not None else {}

@@ -10,11 +10,12 @@ from changeover.api.v1alpha1 import MigrationSpec
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core import names
 from changeover.core.canary import canary_backend, choose
+from changeover.core.day import HOUR, LEAST_HOURS_SHARE, Day, hours_of, is_due, key_of, make_day
 from changeover.core.errors import InvalidSpec
 from changeover.core.evidence import SETTLE_SCRAPES, StepEvidence, is_projected
 from changeover.core.mark import Mark
 from changeover.core.migration_state import CanaryChoice, SeenMigration
-from changeover.core.observed import Evidence, NoData, Owner, Route, Unreadable, Workload
+from changeover.core.observed import Counts, Evidence, NoData, Owner, Route, Unreadable, Workload
 from changeover.core.plan import Ref
 from changeover.ports import BackendPort, Bound, CountQuery, Dependencies, MetricSource, SplitTarget
 from changeover.reconcilers.observe_benchmark import readable
@@ -63,6 +64,10 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
     evidence = _evidence(owner, route)
     reader = EvidenceReader(spec, target, Measured(source, scrape), canary)
     latest = await reader.read(_latest_start(route, now, scrape), now)
+    key = key_of(fingerprint_of(target, spec), spec)
+    day = Day.parse(owner.status.get("baseline"), key)
+    if isinstance(route, Route) and is_due(day, spec, now):
+        day = await reader.day(key, now) or day
     blocks = await _blocks(reader, _starting_point(evidence, route, scrape), now, scrape)
     return SeenMigration(
         now=now,
@@ -77,6 +82,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         blocks=blocks,
         latest=latest,
         scrape_seconds=scrape,
+        day=day,
         # A day's peak is a costly question, and does not change within a block.
         peak=await reader.peak(now) if blocks and is_projected(spec) else None,
     )
@@ -203,6 +209,20 @@ class EvidenceReader:
     async def peak(self, at: datetime) -> float | NoData | Unreadable:
         """The highest rate of both arms together in the 24 hours before, requests/s."""
         return await readable(self._source.peak(self._queries(), at))
+
+    async def day(self, key: str, now: datetime) -> Day | None:
+        """Stable over the window, hour by hour; None when the source does not answer. Costs a query an hour, once."""
+        hours, stable = hours_of(self.spec), self._queries()[1]
+        counted: list[Counts | None] = []
+        for number in range(hours, 0, -1):
+            counts = await readable(self._source.counts(stable, now - number * HOUR, now - (number - 1) * HOUR))
+            if isinstance(counts, Unreadable):
+                return None
+            counted.append(None if isinstance(counts, NoData) else counts)
+            missing = sum(1 for hour in counted if hour is None)
+            if missing > (1 - LEAST_HOURS_SHARE) * hours:
+                break  # too many already: nobody waits for the rest
+        return make_day(now, key, self.spec, counted)
 
     def _queries(self) -> list[CountQuery]:
         canary, stable = self._target.canary, self._target.stable

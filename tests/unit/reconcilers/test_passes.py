@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from changeover.api.v1alpha1 import BenchmarkSpec
 from changeover.core import names, record_store
 from changeover.core.errors import ChangeoverError, Conflict, InvalidSpec, Unavailable
+from changeover.core.observed import Counts, NoData
 from changeover.core.plan import Delete, HoldFinalizer, Manifest, Ref
+from changeover.ports import CountQuery
 from changeover.reconcilers.benchmark import reconcile_benchmark
 from changeover.reconcilers.execute import REFUSED_RETRY_SECONDS, RETRY_SECONDS, execute, retry_after
 from changeover.reconcilers.migration import reconcile_migration
 from changeover.reconcilers.observe_benchmark import fingerprint_of
 from changeover.testing.builders import NAMESPACE, a_benchmark, a_deployment, a_migration
+from changeover.testing.clock import START
 from changeover.testing.world import World
 
 MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")
@@ -58,6 +62,36 @@ async def test_an_unknown_metric_source_is_refused_in_words_and_may_be_deleted()
         "InvalidSpec", "spec.metrics.source: 'elsewhere' is not configured; known sources: default",
     )  # fmt: skip
     assert "finalizers" not in (world.cluster.peek(MIGRATION) or {})["metadata"]
+
+
+async def test_a_day_of_stable_is_read_once_and_kept() -> None:
+    world = a_world()
+    world.splits.insert(0, (START - timedelta(days=2), {"old": 1.0}))
+    asked: list[float] = []
+    counts = world.metrics.counts
+
+    async def watched(query: CountQuery, start: datetime, end: datetime) -> Counts | NoData:
+        asked.append((end - start).total_seconds())
+        return await counts(query, start, end)
+
+    world.metrics.counts = watched  # type: ignore[method-assign]
+    await passes(world, 8)
+    kept = (world.cluster.peek(MIGRATION) or {})["status"]["baseline"]
+    assert (kept["hours"], kept["message"]) == (24, "from 24 hours of stable: latency")
+    assert asked.count(3600.0) == 24
+    assert "baseline: from 24 hours" in condition(world, "MetricsAvailable")["message"]
+
+
+async def test_without_a_day_of_stable_status_says_what_is_not_guarded_against() -> None:
+    world = a_world()
+    await passes(world, 8)
+    assert (world.cluster.peek(MIGRATION) or {})["status"]["baseline"]["hours"] == 0
+    assert "a daily cycle of load is not guarded against" in condition(world, "MetricsAvailable")["message"]
+
+
+def condition(world: World, name: str) -> Manifest:
+    found = (world.cluster.peek(MIGRATION) or {})["status"]["conditions"]
+    return next(c for c in found if c["type"] == name)
 
 
 async def test_deleting_gives_traffic_back_though_the_metric_source_is_gone_from_the_configuration() -> None:

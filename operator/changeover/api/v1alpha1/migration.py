@@ -156,6 +156,30 @@ class Step(Model):
         return self
 
 
+class BaselineChoice(Model):
+    """A day of stable, against which a shared load is told from a bad canary."""
+
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="duration(self.window) >= duration('24h') && duration(self.window) <= duration('168h')",
+            message="window must lie between 24h and 168h; a shorter one does not hold a daily cycle",
+        ),
+    )
+    window: Duration = described("How far back stable is looked at. Default: 24h. Example: 168h.", default="24h")
+    policy: Literal["UseWhenPresent", "Require", "None"] = described(
+        "UseWhenPresent (without a day of stable's counters it goes on, and status says that a daily cycle of load is "
+        "not guarded against), Require (no weight before they are there) or None. Default: UseWhenPresent.",
+        default="UseWhenPresent",
+    )
+
+    @model_validator(mode="after")
+    def _a_day_at_least(self) -> Self:
+        day, week = 86_400, 604_800
+        if not day <= duration_seconds(self.window) <= week:
+            raise ValueError(self.cel[0].message)
+        return self
+
+
 class DecisionDesign(Model):
     """The error rates of the decision and the length of a block of evidence."""
 
@@ -181,6 +205,11 @@ class DecisionDesign(Model):
         default="1m",
     )
     max_blind: Duration = described("Roll back after so long without fresh evidence. Default: 5m.", default="5m")
+    baseline: BaselineChoice = described(
+        "A day of stable's counters, against which a shared load is told from a bad canary. Default: the last 24h, "
+        "when they are there.",
+        default=BaselineChoice(),
+    )
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:

@@ -65,6 +65,17 @@ class ForecastStatus(Model):
     requests_per_second: Number = described("Requests a second through the route in the last block.")
 
 
+class BaselineStatus(Model):
+    """What stable was like over spec.decision.baseline.window."""
+
+    at: Instant = described("When it was read.")
+    hours: int = described("Hours of stable that were counted; 0: too few.")
+    message: Text = described("For which objectives it is known, or why not.")
+    statistics: Annotated[str, Field(max_length=4096)] = described(
+        "Stable's long-run rates, so that a restart changes no decision; JSON, for the operator."
+    )
+
+
 class Outcome(Model):
     """How the migration ended."""
 
@@ -86,6 +97,9 @@ class MigrationStatus(Model):
         "Objectives in this step.", default=[]
     )
     history: Annotated[list[Decision], Field(max_length=20)] = described("The last 20 decisions.", default=[])
+    baseline: BaselineStatus | None = described(
+        "Stable's own day. Default: none (not read yet, or not asked for).", default=None
+    )
     estimated_end: Instant | None = described(
         "When it will end: forecast.end. Default: none (not known, or ended).", default=None
     )

@@ -1,0 +1,108 @@
+"""What stable was like over a day: its long-run rate of bad requests, by which blocks of shared load are judged (§2.1).
+
+A day's cycle of load makes both arms worse at noon; without a day of stable the rule cannot tell that from a bad
+canary, nor a bad canary at night from a good one. It is read once a migration, hour by hour, and kept in status.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from changeover.api.v1alpha1.base import duration_seconds
+from changeover.api.v1alpha1.migration import MigrationSpec
+from changeover.core import names
+from changeover.core.conditions import parse_timestamp, timestamp
+from changeover.core.design import Baseline, make_baseline
+from changeover.core.evidence import bad_requests, limit_of
+from changeover.core.observed import Counts
+
+HOUR = timedelta(hours=1)
+LEAST_HOURS_SHARE = 0.8  # of the window's hours that must be counted; a gateway that was restarted costs one
+ASK_AGAIN = timedelta(minutes=10)  # where a day is required and not there yet
+
+
+@dataclass(frozen=True)
+class Day:
+    """A reading: when, of what (`key`), how many hours were counted, and stable's baseline of each target.
+
+    `why` says why there is none at all; a target with too few bad requests to know its rate is only absent.
+    """
+
+    at: datetime
+    key: str
+    hours: int = 0
+    baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    why: str = ""
+
+    def to_status(self) -> dict[str, Any]:
+        """As status keeps it."""
+        told = {name: baseline.to_dict() for name, baseline in self.baselines.items()}
+        content = {"key": self.key, "targets": told, "why": self.why}
+        return {
+            "at": timestamp(self.at),
+            "hours": self.hours,
+            "message": self.message[:1024],
+            "statistics": json.dumps(content, separators=(",", ":"), sort_keys=True),
+        }
+
+    @property
+    def message(self) -> str:
+        """In words."""
+        if self.why:
+            return f"a daily cycle of load is not guarded against: {self.why}"
+        known = ", ".join(sorted(self.baselines)) or "no target (too few bad requests to know their rate)"
+        return f"from {self.hours} hours of stable: {known}"
+
+    @classmethod
+    def parse(cls, status: Mapping[str, Any] | None, key: str) -> Day | None:
+        """Inverse of ``to_status``; None when it is of something else, or not readable."""
+        kept = status or {}
+        try:
+            content = json.loads(kept["statistics"])
+            if content["key"] != key:
+                return None
+            baselines = {name: Baseline.from_dict(one) for name, one in content["targets"].items()}
+            return cls(parse_timestamp(kept["at"]), key, int(kept["hours"]), baselines, str(content["why"]))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return None
+
+
+def key_of(arms: str, spec: MigrationSpec) -> str:
+    """Stands for what a reading is of: another stable, another bound or another window is another one."""
+    bounds = {
+        o.name: o.latency.model_dump() if o.latency is not None else None
+        for o in spec.objectives
+        if limit_of(o) is not None
+    }
+    return names.digest([arms, bounds, spec.decision.baseline.window])
+
+
+def hours_of(spec: MigrationSpec) -> int:
+    """Whole hours of the window."""
+    return int(duration_seconds(spec.decision.baseline.window) // HOUR.total_seconds())
+
+
+def make_day(at: datetime, key: str, spec: MigrationSpec, counted: Sequence[Counts | None]) -> Day:
+    """The reading from the hours' counts, oldest first; None for an hour that could not be counted."""
+    wanted, known = hours_of(spec), [hour for hour in counted if hour is not None and hour.requests > 0]
+    if len(known) < LEAST_HOURS_SHARE * wanted:
+        return Day(at, key, why=f"of stable's last {wanted} hours too few are in the metric source")
+    found = {}
+    for objective in (o for o in spec.objectives if limit_of(o) is not None):
+        sums = [(hour.requests, bad) for hour in known if (bad := bad_requests(hour, objective)) is not None]
+        baseline = make_baseline(sums)
+        if baseline is not None:
+            found[objective.name] = baseline
+    return Day(at, key, len(known), found)
+
+
+def is_due(day: Day | None, spec: MigrationSpec, now: datetime) -> bool:
+    """Whether it is to be read: once, or again and again where it is required and was not there."""
+    if spec.decision.baseline.policy == "None" or not any(limit_of(o) is not None for o in spec.objectives):
+        return False
+    lacking = day is None or (bool(day.why) and spec.decision.baseline.policy == "Require")
+    return lacking and (day is None or now - day.at >= ASK_AGAIN)
