@@ -20,7 +20,7 @@ from tests.unit.fail_closed.scripted import Handler, Scripted, Series, scripted
 MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")
 PASS_SECONDS = 30.0
 GOOD_PASSES = 6  # at the first weight, before the fault: evidence, but not enough to go on
-FAULTY_PASSES = 24  # twelve minutes: maxBlind is five
+FAULTY_PASSES = 16  # eight minutes: maxBlind is five
 
 Fault = Callable[[Scripted], None]
 
@@ -176,7 +176,7 @@ CELLS: dict[str, tuple[Fault, str]] = {
 
 async def test_without_a_fault_it_is_promoted(told: Scripted) -> None:
     """Else the matrix would show nothing."""
-    weights = await passes(told, 100)
+    weights = await passes(told, 70)
     assert sorted(set(weights)) == [0, 10, 50, 100]
     assert ready(told)["reason"] == "Promoted"
 
