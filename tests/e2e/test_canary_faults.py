@@ -249,5 +249,32 @@ def test_without_prometheus_the_weight_stays_and_the_reason_is_said(shop: Kube) 
     assert max(entry["to"] for entry in status["history"]) == 5
 
 
+def test_a_person_approves_pauses_and_aborts(shop: Kube) -> None:
+    name = "faults-asked"
+    with migrating(shop, name, most_errors="5"):
+        steps = shop.get("cmig", name)["spec"]["steps"]
+        patch = json.dumps({"spec": {"steps": [{**step, "approval": "Manual"} for step in steps]}})
+        shop.kubectl("patch", "cmig", name, "--type=merge", "--patch", patch)
+        acts.wait_until("it waits", 60, lambda: reason_of(shop, name) == "WaitingForApproval")
+        assert weight(shop) == 0
+        ask(shop, name, "approve", "release-7")
+        acts.wait_until("the first weight", 30, lambda: weight(shop) == STEPS[0])
+        ask(shop, name, "pause", "lunch")
+        acts.wait_until("paused", 30, lambda: acts.status_of(shop, "cmig", name).get("paused", False))
+        ask(shop, name, "abort", "enough")
+        status = rolled_back(shop, name)
+    assert (status["outcome"]["reason"], weight(shop)) == ("Aborted", 0)
+    answers = {one["verb"]: (one["token"], one["answer"]) for one in status["requests"]}
+    print(f"\n  {answers}")
+    assert {verb: token for verb, (token, _) in answers.items()} == {
+        "approve": "release-7", "pause": "lunch", "abort": "enough",
+    }  # fmt: skip
+    assert answers["approve"][1].startswith("0 % -> 1 %")
+
+
+def ask(kube: Kube, name: str, verb: str, token: str) -> None:
+    kube.kubectl("annotate", "cmig", name, f"changeover.dev/requested-{verb}={token}", "--overwrite")
+
+
 def reason_of(kube: Kube, name: str) -> str:
     return str(acts.condition(acts.status_of(kube, "cmig", name), "Ready").get("reason"))
