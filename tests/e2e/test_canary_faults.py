@@ -73,7 +73,8 @@ def migration(name: str, most_errors: str) -> dict[str, Any]:
             {"weightPercent": weight, "minDuration": "10s", "maxDuration": "30m"} for weight in (*STEPS, 100)
         ],
         "objectives": [
-            {"name": "latency", "type": "Latency", "latency": {"percentile": "95", "max": "100ms"}},
+            # No fault here is about latency, and one hiccup of a shared machine makes a tighter bound wait for minutes.
+            {"name": "latency", "type": "Latency", "latency": {"percentile": "95", "max": "1s"}},
             {"name": "errors", "type": "Errors", "errors": {"maxPercent": most_errors}},
         ],
         "decision": {"falseAdvancePercent": 10, "block": "5s", "maxBlind": "30s"},
