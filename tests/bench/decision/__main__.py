@@ -13,7 +13,7 @@ from random import Random
 from changeover.core.capacity import PLAIN, PROJECTED
 from changeover.core.sequential import Design
 
-from . import cpu, race, rivals, steps
+from . import cpu, race, steps
 from .noise import MODELS, ar, burst, iid, jump, regimes
 
 Rows = Iterator[Sequence[str]]
@@ -177,61 +177,6 @@ def incident_rows(runs: int, seed: int) -> Rows:
         yield name, _percent(cell.advanced), _percent(cell.rolled_back), _blocks(blocks)
 
 
-WITHIN_DESIGN = ("iid", "betabin", "ar_shared", "ar_cand", "diurnal", "burst")
-PROMISED_RUNS = 5  # times the runs where a promise of ours hangs on it
-SLASH = " / "
-
-
-def rival_rows(runs: int, seed: int) -> Rows:
-    """Ours beside the rules of other tools, on the same blocks; figures are of the six models in turn."""
-    yield (
-        "rule",
-        "runs",
-        "advance 1.0q",
-        "1.1q",
-        "1.25q",
-        "rollback .6q",
-        "advance .3q, blocks",
-        "rollback 2q, blocks",
-        "3q",
-    )
-    for rule in rivals.RULES:
-        many = PROMISED_RUNS * runs if rule == "ours" else runs
-
-        def cells(ratio: float, number: int, rule: str = rule) -> list[steps.Cell]:
-            return [
-                rivals.measure(rule, steps.Scene(MODELS[name], ratio), number, f"{seed}/{name}/{ratio}")
-                for name in WITHIN_DESIGN
-            ]
-
-        wrong = [cells(1.0, runs), cells(1.1, many), cells(1.25, many)]
-        advances = (SLASH.join(_percent(cell.advanced) for cell in row) for row in wrong)
-        good, calm, twice, thrice = cells(0.6, many), cells(0.3, runs), cells(2.0, runs), cells(3.0, runs)
-        yield (
-            rule, f"{runs}, {many}" if many != runs else f"{runs}", *advances,
-            SLASH.join(_percent(cell.rolled_back) for cell in good),
-            SLASH.join(_blocks(cell.advance_blocks) for cell in calm),
-            *(SLASH.join(_blocks(cell.rollback_blocks) for cell in row) for row in (twice, thrice)),
-        )  # fmt: skip
-
-
-def burst_rows(runs: int, seed: int) -> Rows:
-    """Error bursts from the first block on, limit 0.1 % errors; and three times the limit of slow requests."""
-    yield "canary", "60 requests/block: median (p90)", "1 000", "60 000"
-    cases = {
-        "errors 1 %": (0.001, 10.0),
-        "errors 5 %": (0.001, 50.0),
-        "errors 100 %": (0.001, 1000.0),
-        "3q slow": (0.01, 3.0),
-    }
-    for name, (q, ratio) in cases.items():
-        cells = [
-            steps.measure(steps.Scene(iid, ratio, requests=n, q=q), runs, f"{seed}/burst/{name}/{n}")
-            for n in (60, 1000, 60_000)
-        ]
-        yield name, *(f"{_blocks(cell.rollback_blocks)} ({_blocks(cell.rollback_p90)})" for cell in cells)
-
-
 PARTS: dict[str, tuple[str, Callable[[int, int], Rows]]] = {
     "errors": ("Wrong decisions, % of runs (1 000 canary requests a block, weight 10 %, 480 blocks)", error_rows),
     "speed": ("Blocks until the decision: median (p90)", speed_rows),
@@ -242,8 +187,6 @@ PARTS: dict[str, tuple[str, Callable[[int, int], Rows]]] = {
     "blocks": ("Short and long blocks; times in minutes", block_rows),
     "projection": ("CPU gate, projected", projection_rows),
     "share": ("CPU gate, as it is", share_rows),
-    "rivals": ("Beside the rules of other tools: " + SLASH.join(WITHIN_DESIGN), rival_rows),
-    "bursts": ("Blocks until a clear violation is rolled back, independent noise", burst_rows),
     "race": ("Race of candidates", race_rows),
 }
 

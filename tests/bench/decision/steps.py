@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
@@ -76,7 +75,8 @@ def run(scene: Scene, rng: Random) -> Outcome:
     before = baseline(scene, path, rng)
     target = Target(scene.q, before if scene.with_baseline else None)
     state = TargetState.start()
-    for blocks, block in enumerate(_blocks(scene, path, rng), 1):
+    for blocks, (traffic, canary, stable) in enumerate(path, 1):
+        block = None if rng.random() < scene.missing else _block(scene, rng, traffic, canary, stable)
         state = update(state, block, target, scene.design)
         if blocks < scene.horizon and _must_hold(state, target, scene.design):
             continue  # the full verdict with its words costs as much as the update
@@ -86,21 +86,9 @@ def run(scene: Scene, rng: Random) -> Outcome:
     raise AssertionError("paths are endless")
 
 
-def blocks_of(scene: Scene, rng: Random) -> Iterator[Block]:
-    """The blocks that a run with this generator sees, without those that are missing."""
-    path = scene.model(rng)
-    baseline(scene, path, rng)  # the day before uses up chance
-    return (block for block in _blocks(scene, path, rng) if block is not None)
-
-
 def measure(scene: Scene, runs: int, seed: int | str) -> Cell:
     """Many runs; every run has a generator of its own, so that a run can be repeated alone."""
-    return summarise([run(scene, Random(f"{seed}/{index}")) for index in range(runs)])
-
-
-def summarise(outcomes: list[Outcome]) -> Cell:
-    """Shares and quantiles over the runs."""
-    runs = len(outcomes)
+    outcomes = [run(scene, Random(f"{seed}/{index}")) for index in range(runs)]
     advanced = [one.blocks for one in outcomes if one.verdict is Verdict.ADVANCE]
     rolled = [one.blocks for one in outcomes if one.verdict is Verdict.ROLLBACK]
     return Cell(
@@ -124,11 +112,6 @@ def baseline(scene: Scene, path: Path, rng: Random) -> Baseline | None:
         count = round(requests)
         sums.append((count, min(count, poisson(rng, bad))))
     return make_baseline(sums)
-
-
-def _blocks(scene: Scene, path: Path, rng: Random) -> Iterator[Block | None]:
-    for traffic, canary, stable in path:
-        yield None if rng.random() < scene.missing else _block(scene, rng, traffic, canary, stable)
 
 
 def _must_hold(state: TargetState, target: Target, design: Design) -> bool:
