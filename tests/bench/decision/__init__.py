@@ -1,1 +1,1 @@
-"""How good are the decisions?  A simulator that prints the tables of docs/decision-quality.md."""
+"""How good are the decisions?  A simulator; its tables are in docs/decision-quality.md and decisions-measured.md."""

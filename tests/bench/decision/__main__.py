@@ -1,4 +1,7 @@
-"""Print the tables of docs/decision-quality.md:  python -m tests.bench.decision [--runs N] [--seed S] [--only PART]"""
+"""Print the tables of docs/decision-quality.md and docs/decisions-measured.md.
+
+python -m tests.bench.decision [--runs N] [--seed S] [--only PART]
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from random import Random
 from changeover.core.capacity import PLAIN, PROJECTED
 from changeover.core.sequential import Design
 
-from . import cpu, race, steps
+from . import cpu, race, side_by_side, steps
 from .noise import MODELS, ar, burst, iid, jump, regimes
 
 Rows = Iterator[Sequence[str]]
@@ -177,6 +180,47 @@ def incident_rows(runs: int, seed: int) -> Rows:
         yield name, _percent(cell.advanced), _percent(cell.rolled_back), _blocks(blocks)
 
 
+def rival_rows(runs: int, seed: int) -> Rows:
+    """Every rule on the same blocks; the cells of our promises have all runs, the others at most FEW_RUNS."""
+    yield "noise", "rule", "advance 1.0q", "1.1q", "1.25q", "rollback .6q", "advance .3q", "rollback 1.25q", "2q", "3q"
+    few = min(runs, side_by_side.FEW_RUNS)
+    for noise in DESIGN_NOISE:
+        cells = {
+            ratio: side_by_side.measure(
+                steps.Scene(MODELS[noise], ratio), runs if ratio in PROMISED else few, f"{seed}/{noise}/{ratio}", few
+            )
+            for ratio in (1.0, 1.1, 1.25, 0.6, 0.3, 2.0, 3.0)
+        }
+        for rule in side_by_side.NAMES:
+            yield (
+                noise, rule, *(_percent(cells[ratio][rule].advanced) for ratio in (1.0, 1.1, 1.25)),
+                _percent(cells[0.6][rule].rolled_back), _blocks(cells[0.3][rule].advance_blocks),
+                *(_blocks(cells[ratio][rule].rollback_blocks) for ratio in (1.25, 2.0, 3.0)),
+            )  # fmt: skip
+
+
+def burst_rows(runs: int, seed: int) -> Rows:
+    """Blocks until rollback, median (p90): errors at a limit of 0.1 %, and three times a limit of 1 %; iid noise."""
+    yield "violation", "requests/block", "from the start", "after 10 blocks at .5q"
+    clear = [(f"{share:.0%} errors", 0.001, share, requests) for share in (0.01, 0.05, 1.0) for requests in (60, 1000)]
+    triple = [("3q, limit 1 %", 0.01, 0.03, requests) for requests in (60, 1000, 6000, 60_000)]
+    for name, q, rate, requests in clear + triple:
+        early = steps.Scene(iid, rate / q, requests=requests, q=q)
+        late = steps.Scene(jump(iid, LATE, rate / q / 0.5, 1), 0.5, requests=requests, q=q)
+        cells = (steps.measure(scene, runs, f"{seed}/{name}/{requests}") for scene in (early, late))
+        texts = (_median_and_p90(cell, after) for cell, after in zip(cells, (0, LATE), strict=True))
+        yield name, f"{requests}", *texts
+
+
+DESIGN_NOISE = ("iid", "betabin", "ar_shared", "ar_cand", "diurnal", "burst")
+"""The specification's models."""
+
+PROMISED = (1.1, 1.25, 0.6)
+"""Ratios to the limit at which docs/decision-quality.md promises error rates."""
+
+LATE = 10
+"""Good blocks before a late violation; too few to advance at these rates."""
+
 PARTS: dict[str, tuple[str, Callable[[int, int], Rows]]] = {
     "errors": ("Wrong decisions, % of runs (1 000 canary requests a block, weight 10 %, 480 blocks)", error_rows),
     "speed": ("Blocks until the decision: median (p90)", speed_rows),
@@ -188,6 +232,8 @@ PARTS: dict[str, tuple[str, Callable[[int, int], Rows]]] = {
     "projection": ("CPU gate, projected", projection_rows),
     "share": ("CPU gate, as it is", share_rows),
     "race": ("Race of candidates", race_rows),
+    "rivals": ("Side by side with the rules of Flagger, Argo Rollouts and Kayenta, on the same blocks", rival_rows),
+    "bursts": ("Blocks until a clear violation is rolled back: median (p90)", burst_rows),
 }
 
 
@@ -216,6 +262,13 @@ def _percent(share: float) -> str:
 
 def _blocks(blocks: float | None) -> str:
     return "never" if blocks is None else f"{blocks:.0f}"
+
+
+def _median_and_p90(cell: steps.Cell, after: int) -> str:
+    """Blocks until rollback, counted from block `after` on; a run that advanced counts as never rolled back."""
+    values = (cell.rollback_blocks, cell.rollback_p90)
+    median, p90 = (_blocks(None if value is None else value - after) for value in values)
+    return f"{median} ({p90})"
 
 
 def _minutes(blocks: float | None, seconds: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -71,24 +72,38 @@ class Cell:
 
 def run(scene: Scene, rng: Random) -> Outcome:
     """One run until a decision or the horizon; the day before the step is the baseline's."""
+    before, blocks = trace(scene, rng)
+    return decide(scene, before, blocks)
+
+
+def trace(scene: Scene, rng: Random) -> tuple[Baseline | None, Iterator[Block | None]]:
+    """What a rule can see: stable's day before the step, and the step's blocks without end (None: no data)."""
     path = scene.model(rng)
-    before = baseline(scene, path, rng)
+    return baseline(scene, path, rng), _blocks(scene, path, rng)
+
+
+def decide(scene: Scene, before: Baseline | None, blocks: Iterable[Block | None]) -> Outcome:
+    """Our rule on these blocks, until it decides or the horizon is reached."""
     target = Target(scene.q, before if scene.with_baseline else None)
     state = TargetState.start()
-    for blocks, (traffic, canary, stable) in enumerate(path, 1):
-        block = None if rng.random() < scene.missing else _block(scene, rng, traffic, canary, stable)
+    for count, block in enumerate(blocks, 1):
         state = update(state, block, target, scene.design)
-        if blocks < scene.horizon and _must_hold(state, target, scene.design):
+        if count < scene.horizon and _must_hold(state, target, scene.design):
             continue  # the full verdict with its words costs as much as the update
         verdict = judge({"t": state}, {"t": target}, scene.design).verdict
-        if verdict is not Verdict.HOLD or blocks == scene.horizon:
-            return Outcome(verdict, blocks)
-    raise AssertionError("paths are endless")
+        if verdict is not Verdict.HOLD or count == scene.horizon:
+            return Outcome(verdict, count)
+    raise AssertionError("traces are endless")
 
 
 def measure(scene: Scene, runs: int, seed: int | str) -> Cell:
     """Many runs; every run has a generator of its own, so that a run can be repeated alone."""
-    outcomes = [run(scene, Random(f"{seed}/{index}")) for index in range(runs)]
+    return summarise([run(scene, Random(f"{seed}/{index}")) for index in range(runs)])
+
+
+def summarise(outcomes: Sequence[Outcome]) -> Cell:
+    """One cell of a table."""
+    runs = len(outcomes)
     advanced = [one.blocks for one in outcomes if one.verdict is Verdict.ADVANCE]
     rolled = [one.blocks for one in outcomes if one.verdict is Verdict.ROLLBACK]
     return Cell(
@@ -117,6 +132,11 @@ def baseline(scene: Scene, path: Path, rng: Random) -> Baseline | None:
 def _must_hold(state: TargetState, target: Target, design: Design) -> bool:
     decided = state.fired is not None or state.blind >= design.max_blind
     return not decided and log_evidence(state, target, design) < design.needed_log_evidence
+
+
+def _blocks(scene: Scene, path: Path, rng: Random) -> Iterator[Block | None]:
+    for traffic, canary, stable in path:
+        yield None if rng.random() < scene.missing else _block(scene, rng, traffic, canary, stable)
 
 
 def _block(scene: Scene, rng: Random, traffic: float, canary: float, stable: float) -> Block:
