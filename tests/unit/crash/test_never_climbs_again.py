@@ -35,7 +35,6 @@ events = st.one_of(
     st.tuples(st.just("spec edit")),
     st.tuples(st.just("suspend"), st.booleans()),
     st.tuples(st.just("foreign weight"), st.sampled_from([0, 5, 50, 100])),
-    st.tuples(st.just("asks"), st.sampled_from(["approve", "abort", "pause", "resume"]), st.sampled_from("abc")),
     st.tuples(st.just("canary ready"), st.booleans()),
     st.tuples(st.just("route lost")),
     st.tuples(st.just("mark lost"), st.sampled_from(["", "{", '{"phase": "Stepping"}'])),
@@ -63,8 +62,6 @@ class Story:
         for event in (("evidence", "good"), ("unreadable", ""), ("write fails", ""), ("suspend", False)):
             self.play(event)
         self.play(("canary ready", True))
-        self.play(("pass", 2))  # what was asked is answered, so that the pause that is lifted is the last one
-        self.play(("asks", "resume", "at last"))
         for _ in range(12):
             self.play(("pass", 600))
         found = self.world.cluster.peek(MIGRATION) or {}
@@ -106,9 +103,6 @@ class Story:
 
     def _suspend(self, suspended: bool) -> None:
         self.world.cluster.patch(MIGRATION, {"spec": {"suspend": suspended}})
-
-    def _asks(self, verb: str, token: str) -> None:
-        self.world.cluster.patch(MIGRATION, {"metadata": {"annotations": {f"changeover.dev/requested-{verb}": token}}})
 
     def _foreign_weight(self, weight: int) -> None:
         route = self.world.cluster.peek(ROUTE)
@@ -163,8 +157,6 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> None:
 @example([*ROLLED_BACK, ("route lost",), *WELL_AGAIN])
 @example([*ROLLED_BACK, ("mark lost", "{"), *WELL_AGAIN])
 @example([*ROLLED_BACK, ("foreign weight", 50), *WELL_AGAIN])
-@example([("asks", "abort", "a"), ("pass", 60), ("asks", "approve", "a"), ("asks", "resume", "a"), *WELL_AGAIN])
-@example([("asks", "abort", "a"), ("crash", 1, True), ("crash", 1, False), *WELL_AGAIN])
 @example([*ROLLED_BACK, ("unreadable", "HTTPRoute"), ("pass", 60), ("unreadable", ""), ("route lost",), *WELL_AGAIN])
 @example(
     [
