@@ -60,9 +60,6 @@ class Reason(StrEnum):
     RESULTS_PARTLY_INVALID = "ResultsPartlyInvalid"  # some results are invalid; they are named
     # CanaryMigration
     PREPARING = "Preparing"  # route and workloads are made ready; all traffic is on stable
-    WAITING_FOR_APPROVAL = "WaitingForApproval"  # all is there for the next step but a person's approval
-    PAUSED = "Paused"  # a person asked for it: no weight rises, harm is still rolled back
-    ABORTED = "Aborted"  # a person asked for it: rolled back
     WAITING_FOR_BASELINE = "WaitingForBaseline"  # a day of stable's counters is required, and not there yet
     WAITING_EVIDENCE = "WaitingEvidence"  # the canary has weight; the evidence is not enough yet
     RECENTLY_BAD = "RecentlyBad"  # the evidence would do, but the latest blocks were bad

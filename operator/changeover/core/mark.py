@@ -26,7 +26,6 @@ class Mark:
     """Step, weight and why; `since` is when it was decided, `came_from` the weight before.
 
     `contests` counts how often somebody else's weights were replaced by ours on this step, `contested_at` is the last.
-    `approval` is the token that opened the last step which waited for one.
     """
 
     phase: Phase
@@ -40,7 +39,6 @@ class Mark:
     came_from: int
     contests: int = 0
     contested_at: datetime | None = None
-    approval: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -58,7 +56,6 @@ class Mark:
             "message": self.message[:MESSAGE_LENGTH],
             "from": self.came_from,
             **contested,
-            **({"approval": self.approval} if self.approval else {}),
         }
 
     @classmethod
@@ -78,7 +75,6 @@ class Mark:
                 message=str(data["message"]),
                 came_from=int(data["from"]),
                 contests=int(data.get("contests", 0)),
-                approval=str(data.get("approval", "")),
                 contested_at=parse_timestamp(data["contestedAt"]) if "contestedAt" in data else None,
             )
         except (AttributeError, KeyError, TypeError, ValueError):

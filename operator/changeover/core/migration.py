@@ -14,7 +14,7 @@ from typing import Any
 from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.migration import Step as StepSpec
-from changeover.core import names, verbs
+from changeover.core import names
 from changeover.core.as_measured import deviation
 from changeover.core.contest import put_back
 from changeover.core.design import significant
@@ -47,16 +47,9 @@ def decide(seen: SeenMigration) -> Step:
         return keep(seen, seen.route, mark, outcome)
     if mark is not None and mark.phase is Phase.ROLLING_BACK and not _is_outcome_of(outcome, mark):
         return finish_rollback(seen, seen.route, mark)
-    return _as_asked(seen, mark) or _prepare(seen, seen.route, mark)
-
-
-def _as_asked(seen: SeenMigration, mark: Mark | None) -> Step | None:
-    """What a person asked for, before anything else is weighed."""
-    if mark is not None and mark.phase is not Phase.ROLLING_BACK and verbs.fresh(seen, verbs.ABORT):
-        return _roll_back(seen, mark, Reason.ABORTED, "a person asked for it", None)
     if seen.spec.suspend:
         return Step(Reason.SUSPENDED, "spec.suspend is true; the weight stays", (), mark, recheck_after=None)
-    return None
+    return _prepare(seen, seen.route, mark)
 
 
 def _mark_of(seen: SeenMigration, route: Route | None) -> Mark | None:
@@ -237,23 +230,14 @@ def _hold(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
 
 def _raise(seen: SeenMigration, mark: Mark, message: str, weighing: Weighing | None = None) -> Step:
     """One step up: the only place where a weight rises."""
-    index, approval = mark.step + 1, verbs.approval_of(seen, mark)
-    step = seen.spec.steps[index - 1]
-    if verbs.is_paused(seen):
-        return Step(Reason.PAUSED, f"{message}; paused as a person asked", (), mark, weighing)
-    if step.approval == "Manual" and not approval:
-        waiting = (
-            f"{message}; step {index} to {step.weight_percent} % waits: {names.ANNOTATION_REQUESTED}approve: TOKEN"
-        )
-        return Step(Reason.WAITING_FOR_APPROVAL, waiting, (), mark, weighing)
-    weight = step.weight_percent
+    index = mark.step + 1
+    weight = seen.spec.steps[index - 1].weight_percent
     if weight < mark.weight:
         # The spec was edited under way; a weight only falls by rolling back.
         weight = mark.weight
     up = Mark(
-        Phase.STEPPING, index, weight, seen.now, seen.owner.generation, seen.arms, Reason.STEPPED, message, mark.weight,
-        approval=approval if step.approval == "Manual" else mark.approval,
-    )  # fmt: skip
+        Phase.STEPPING, index, weight, seen.now, seen.owner.generation, seen.arms, Reason.STEPPED, message, mark.weight
+    )
     return Step(Reason.STEPPED, f"{mark.weight} % -> {weight} %: {message}", (split(up),), up, weighing)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from changeover.api.reasons import ConditionType, Reason
-from changeover.core import verbs
 from changeover.core.conditions import timestamp
 from changeover.core.errors import ChangeoverError
 from changeover.core.evidence import StepEvidence
@@ -101,12 +100,7 @@ def _objectives(weighing: Weighing) -> Judgement:
 
 def _fields(seen: SeenMigration, step: Step) -> dict[str, Any]:
     mark, before = step.mark, seen.owner.status
-    requests = verbs.as_status(seen, verbs.answers(seen, step))
-    fields: dict[str, Any] = {
-        "history": before.get("history", []),
-        **({"requests": requests} if requests else {}),
-        "paused": verbs.is_paused(seen),
-    }
+    fields: dict[str, Any] = {"history": before.get("history", [])}
     if seen.day is not None:
         fields["baseline"] = seen.day.to_status()
     if step.weighing is not None:

@@ -23,7 +23,6 @@ ROLE_CANARY = "canary"
 
 ANNOTATION_MARK = "changeover.dev/mark"  # on the route: the state that was written together with the weights
 ANNOTATION_HAND_OVER = "changeover.dev/hand-over-to"  # on a user's route: the migration that may take it over
-ANNOTATION_REQUESTED = "changeover.dev/requested-"  # on a migration, with a verb: a new token asks once
 ANNOTATION_RETRY = "changeover.dev/requested-retry"  # on a benchmark: a new token starts a new run
 ANNOTATION_FROM_BENCHMARK = "changeover.dev/from-benchmark"
 

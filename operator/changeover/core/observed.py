@@ -28,7 +28,6 @@ class Owner:
     finalizers: tuple[str, ...]
     status: Mapping[str, Any]
     retry: str = ""  # the token of the last retry that was asked for
-    requests: Mapping[str, str] = field(default_factory=dict)  # verb -> token, of all that was asked for by annotation
 
 
 @dataclass(frozen=True)

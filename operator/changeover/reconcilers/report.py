@@ -16,7 +16,6 @@ WARNINGS = frozenset({
     Reason.INVALID_SPEC, Reason.ROLLED_BACK, Reason.ROLLING_BACK, Reason.DEADLINE_EXCEEDED, Reason.NO_VALID_RESULT,
     Reason.ROUTE_NOT_OURS, Reason.BENCHMARK_REFUSED, Reason.UNDECIDED, Reason.BLIND, Reason.UNREADABLE,
     Reason.CROSS_CHECK_CONTRADICTED, Reason.WEIGHT_NOT_EFFECTIVE, Reason.WEIGHT_PUT_BACK, Reason.CONTESTED,
-    Reason.ABORTED,
 })  # fmt: skip
 
 # What comes and goes between two transitions that matter; said in status, not worth an event.

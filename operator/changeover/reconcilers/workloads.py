@@ -27,11 +27,6 @@ def parse_owner(body: Manifest) -> Owner:
         finalizers=tuple(metadata.get("finalizers") or ()),
         status=body.get("status") or {},
         retry=(metadata.get("annotations") or {}).get(names.ANNOTATION_RETRY, ""),
-        requests={
-            key.removeprefix(names.ANNOTATION_REQUESTED): str(token)
-            for key, token in (metadata.get("annotations") or {}).items()
-            if key.startswith(names.ANNOTATION_REQUESTED)
-        },
     )
 
 

@@ -165,5 +165,4 @@ def _status(status: dict[str, Any]) -> dict[str, Any]:
         "results": status.get("results"),
         "progress": status.get("progress", {}).get("text"),
         "report": status.get("report"),
-        "requests": [(one["verb"], one["token"]) for one in status.get("requests", [])],
     }

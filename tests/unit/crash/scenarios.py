@@ -70,38 +70,6 @@ def edit_during_rollback(world: World) -> None:
         world.cluster.patch(MIGRATION, {"spec": {"decision": {"falseAdvancePercent": 10}}})
 
 
-def ask(world: World, verb: str, token: str = "a") -> None:
-    world.cluster.patch(MIGRATION, {"metadata": {"annotations": {f"changeover.dev/requested-{verb}": token}}})
-
-
-def status_now(world: World) -> Manifest:
-    status: Manifest = (world.cluster.peek(MIGRATION) or {}).get("status", {})
-    return status
-
-
-def approve(world: World) -> None:
-    """A person approves each step that waits, each with a token of its own."""
-    ready = next((c for c in status_now(world).get("conditions", []) if c["type"] == "Ready"), {})
-    if ready.get("reason") == "WaitingForApproval":
-        ask(world, "approve", f"step-{status_now(world)['step']['index'] + 1}")
-
-
-def abort(world: World) -> None:
-    if on_canary(world):
-        ask(world, "abort")
-
-
-def pause_and_resume(world: World) -> None:
-    """Paused on the first step, resumed once status has said so."""
-    if on_canary(world):
-        ask(world, "resume" if status_now(world).get("paused") else "pause")
-
-
-def a_manual_world() -> World:
-    long = {"minDuration": "2m", "maxDuration": "2h", "approval": "Manual"}
-    return a_world(steps=[{"weightPercent": weight, **long} for weight in (10, 100)])
-
-
 def a_published_world() -> World:
     """A benchmark that has published, and a migration to its winner."""
     benchmark = a_benchmark()
@@ -186,9 +154,6 @@ MIGRATIONS = {
     "rolled back, not ready": _story(a_world, _ends("RolledBack"), break_canary),
     "rolled back, blind": _story(a_world, _ends("RolledBack"), lose_metrics),
     "rolled back, Prometheus down": _story(a_world, _ends("RolledBack"), lose_prometheus),
-    "approved step by step": _story(a_manual_world, _ends("Promoted"), approve),
-    "aborted": _story(a_world, _ends("RolledBack"), abort),
-    "paused and resumed": _story(a_world, _ends("Promoted"), pause_and_resume),
     "deleted mid-step": _story(a_world, _gone, delete_owner),
     "spec edited after rollback": _story(
         lambda: a_world(Behaviour(slow_share=0.2)), _ends("Promoted", 2), mend_and_edit

@@ -145,11 +145,6 @@ class Step(Model):
         "At maxDuration: Hold (wait for a person; the weight stays) or Rollback. Default: Hold.",
         default="Hold",
     )
-    approval: Literal["Automatic", "Manual"] = described(
-        "Manual: once all is there for it, this step's weight waits for a person (reason WaitingForApproval; the "
-        "annotation changeover.dev/requested-approve: TOKEN opens this one step). Default: Automatic.",
-        default="Automatic",
-    )
     min_requests: Annotated[int, Field(ge=0, le=10**9)] = described(
         "Canary requests that the step must see at the least. Default: 0. Example: 1000.", default=0
     )

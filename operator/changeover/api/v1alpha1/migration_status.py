@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from changeover.api.v1alpha1.base import Model, Number, ShortText, Text, described, unique_by
+from changeover.api.v1alpha1.base import Model, Number, ShortText, Text, described
 from changeover.api.v1alpha1.condition import Conditions, Instant, conditions_field
 
 
@@ -65,15 +65,6 @@ class ForecastStatus(Model):
     requests_per_second: Number = described("Requests a second through the route in the last block.")
 
 
-class RequestAnswer(Model):
-    """What came of a request by annotation (changeover.dev/requested-VERB: TOKEN)."""
-
-    verb: Literal["approve", "abort", "pause", "resume", "promote", "retry"] = described("What was asked.")
-    token: ShortText = described("Token of the request that was answered last; another one asks again.")
-    at: Instant = described("When it was answered.")
-    answer: Text = described("What came of it.")
-
-
 class BaselineStatus(Model):
     """What stable was like over spec.decision.baseline.window."""
 
@@ -106,10 +97,6 @@ class MigrationStatus(Model):
         "Objectives in this step.", default=[]
     )
     history: Annotated[list[Decision], Field(max_length=20)] = described("The last 20 decisions.", default=[])
-    requests: Annotated[list[RequestAnswer], Field(max_length=6)] = described(
-        "The last answer to each verb.", default=[], json_schema_extra=unique_by("verb")
-    )
-    paused: bool = described("Whether no weight rises, as a person asked.", default=False)
     baseline: BaselineStatus | None = described(
         "Stable's own day. Default: none (not read yet, or not asked for).", default=None
     )
