@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from changeover.core.conditions import parse_timestamp
+from changeover.core.requests import Request
 
 MESSAGE_LENGTH = 512  # characters of a message that the mark keeps; what is shown of it elsewhere is cut alike
 
@@ -34,6 +35,9 @@ class Mark:
     reason: str
     message: str
     came_from: int
+    attempt: int = 1  # one more with each retry; an outcome belongs to one attempt
+    paused: bool = False  # a person asked that the weight does not rise
+    requests: tuple[Request, ...] = ()  # those that changed the mark: the last of each verb
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -47,6 +51,9 @@ class Mark:
             "reason": str(self.reason),
             "message": self.message[:MESSAGE_LENGTH],
             "from": self.came_from,
+            "attempt": self.attempt,
+            "paused": self.paused,
+            "requests": [request.to_dict() for request in self.requests],
         }
 
     @classmethod
@@ -65,6 +72,10 @@ class Mark:
                 reason=str(data["reason"]),
                 message=str(data["message"]),
                 came_from=int(data["from"]),
+                # A mark of an earlier release has none of these.
+                attempt=int(data.get("attempt", 1)),
+                paused=bool(data.get("paused", False)),
+                requests=tuple(Request.from_dict(request) for request in data.get("requests", ())),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return None
