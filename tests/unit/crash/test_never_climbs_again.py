@@ -52,7 +52,8 @@ class Story:
     """Plays events against a world under guard."""
 
     def __init__(self) -> None:
-        self.world: World = a_world(decision={"falseAdvancePercent": 20, "block": "1m", "maxBlind": "5m"})
+        decision = {"falseAdvancePercent": 20, "block": "1m", "maxBlind": "5m"}
+        self.world: World = a_world(decision=decision, steps=steps(0))
         self.guard = Guard(self.world)
         self.unreadable = self.failing = ""
         self.world.cluster.fault = self._fault
@@ -68,6 +69,7 @@ class Story:
         for event in (("canary ready", True), ("pass", 2), ("ask", "resume")):
             self.play(event)
         for _ in range(16):
+            self.play(("ask", "approve"))
             self.play(("pass", 600))
         found = self.world.cluster.peek(MIGRATION) or {}
         assert outcome_of(self.world)[0] in ("Promoted", "RolledBack"), found["status"]["conditions"][0]
@@ -143,8 +145,8 @@ class Story:
 
 def steps(requests: int) -> list[dict[str, Any]]:
     return [
-        {"weightPercent": weight, "minDuration": "2m", "maxDuration": "2h", "minRequests": requests}
-        for weight in (10, 100)
+        {"weightPercent": weight, "minDuration": "2m", "maxDuration": "2h", "minRequests": requests, "approval": how}
+        for weight, how in ((10, "Automatic"), (100, "Manual"))
     ]
 
 
