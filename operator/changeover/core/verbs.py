@@ -26,7 +26,6 @@ PROMOTABLE = frozenset({
     Reason.STEPPED, Reason.WAITING_EVIDENCE, Reason.WAITING_FOR_DURATION, Reason.WAITING_FOR_REQUESTS,
     Reason.WAITING_FOR_APPROVAL, Reason.UNDECIDED,
 })  # fmt: skip
-DOUBTFUL = frozenset({Reason.RECENTLY_BAD, Reason.SHARED_INCIDENT, Reason.BLIND})
 ROLLING = frozenset({Reason.ROLLING_BACK, Reason.ROLLED_BACK})
 
 
@@ -158,24 +157,30 @@ def _promote(asked: Asked) -> Answered | str:
 def _why_not_promoted(asked: Asked) -> str | None:
     if asked.mark is not None and asked.mark.step >= len(asked.seen.spec.steps):
         return f"it is on the last step already: {asked.step.message}"
-    weighing = asked.step.weighing
-    if asked.step.reason not in PROMOTABLE or (weighing is not None and weighing.reason in DOUBTFUL):
+    if asked.step.reason not in PROMOTABLE:
         return f"not promoted at {asked.where}: {asked.step.message}"
-    missed = _why_not_seen_well(asked.seen, has_weight=asked.mark is not None and asked.mark.weight > 0)
+    missed = _held_against(asked)
     return None if missed is None else f"not promoted at {asked.where}: {missed}"
 
 
-def _why_not_seen_well(seen: SeenMigration, has_weight: bool) -> str | None:
-    """What the last scrapes hold against a canary, be it a lack of counters; None when nothing."""
-    if not isinstance(seen.latest, Evidence) or (has_weight and seen.latest.canary is None):
+def _held_against(asked: Asked) -> str | None:
+    """What the latest look says against the canary, be it only that there was none; None when nothing."""
+    latest, has_weight = asked.seen.latest, asked.mark is not None and asked.mark.weight > 0
+    if not isinstance(latest, Evidence) or (has_weight and latest.canary is None):
         return "the last scrapes show nothing, and no weight is raised blindly"
-    counts = seen.latest.canary
-    for objective in seen.spec.objectives if counts is not None else ():
-        assert counts is not None
-        limit = limit_of(objective)
-        bad = counts.errors if objective.latency is None else counts.slow.get(objective.name, 0)
-        if limit is not None and bad > limit * counts.requests:
-            return f"{objective.name}: {bad} of {counts.requests} requests bad in the last scrapes"
+    states = asked.step.weighing.evidence.states if asked.step.weighing is not None else {}
+    for objective in asked.seen.spec.objectives:
+        limit, state = limit_of(objective), states.get(objective.name)
+        looks: list[tuple[str, float, float]] = []  # where, bad requests, requests
+        if latest.canary is not None:
+            bad = latest.canary.errors if objective.latency is None else latest.canary.slow.get(objective.name, 0)
+            looks.append(("last scrapes", bad, latest.canary.requests))
+        if state is not None:
+            looks.append(("latest blocks", state.recent_bad, state.recent_requests))
+        for where, bad, requests_seen in looks:
+            if limit is not None and bad > limit * requests_seen:
+                share = f"{100 * bad / max(requests_seen, 1):.3g} % of the requests in the {where} are bad"
+                return f"{objective.name}: {share}, limit {100 * limit:.3g} %"
     return None
 
 

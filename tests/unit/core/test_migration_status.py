@@ -62,6 +62,15 @@ def test_an_answer_is_still_told_after_a_crash_between_mark_and_status() -> None
     assert [(answer["verb"], answer["answer"]) for answer in status["requests"]] == [("promote", up.request.answer)]
 
 
+@pytest.mark.parametrize(("manual", "reconciling"), [(False, "False"), (True, "True")], ids=["paused", "to approve"])
+def test_what_is_paused_is_not_in_progress_and_what_waits_for_approval_is(manual: bool, reconciling: str) -> None:
+    steps = [{"weightPercent": 10, "minDuration": "2m"}, {"weightPercent": 50, "approval": "Manual"}]
+    held = seen({"steps": steps}, evidence=kept(20), blocks=(), route=route(mark(paused=not manual)))
+    told = {c["type"]: (c["status"], c["reason"]) for c in status_of(held)["conditions"]}
+    reason = "WaitingForApproval" if manual else "Paused"
+    assert (told["Reconciling"], told["Stalled"]) == ((reconciling, reason), ("False", reason))
+
+
 def test_a_retry_drops_the_outcome_and_counts_the_attempt() -> None:
     status = status_of(asking("retry", changes=ROLLED))
     assert ("outcome" in status, status["attempt"], status["step"]["index"]) == (False, 2, 0)

@@ -24,12 +24,13 @@ from tests.unit.core.test_migration_ladder import (
     LONG_ROLLING,
     NO_WEIGHT,
     READY_TO_START,
+    ROLLED_STATUS,
     ROLLING,
     TIMEOUT,
     ended,
     one_step,
     written,
-)  # fmt: skip
+)
 
 Changes = dict[str, Any]
 ADVANCES: Changes = {"evidence": ENOUGH, "blocks": ()}
@@ -124,9 +125,9 @@ REFUSED: list[tuple[str, str, Changes, Reason, str]] = [
     ("a hard trip", "promote", {"latest": latest(canary=counts(100, errors=90)), "blocks": ()}, Reason.ROLLING_BACK,
      "it is rolled back already: errors: 90 of 100 requests bad in one scrape"),
     ("more errors than allowed in the last look", "promote", {"latest": latest(canary=counts(100, errors=2))},
-     Reason.WAITING_EVIDENCE, "not promoted at step 1/3: errors: 2 of 100 requests bad in the last scrapes"),
+     Reason.WAITING_EVIDENCE, "not promoted at step 1/3: errors: 2 % of the requests in the last scrapes are bad"),
     ("more slow requests than allowed in the last look", "promote", {"latest": latest(canary=counts(100, slow=2))},
-     Reason.WAITING_EVIDENCE, "not promoted at step 1/3: latency: 2 of 100 requests bad in the last scrapes"),
+     Reason.WAITING_EVIDENCE, "not promoted at step 1/3: latency: 2 % of the requests in the last scrapes are bad"),
     ("a canary that is not ready", "promote", {"canary": workload(1)}, Reason.WAITING_FOR_WORKLOADS,
      "not promoted at step 1/3: canary new has 1 of 2 pods ready"),
     ("a canary that is not ready, before any weight", "promote", {**NO_WEIGHT, "canary": workload(0)},
@@ -277,10 +278,17 @@ def test_paused_before_the_first_step_goes_on_preparing_but_does_not_start() -> 
 
 
 def test_a_pause_outlives_other_backends_and_a_lost_mark() -> None:
-    other = decide(seen(arms="others", route=route(mark(paused=True), canary_percent=None)))
-    assert (other.reason, mark_in(other).paused) == (Reason.PREPARING, True)
+    done = Request("pause", "t", NOW.replace(microsecond=0), "Accepted", "done")
+    other = decide(seen(arms="others", route=route(mark(paused=True, requests=(done,)), canary_percent=None)))
+    assert (other.reason, mark_in(other).paused, mark_in(other).requests) == (Reason.PREPARING, True, (done,))
     lost = decide(seen(route=route(mark=None), owner=owner(status={"paused": True, "attempt": 3})))
     assert (mark_in(lost).paused, mark_in(lost).attempt) == (True, 3)
+
+
+def test_a_pause_of_a_new_spec_begins_it_and_keeps_it_at_0() -> None:
+    rolled_back = {"owner": owner(generation=2, status=ended("RolledBack")), "route": route(LONG_ROLLING)}
+    told = mark_in(decide(asking("pause", changes=rolled_back)))
+    assert (told.phase, told.step, told.weight, told.generation) == (Phase.PREPARING, 0, 0, 2)
 
 
 def test_pausing_keeps_the_evidence_of_the_weight() -> None:
@@ -330,6 +338,26 @@ def test_a_second_attempt_that_ended_stays_ended() -> None:
     rolling = asking("retry", changes={"owner": owner(status=ended("RolledBack")), "route": route(rolled)})
     outcome = decide(rolling).outcome
     assert outcome is not None and outcome["attempt"] == 2
+
+
+def test_a_lost_route_does_not_lose_the_attempt() -> None:
+    status = ended("RolledBack")
+    status["outcome"]["attempt"] = 2
+    remade = decide(seen(owner=owner(status={**status, "attempt": 2}), route=None))
+    assert (remade.reason, mark_in(remade).attempt) == (Reason.ROLLED_BACK, 2)
+    rolling = decide(seen(owner=owner(status={**ROLLED_STATUS, "attempt": 2}), route=None))
+    assert (rolling.reason, mark_in(rolling).attempt) == (Reason.ROLLING_BACK, 2)
+
+
+def test_what_is_held_for_a_person_is_not_promoted_on_bad_blocks_though_the_last_scrape_is_good() -> None:
+    *good, last = blocks(20)
+    steps = [{"weightPercent": 10, "minDuration": "1m", "maxDuration": "10m"}, {"weightPercent": 100}]
+    late = {"spec": {"steps": steps}, "blocks": (*good, replace(last, canary=counts(600, slow=60)))}
+    step = decide(asking("promote", changes=late))
+    assert step.reason is Reason.UNDECIDED
+    assert refusal_of(step) == (
+        "promote: not promoted at step 1/2: latency: 2.02 % of the requests in the latest blocks are bad, limit 1 %"
+    )
 
 
 def test_without_a_token_a_rollback_is_for_good() -> None:

@@ -110,10 +110,14 @@ class Guard:
         if ended is not None and ended["generation"] == after["metadata"]["generation"]:
             retried = (ended["generation"], ended["attempt"] + 1) in self.retries
             assert new.get("outcome") == ended or retried, "an outcome is for good, but for a retry"
-        tokens = {(r["verb"], r["token"]) for r in new.get("requests", ())}
-        for request in old.get("requests", ()):
-            later = any(verb == request["verb"] for verb, _ in tokens)
-            assert later or request["verb"] not in VERBS, f"the answer to {request} was lost"
+        self._answers(old.get("requests", []), new.get("requests", []))
+
+    def _answers(self, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
+        """An answer is for good; only that to another token of the same verb takes its place."""
+        for old in (request for request in before if request["verb"] in VERBS):
+            new = next((request for request in after if request["verb"] == old["verb"]), None)
+            assert new is not None, f"the answer to {old} was lost"
+            assert new["token"] != old["token"] or new == old, f"answered twice: {old}, {new}"
 
 
 def attempt_of(told: dict[str, Any]) -> Attempt:
