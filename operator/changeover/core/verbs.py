@@ -7,16 +7,17 @@ request stays open, since nothing is known to refuse it by.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from changeover.api.reasons import Reason
+from changeover.api.v1alpha1.migration import Objective
 from changeover.core import migration, requests
 from changeover.core.evidence import limit_of
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_end import LOOK_AFTER_SECONDS
 from changeover.core.migration_state import SeenMigration, Step, attempt_of, first_mark, make_outcome, split
-from changeover.core.observed import Evidence, Route, Unreadable
+from changeover.core.observed import Counts, Evidence, Route, Unreadable
 from changeover.core.plan import HoldFinalizer, SetSplit
 from changeover.core.requests import ACCEPTED, REFUSED, VERBS, Request
 
@@ -168,20 +169,24 @@ def _held_against(asked: Asked) -> str | None:
     latest, has_weight = asked.seen.latest, asked.mark is not None and asked.mark.weight > 0
     if not isinstance(latest, Evidence) or (has_weight and latest.canary is None):
         return "the last scrapes show nothing, and no weight is raised blindly"
-    states = asked.step.weighing.evidence.states if asked.step.weighing is not None else {}
     for objective in asked.seen.spec.objectives:
-        limit, state = limit_of(objective), states.get(objective.name)
-        looks: list[tuple[str, float, float]] = []  # where, bad requests, requests
-        if latest.canary is not None:
-            bad = latest.canary.errors if objective.latency is None else latest.canary.slow.get(objective.name, 0)
-            looks.append(("last scrapes", bad, latest.canary.requests))
-        if state is not None:
-            looks.append(("latest blocks", state.recent_bad, state.recent_requests))
-        for where, bad, requests_seen in looks:
+        limit = limit_of(objective)
+        for where, bad, requests_seen in _looks(asked, objective, latest.canary):
             if limit is not None and bad > limit * requests_seen:
                 share = f"{100 * bad / max(requests_seen, 1):.3g} % of the requests in the {where} are bad"
                 return f"{objective.name}: {share}, limit {100 * limit:.3g} %"
     return None
+
+
+def _looks(asked: Asked, objective: Objective, counts: Counts | None) -> Iterator[tuple[str, float, float]]:
+    """Where was looked last, how many requests were bad there, and of how many."""
+    if counts is not None:
+        bad = counts.errors if objective.latency is None else counts.slow.get(objective.name, 0)
+        yield "last scrapes", bad, counts.requests
+    weighing = asked.step.weighing
+    state = weighing.evidence.states.get(objective.name) if weighing is not None else None
+    if state is not None:
+        yield "latest blocks", state.recent_bad, state.recent_requests
 
 
 def _retry(asked: Asked) -> Answered | str:
