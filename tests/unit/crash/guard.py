@@ -21,6 +21,7 @@ class Guard:
         self.world = world
         self.rolled_back: set[Attempt] = set()  # in which a rollback was decided
         self.retries: dict[Attempt, str] = {}  # the token by which each further attempt began
+        self.raised: set[tuple[Attempt, int]] = set()  # attempt and weight of each rise that was decided
         self.by_hand: dict[tuple[str, str], Attempt] = {}  # verb and token of each raise that a person asked for
         self.foreign = False  # a test plays somebody else; nothing is asked of them
         world.cluster.watchers.append(self.watch)
@@ -52,16 +53,21 @@ class Guard:
 
     def _rise(self, old: dict[str, Any] | None, mark: dict[str, Any] | None, weight: int) -> None:
         owner = self._owner()
+        outcome = ((owner or {}).get("status") or {}).get("outcome") or {}
+        if outcome.get("result") == "Promoted":
+            # Somebody took the route or its mark away after the end: what ended is put back, and nothing beyond it.
+            assert weight == max(weight for _, weight in self.raised)
+            return
         assert owner is not None and old is not None and mark is not None, f"a rise to {weight} without a mark"
         attempt = (owner["metadata"]["generation"], mark["attempt"])
         where = "generation {}, attempt {}".format(*attempt)
         assert attempt not in self.rolled_back, f"rises to {weight} after a rollback in {where}"
         assert old["phase"] != "RollingBack", f"rises to {weight} while marked RollingBack"
-        outcome = owner.get("status", {}).get("outcome") or {}
         assert outcome.get("result") != "RolledBack" or attempt_of(outcome) != attempt
         if weight != old["weight"]:  # else what somebody else had changed is put back
             assert not old["paused"], f"rises to {weight} while paused"
             self._asked_for(owner, old, mark, attempt)
+            self.raised.add((attempt, weight))
             assert weight == owner["spec"]["steps"][mark["step"] - 1]["weightPercent"]
             assert self.world.metrics.mode == "good", f"rises to {weight} with evidence {self.world.metrics.mode}"
 

@@ -171,6 +171,7 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> None:
 @example([*ROLLED_BACK, *RETRIED, ("mark lost", "{"), *ROLLED_BACK, ("route lost",), *WELL_AGAIN])
 @example([*ROLLED_BACK, ("ask", "retry"), ("ask", "promote"), *WELL_AGAIN])
 @example([("ask", "pause"), ("pass", 2), ("route lost",), *WELL_AGAIN])
+@example([("pass", 600), ("pass", 600), ("ask", "approve"), ("pass", 600), ("pass", 600), ("pass", 2), ("route lost",)])
 @example([("ask", "abort"), ("crash", 0, True), ("pass", 2), *WELL_AGAIN])
 @example([*ROLLED_BACK, ("foreign weight", 50), *WELL_AGAIN])
 @example([*ROLLED_BACK, ("unreadable", "HTTPRoute"), ("pass", 60), ("unreadable", ""), ("route lost",), *WELL_AGAIN])
