@@ -162,9 +162,16 @@ MIGRATION = {
         "result": "RolledBack",
         "at": NOW,
         "generation": 3,
+        "attempt": 2,
         "reason": "LatencyObjectiveMissed",
         "message": "why",
     },
+    "attempt": 2,
+    "paused": True,
+    "requests": [
+        {"verb": "retry", "token": "again", "at": NOW, "result": "Accepted", "answer": "attempt 2 begins at 0 %"},
+        {"verb": "resume", "token": "x", "at": NOW, "result": "Refused", "answer": "it is not paused"},
+    ],
 }
 STATUSES: dict[str, Model] = {
     "FrameworkBenchmark": BenchmarkStatus.model_validate(BENCHMARK),

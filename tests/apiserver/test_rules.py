@@ -139,6 +139,7 @@ BROKEN_SHAPES = [
     Bad("a step twice", CMIG, {(*STEP, "weightPercent"): 10}, "spec.steps[1]", "10"),
     Bad("an objective twice", CMIG, {("objectives", 1, "name"): "latency"}, "spec.objectives[1]", "latency"),
     Bad("a misspelt field", CMIG, {(*STEP, "weightPercents"): 5}, "spec.steps[0].weightPercents", ""),
+    Bad("a misspelt approval", CMIG, {(*STEP, "approval"): "manual"}, "spec.steps[0].approval", "Manual"),
     Bad("a misspelt type", CMIG, {("canary", "type"): "benchmark"}, "spec.canary.type", "Benchmark"),
     Bad("a duration without its unit", CMIG, {(*STEP, "minDuration"): "10"}, "spec.steps[0].minDuration", "h|m|s|ms"),
     Bad("a price below 0", FB, {("cost", "cpuHour"): "-0.04"}, "spec.cost.cpuHour", "[0-9]"),

@@ -270,7 +270,7 @@ def test_a_person_approves_pauses_and_aborts(shop: Kube) -> None:
     assert {verb: token for verb, (token, _) in answers.items()} == {
         "approve": "release-7", "pause": "lunch", "abort": "enough",
     }  # fmt: skip
-    assert answers["approve"][1].startswith("0 % -> 1 %")
+    assert answers["approve"][1].startswith("step 1/6 approved: 0 % -> 1 %")
 
 
 def ask(kube: Kube, name: str, verb: str, token: str) -> None:

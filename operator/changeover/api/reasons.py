@@ -66,6 +66,13 @@ class Reason(StrEnum):
     SHARED_INCIDENT = "SharedIncident"  # stable and canary are bad at once: the canary is not blamed
     BLIND = "Blind"  # no fresh evidence; the weight stays, and goes to 0 after spec.decision.maxBlind
     STEPPED = "Stepped"  # the weight was raised one step
+    WAITING_FOR_APPROVAL = "WaitingForApproval"  # all is well; a person is to approve the next step
+    PAUSED = "Paused"  # a person asked that the weight does not rise; harm still rolls back
+    RESUMED = "Resumed"  # a person ended the pause
+    PROMOTED_BY_HAND = "PromotedByHand"  # a person skipped to the last step, which is still watched
+    ABORTED = "Aborted"  # a person asked for the rollback
+    RETRIED = "Retried"  # a person asked to start over after a rollback
+    REQUEST_REFUSED = "RequestRefused"  # event only: a request made no sense when it was taken up; status says why
     PROMOTED = "Promoted"  # the last step held its objectives
     ROLLING_BACK = "RollingBack"  # the weight is 0 and stays 0; the gateway is being watched until it agrees
     ROLLED_BACK = "RolledBack"  # ended on stable

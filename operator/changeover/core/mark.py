@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from changeover.core.conditions import parse_timestamp
+from changeover.core.requests import Request
 
 MESSAGE_LENGTH = 512  # characters of a message that the mark keeps; what is shown of it elsewhere is cut alike
 
@@ -39,6 +40,9 @@ class Mark:
     came_from: int
     contests: int = 0
     contested_at: datetime | None = None
+    attempt: int = 1  # one more with each retry; an outcome belongs to one attempt
+    paused: bool = False  # a person asked that the weight does not rise
+    requests: tuple[Request, ...] = ()  # those that changed the mark: the last of each verb
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -56,6 +60,9 @@ class Mark:
             "message": self.message[:MESSAGE_LENGTH],
             "from": self.came_from,
             **contested,
+            "attempt": self.attempt,
+            "paused": self.paused,
+            "requests": [request.to_dict() for request in self.requests],
         }
 
     @classmethod
@@ -76,6 +83,10 @@ class Mark:
                 came_from=int(data["from"]),
                 contests=int(data.get("contests", 0)),
                 contested_at=parse_timestamp(data["contestedAt"]) if "contestedAt" in data else None,
+                # A mark of an earlier release has none of these.
+                attempt=int(data.get("attempt", 1)),
+                paused=bool(data.get("paused", False)),
+                requests=tuple(Request.from_dict(request) for request in data.get("requests", ())),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return None

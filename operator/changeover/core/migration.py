@@ -19,14 +19,23 @@ from changeover.core.as_measured import deviation
 from changeover.core.contest import put_back
 from changeover.core.design import significant
 from changeover.core.evidence import Split, StepEvidence, fold
+from changeover.core.harm import canary_message, harm, roll_back
 from changeover.core.mark import Mark, Phase
 from changeover.core.measured_share import disagreement
 from changeover.core.migration_end import LOOK_AFTER_SECONDS, finish_rollback, keep, release, remembered_rollback
-from changeover.core.migration_state import CanaryChoice, SeenMigration, Step, make_outcome, split
+from changeover.core.migration_state import (
+    CanaryChoice,
+    SeenMigration,
+    Step,
+    attempt_of,
+    first_mark,
+    make_outcome,
+    split,
+)
 from changeover.core.observed import Evidence, Route, Unreadable, Workload
 from changeover.core.plan import Apply, Delete, HoldFinalizer, Ref
 from changeover.core.sequential import Verdict
-from changeover.core.weighing import Weighing, hard_trip, weigh
+from changeover.core.weighing import Weighing, weigh
 
 __all__ = ["CanaryChoice", "SeenMigration", "Step", "decide"]
 
@@ -35,7 +44,7 @@ def decide(seen: SeenMigration) -> Step:
     """The ladder. Every rung that needs what could not be read holds the weight."""
     if isinstance(seen.route, Unreadable):
         return Step(Reason.UNREADABLE, f"the route could not be read, so nothing is changed: {seen.route.reason}")
-    mark = _mark_of(seen, seen.route)
+    mark = mark_of(seen, seen.route)
     if seen.owner.deleting:
         return release(seen, seen.route, mark)
     if names.FINALIZER not in seen.owner.finalizers:
@@ -43,16 +52,16 @@ def decide(seen: SeenMigration) -> Step:
     if seen.route is not None and not seen.route.ours:
         return _refuse(Reason.ROUTE_NOT_OURS, _not_ours_message(seen), mark)
     outcome = seen.owner.status.get("outcome")
-    if outcome is not None and (outcome["result"] == "Promoted" or outcome["generation"] == seen.owner.generation):
+    if outcome is not None and _stands(outcome, seen, mark):
         return keep(seen, seen.route, mark, outcome)
     if mark is not None and mark.phase is Phase.ROLLING_BACK and not _is_outcome_of(outcome, mark):
         return finish_rollback(seen, seen.route, mark)
     if seen.spec.suspend:
         return Step(Reason.SUSPENDED, "spec.suspend is true; the weight stays", (), mark, recheck_after=None)
-    return _prepare(seen, seen.route, mark)
+    return prepare(seen, seen.route, mark)
 
 
-def _mark_of(seen: SeenMigration, route: Route | None) -> Mark | None:
+def mark_of(seen: SeenMigration, route: Route | None) -> Mark | None:
     """What was decided last: from a route that is ours, else a rollback from status."""
     if route is not None and not route.ours:
         return None
@@ -60,16 +69,22 @@ def _mark_of(seen: SeenMigration, route: Route | None) -> Mark | None:
 
 
 def _is_outcome_of(outcome: dict[str, Any] | None, mark: Mark) -> bool:
-    """Whether the rollback of this mark is over; an outcome of an earlier generation says nothing about it."""
-    return outcome is not None and outcome["generation"] == mark.generation
+    """Whether the rollback of this mark is over; an outcome of an earlier generation or attempt says nothing."""
+    return outcome is not None and (outcome["generation"], attempt_of(outcome)) == (mark.generation, mark.attempt)
 
 
-def _prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step:
+def _stands(outcome: dict[str, Any], seen: SeenMigration, mark: Mark | None) -> bool:
+    """Whether it ended for good: promoted, or rolled back under this spec and not retried since."""
+    retried = mark is not None and mark.attempt > attempt_of(outcome)
+    return bool(outcome["result"] == "Promoted" or (outcome["generation"] == seen.owner.generation and not retried))
+
+
+def prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step:
     """Everything that must be so before the weight is touched: the canary chosen, the route ours and at our weight."""
     starts_over = mark is None or mark.arms != seen.arms or mark.phase is Phase.ROLLING_BACK
     if isinstance(seen.choice, Unreadable):
         return Step(Reason.UNREADABLE, seen.choice.reason, (), mark)
-    if seen.choice.refused is not None and starts_over:
+    if seen.choice.refused is not None and (starts_over or mark is None or mark.weight == 0):
         return _refuse(seen.choice.refused, seen.choice.why, mark)
     if isinstance(seen.stable, Unreadable) or isinstance(seen.canary, Unreadable):
         unread = seen.stable if isinstance(seen.stable, Unreadable) else seen.canary
@@ -78,11 +93,11 @@ def _prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Ste
     if seen.stable is None or seen.stable.ready == 0:
         return _wait_for(seen, mark, f"stable {seen.spec.stable.workload.name} has no ready pod")
     if starts_over:
-        first = Mark(Phase.PREPARING, 0, 0, seen.now, seen.owner.generation, seen.arms, Reason.PREPARING, "", 0)
+        first = first_mark(seen, mark)
         return Step(Reason.PREPARING, "the route is made; all traffic is on stable", (split(first),), first)
     assert mark is not None and route is not None
     if route.canary_percent != mark.weight:
-        return (_harm(seen, mark) if mark.weight else None) or put_back(seen, route, mark)
+        return (harm(seen, mark) if mark.weight else None) or put_back(seen, route, mark)
     if mark.weight == 0:
         return _before_first_step(seen, route, mark)
     return _on_step(seen, route, mark)
@@ -96,7 +111,7 @@ def _before_first_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
     make = tuple(Apply(m) for m in seen.choice.manifests)
     if seen.canary is None or seen.canary.ready == 0 or seen.canary.ready < seen.canary.replicas:
         # Made only while missing; from then on its owner may scale it.
-        waiting = _wait_for(seen, mark, _canary_message(seen.canary))
+        waiting = _wait_for(seen, mark, canary_message(seen.canary))
         return replace(waiting, actions=make) if seen.canary is None else waiting
     another = deviation(seen.choice.benchmarked, seen.canary)
     if another:
@@ -124,36 +139,25 @@ def _is_of_another_choice(choice: CanaryChoice, canary: Workload) -> bool:
     return bool(canary.labels.get(names.LABEL_CANDIDATE) != wanted[names.LABEL_CANDIDATE])
 
 
-def _harm(seen: SeenMigration, mark: Mark) -> Step | None:
-    """The rollback for what no evidence has to be gathered for; looked for at every pass."""
-    assert not isinstance(seen.canary, Unreadable)
-    if seen.canary is None or seen.canary.ready == 0:
-        return _roll_back(seen, mark, Reason.CANARY_NOT_READY, _canary_message(seen.canary), None)
-    crashed = next((p for p in seen.canary.pods if not p.deleting and p.ended and p.ended > mark.since), None)
-    if crashed is not None:
-        # Errors that a gateway answers for an arm without pods are in no counter of that arm.
-        message = f"pod {crashed.name} of the canary crashed ({crashed.why_ended}) while it had weight"
-        return _roll_back(seen, mark, Reason.CANARY_CRASHED, message, None)
-    if isinstance(seen.latest, Evidence) and mark.since <= seen.latest.start:
-        tripped = hard_trip(seen.spec, seen.latest)
-        if tripped is not None:
-            return _roll_back(seen, mark, tripped.reason, tripped.message, None)
-    return None
-
-
 def _on_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
     """The canary carries traffic: look for harm first, then for evidence."""
-    harmed = _harm(seen, mark)
+    harmed = harm(seen, mark)
     if harmed is not None:
         return harmed
     assert isinstance(seen.canary, Workload)
     weighing = _weigh(seen, mark, seen.canary)
     if weighing.verdict is Verdict.ROLLBACK:
-        return _roll_back(seen, mark, weighing.reason, weighing.message, weighing)
+        return roll_back(seen, mark, weighing.reason, weighing.message, weighing)
+    return paused(mark, weighing.message, weighing) if mark.paused else _withoutharm(seen, route, mark, weighing)
+
+
+def _withoutharm(seen: SeenMigration, route: Route, mark: Mark, weighing: Weighing) -> Step:
+    """Nothing speaks for a rollback: up, or stay."""
+    assert isinstance(seen.canary, Workload)
     if not route.accepted:
         return Step(Reason.ROUTE_NOT_ACCEPTED, route.why_not, (), mark, weighing)
     if seen.canary.ready < seen.canary.replicas:
-        return Step(Reason.WAITING_FOR_WORKLOADS, _canary_message(seen.canary), (), mark, weighing)
+        return Step(Reason.WAITING_FOR_WORKLOADS, canary_message(seen.canary), (), mark, weighing)
     another = deviation(seen.choice.benchmarked, seen.canary) if isinstance(seen.choice, CanaryChoice) else ""
     if another:
         return Step(Reason.BENCHMARK_REFUSED, another, (), mark, weighing, stalled=True)
@@ -207,7 +211,7 @@ def _advance(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
     if mark.step < len(seen.spec.steps):
         return _raise(seen, mark, weighing.message, weighing)
     message = f"held its objectives at {mark.weight} %: {weighing.message}"
-    outcome = make_outcome("Promoted", seen, seen.owner.generation, Reason.PROMOTED, message)
+    outcome = make_outcome("Promoted", seen, mark, Reason.PROMOTED, message)
     return Step(Reason.PROMOTED, message, (), mark, weighing, outcome, recheck_after=LOOK_AFTER_SECONDS)
 
 
@@ -222,31 +226,41 @@ def _hold(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
         return Step(weighing.reason, weighing.message, (), mark, weighing)
     message = f"undecided after {step.max_duration}: {weighing.message}"
     if step.on_undecided == "Rollback":
-        return _roll_back(seen, mark, Reason.UNDECIDED, message, weighing)
+        return roll_back(seen, mark, Reason.UNDECIDED, message, weighing)
     return Step(
         Reason.UNDECIDED, f"{message}; the weight stays until a person decides", (), mark, weighing, stalled=True
     )
 
 
 def _raise(seen: SeenMigration, mark: Mark, message: str, weighing: Weighing | None = None) -> Step:
-    """One step up: the only place where a weight rises."""
-    index = mark.step + 1
+    """One step up, unless a person is to be waited for."""
+    if mark.paused:
+        return paused(mark, message, weighing)
+    step = seen.spec.steps[mark.step]
+    if step.approval == "Manual":
+        asked = f"step {mark.step + 1}/{len(seen.spec.steps)} ({step.weight_percent} %) waits for approval: annotate "
+        how = f"{names.ANNOTATION_REQUESTED}approve=TOKEN with a token not used before; {message}"
+        return Step(Reason.WAITING_FOR_APPROVAL, asked + how, (), mark, weighing)
+    return raise_to(seen, mark, mark.step + 1, message, weighing)
+
+
+def paused(mark: Mark, message: str, weighing: Weighing | None) -> Step:
+    """The weight stays; what was looked at before still rolls back."""
+    how = f"paused at {mark.weight} % until {names.ANNOTATION_REQUESTED}resume is annotated: {message}"
+    return Step(Reason.PAUSED, how, (), mark, weighing)
+
+
+def raise_to(seen: SeenMigration, mark: Mark, index: int, message: str, weighing: Weighing | None) -> Step:
+    """Up to a step: the only place where a weight rises."""
     weight = seen.spec.steps[index - 1].weight_percent
     if weight < mark.weight:
         # The spec was edited under way; a weight only falls by rolling back.
         weight = mark.weight
-    up = Mark(
-        Phase.STEPPING, index, weight, seen.now, seen.owner.generation, seen.arms, Reason.STEPPED, message, mark.weight
-    )
+    up = replace(
+        mark, phase=Phase.STEPPING, step=index, weight=weight, since=seen.now, generation=seen.owner.generation,
+        arms=seen.arms, reason=Reason.STEPPED, message=message, came_from=mark.weight, contests=0, contested_at=None,
+    )  # fmt: skip
     return Step(Reason.STEPPED, f"{mark.weight} % -> {weight} %: {message}", (split(up),), up, weighing)
-
-
-def _roll_back(seen: SeenMigration, mark: Mark, reason: Reason, why: str, weighing: Weighing | None) -> Step:
-    message = f"{why}; rolled back to 0 from {mark.weight} %"
-    down = Mark(
-        Phase.ROLLING_BACK, mark.step, 0, seen.now, seen.owner.generation, seen.arms, reason, message, mark.weight
-    )
-    return Step(Reason.ROLLING_BACK, message, (split(down),), down, weighing)
 
 
 def _refuse(reason: Reason, message: str, mark: Mark | None) -> Step:
@@ -255,13 +269,6 @@ def _refuse(reason: Reason, message: str, mark: Mark | None) -> Step:
 
 def _wait_for(seen: SeenMigration, mark: Mark | None, message: str) -> Step:
     return Step(Reason.WAITING_FOR_WORKLOADS, message, (), mark)
-
-
-def _canary_message(canary: Workload | None) -> str:
-    if canary is None:
-        return "the canary's Deployment does not exist"
-    why = next((f": {p.waiting}" for p in canary.pods if p.waiting), "")
-    return f"canary {canary.name} has {canary.ready} of {canary.replicas} pods ready{why}"
 
 
 def _not_ours_message(seen: SeenMigration) -> str:

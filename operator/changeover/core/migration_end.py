@@ -8,7 +8,7 @@ from changeover.api.reasons import Reason
 from changeover.core import names
 from changeover.core.conditions import parse_timestamp
 from changeover.core.mark import Mark, Phase
-from changeover.core.migration_state import SeenMigration, Step, make_outcome, split
+from changeover.core.migration_state import SeenMigration, Step, attempt_of, make_outcome, split
 from changeover.core.observed import Evidence, Route
 from changeover.core.plan import Action, HoldFinalizer, ReleaseRoute
 
@@ -30,8 +30,9 @@ def remembered_rollback(seen: SeenMigration) -> Mark | None:
     since = parse_timestamp(last["at"])
     reason, message, came_from = last["reason"], last["message"], last["from"]
     return Mark(
-        Phase.ROLLING_BACK, step["index"], 0, since, seen.owner.generation, seen.arms, reason, message, came_from
-    )
+        Phase.ROLLING_BACK, step["index"], 0, since, seen.owner.generation, seen.arms, reason, message, came_from,
+        attempt=status.get("attempt", 1),
+    )  # fmt: skip
 
 
 def finish_rollback(seen: SeenMigration, route: Route | None, mark: Mark) -> Step:
@@ -42,7 +43,7 @@ def finish_rollback(seen: SeenMigration, route: Route | None, mark: Mark) -> Ste
     settled = quiet and route.accepted and isinstance(seen.latest, Evidence) and seen.latest.start > mark.since
     if not settled and (seen.now - mark.since).total_seconds() < SETTLE_SECONDS:
         return Step(Reason.ROLLING_BACK, mark.message, (), mark)
-    outcome = make_outcome("RolledBack", seen, mark.generation, mark.reason, mark.message)
+    outcome = make_outcome("RolledBack", seen, mark, mark.reason, mark.message)
     return Step(Reason.ROLLED_BACK, mark.message, (), mark, None, outcome, recheck_after=LOOK_AFTER_SECONDS)
 
 
@@ -69,7 +70,10 @@ def _final_mark(seen: SeenMigration, outcome: dict[str, Any]) -> Mark:
     weight = seen.spec.steps[-1].weight_percent if promoted else 0
     phase = Phase.STEPPING if promoted else Phase.ROLLING_BACK
     reason, message = outcome["reason"], outcome["message"]
-    return Mark(phase, step, weight, seen.now, outcome["generation"], seen.arms, reason, message, weight)
+    return Mark(
+        phase, step, weight, seen.now, outcome["generation"], seen.arms, reason, message, weight,
+        attempt=attempt_of(outcome),
+    )  # fmt: skip
 
 
 def release(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step:

@@ -11,9 +11,10 @@ from changeover.api.v1alpha1.migration import MigrationSpec
 from changeover.core.as_measured import Benchmarked
 from changeover.core.day import Day
 from changeover.core.evidence import StepEvidence
-from changeover.core.mark import Mark
+from changeover.core.mark import Mark, Phase
 from changeover.core.observed import Evidence, NoData, Owner, Route, Unreadable, Workload
 from changeover.core.plan import Action, Manifest, SetSplit
+from changeover.core.requests import Request
 from changeover.core.weighing import Weighing
 
 TICK_SECONDS = 2.0
@@ -61,6 +62,7 @@ class Step:
     outcome: dict[str, Any] | None = None
     stalled: bool = False
     recheck_after: float | None = TICK_SECONDS
+    request: Request | None = None  # what a person asked for, and was answered in this pass
 
 
 def split(mark: Mark) -> SetSplit:
@@ -68,7 +70,28 @@ def split(mark: Mark) -> SetSplit:
     return SetSplit(mark.weight, mark.to_dict())
 
 
-def make_outcome(result: str, seen: SeenMigration, generation: int, reason: str, message: str) -> dict[str, Any]:
+def first_mark(seen: SeenMigration, before: Mark | None) -> Mark:
+    """All traffic on stable, to begin with. A pause and the count of attempts outlive the mark that held them."""
+    status = seen.owner.status
+    return Mark(
+        Phase.PREPARING, 0, 0, seen.now, seen.owner.generation, seen.arms, Reason.PREPARING, "", 0,
+        attempt=before.attempt if before is not None else status.get("attempt", 1),
+        paused=before.paused if before is not None else status.get("paused", False),
+        requests=before.requests if before is not None else (),
+    )  # fmt: skip
+
+
+def make_outcome(result: str, seen: SeenMigration, mark: Mark, reason: str, message: str) -> dict[str, Any]:
     """How it ended, as status has it."""
     at = seen.now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"result": result, "at": at, "generation": generation, "reason": str(reason), "message": message[:1024]}
+    # A rollback belongs to the spec that it was decided under; a promotion is judged by the spec that stands.
+    generation = mark.generation if result == "RolledBack" else seen.owner.generation
+    return {
+        "result": result, "at": at, "generation": generation, "attempt": mark.attempt, "reason": str(reason),
+        "message": message[:1024],
+    }  # fmt: skip
+
+
+def attempt_of(outcome: dict[str, Any]) -> int:
+    """Which attempt ended so; an outcome of an earlier release does not say."""
+    return int(outcome.get("attempt", 1))

@@ -11,9 +11,10 @@ from changeover.core.evidence import StepEvidence
 from changeover.core.forecast import forecast
 from changeover.core.mark import MESSAGE_LENGTH, Mark
 from changeover.core.measured_share import measured_percent
-from changeover.core.migration_state import SeenMigration, Step
+from changeover.core.migration_state import SeenMigration, Step, attempt_of
 from changeover.core.observed import Evidence, Route, Unreadable, Workload
 from changeover.core.plan import Judgement, SetSplit
+from changeover.core.requests import REFUSED, answers, told
 from changeover.core.weighing import MISSED, Weighing, as_dict
 
 HISTORY_LENGTH = 20
@@ -37,7 +38,7 @@ def _main(reason: Reason, message: str, stalled: bool) -> dict[str, Judgement]:
     """The conditions of every state (kstatus reads Reconciling and Stalled)."""
     succeeded = _ENDED.get(reason)
     finished = succeeded is not None
-    working = not finished and not stalled and reason is not Reason.SUSPENDED
+    working = not finished and not stalled and reason not in (Reason.SUSPENDED, Reason.PAUSED)
     return {
         ConditionType.READY: Judgement(succeeded is True, reason, message),
         ConditionType.RECONCILING: Judgement(working, reason, message),
@@ -100,7 +101,7 @@ def _objectives(weighing: Weighing) -> Judgement:
 
 def _fields(seen: SeenMigration, step: Step) -> dict[str, Any]:
     mark, before = step.mark, seen.owner.status
-    fields: dict[str, Any] = {"history": before.get("history", [])}
+    fields: dict[str, Any] = {"history": before.get("history", []), **_about_requests(seen, step)}
     if seen.day is not None:
         fields["baseline"] = seen.day.to_status()
     if step.weighing is not None:
@@ -143,9 +144,30 @@ def _forecast(seen: SeenMigration, step: Step) -> dict[str, Any]:
     return {"forecast": told, "estimatedEnd": told["end"]}
 
 
+def _about_requests(seen: SeenMigration, step: Step) -> dict[str, Any]:
+    """What a person asked for. Read off the mark too, so a crash between mark and status loses no answer."""
+    before, mark = seen.owner.status, step.mark
+    carried_out = mark.requests if mark is not None else ()
+    answered = (step.request,) if step.request is not None else ()
+    return {
+        "attempt": mark.attempt if mark is not None else before.get("attempt", 1),
+        "paused": mark.paused if mark is not None else before.get("paused", False),
+        "requests": answers(seen.owner.requests, told(before), carried_out, answered),
+    }
+
+
+def refusal_of(step: Step) -> str:
+    """The request that was refused in this pass, and why; empty when none was."""
+    refused = step.request is not None and step.request.result == REFUSED
+    return f"{step.request.verb}: {step.request.answer}" if step.request is not None and refused else ""
+
+
 def _kept_outcome(before: dict[str, Any] | None, mark: Mark | None) -> dict[str, Any] | None:
     """What ended stays ended, also in a pass that could not read the route; only a newer mark starts over."""
-    if before is None or (mark is not None and mark.generation > before["generation"]):
+    newer = before is not None and mark is not None and (mark.generation, mark.attempt) > (
+        before["generation"], attempt_of(before),
+    )  # fmt: skip
+    if before is None or newer:
         return None
     return before
 

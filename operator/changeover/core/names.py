@@ -23,7 +23,8 @@ ROLE_CANARY = "canary"
 
 ANNOTATION_MARK = "changeover.dev/mark"  # on the route: the state that was written together with the weights
 ANNOTATION_HAND_OVER = "changeover.dev/hand-over-to"  # on a user's route: the migration that may take it over
-ANNOTATION_RETRY = "changeover.dev/requested-retry"  # on a benchmark: a new token starts a new run
+ANNOTATION_REQUESTED = "changeover.dev/requested-"  # and a verb: what a person asks for; the value is a token
+ANNOTATION_RETRY = ANNOTATION_REQUESTED + "retry"  # on a benchmark: a new token starts a new run
 ANNOTATION_FROM_BENCHMARK = "changeover.dev/from-benchmark"
 
 MAX_NAME = 63  # a label value, and a Service's name

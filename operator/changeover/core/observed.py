@@ -28,6 +28,7 @@ class Owner:
     finalizers: tuple[str, ...]
     status: Mapping[str, Any]
     retry: str = ""  # the token of the last retry that was asked for
+    requests: Mapping[str, str] = field(default_factory=dict)  # token by verb of all that is asked for
 
 
 @dataclass(frozen=True)

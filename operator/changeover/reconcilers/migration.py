@@ -8,8 +8,8 @@ from changeover.api.reasons import MIGRATION_CONDITIONS, Reason
 from changeover.api.v1alpha1 import MigrationSpec
 from changeover.core import migration_status
 from changeover.core.errors import InvalidSpec
-from changeover.core.migration import decide
 from changeover.core.plan import HoldFinalizer, Ref
+from changeover.core.verbs import decide
 from changeover.ports import Dependencies
 from changeover.reconcilers.execute import execute, retry_after
 from changeover.reconcilers.observe_migration import observe, observe_leaving, split_target
@@ -40,5 +40,6 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
     if step.reason is Reason.DELETING and failure is None:
         return None
     reason, message, conditions, fields = migration_status.summarise(seen, step, failure)
-    await report(body, Summary(reason, message, conditions, fields), MIGRATION_CONDITIONS, deps)
+    refusal = migration_status.refusal_of(step) if failure is None else ""
+    await report(body, Summary(reason, message, conditions, fields, refusal), MIGRATION_CONDITIONS, deps)
     return retry_after(failure) if failure is not None else step.recheck_after

@@ -16,6 +16,7 @@ WARNINGS = frozenset({
     Reason.INVALID_SPEC, Reason.ROLLED_BACK, Reason.ROLLING_BACK, Reason.DEADLINE_EXCEEDED, Reason.NO_VALID_RESULT,
     Reason.ROUTE_NOT_OURS, Reason.BENCHMARK_REFUSED, Reason.UNDECIDED, Reason.BLIND, Reason.UNREADABLE,
     Reason.CROSS_CHECK_CONTRADICTED, Reason.WEIGHT_NOT_EFFECTIVE, Reason.WEIGHT_PUT_BACK, Reason.CONTESTED,
+    Reason.REQUEST_REFUSED,
 })  # fmt: skip
 
 # What comes and goes between two transitions that matter; said in status, not worth an event.
@@ -33,6 +34,7 @@ class Summary:
     message: str
     conditions: Mapping[str, Judgement]
     fields: Mapping[str, Any]
+    refusal: str = ""  # of a person's request in this pass: worth an event of its own
 
 
 async def report(body: Manifest, summary: Summary, order: Sequence[str], deps: Dependencies) -> None:
@@ -47,8 +49,13 @@ async def report(body: Manifest, summary: Summary, order: Sequence[str], deps: D
     metadata = body["metadata"]
     await deps.cluster.apply_status(Ref(body["kind"], metadata["namespace"], metadata["name"]), status)
     if summary.reason not in QUIET and _reason_of(before) != summary.reason:
-        event = Event(str(summary.reason), summary.message or str(summary.reason), summary.reason in WARNINGS)
-        await deps.cluster.emit(body, event)
+        await _emit(body, summary.reason, summary.message, deps)
+    if summary.refusal:
+        await _emit(body, Reason.REQUEST_REFUSED, summary.refusal, deps)
+
+
+async def _emit(body: Manifest, reason: str, message: str, deps: Dependencies) -> None:
+    await deps.cluster.emit(body, Event(str(reason), message or str(reason), reason in WARNINGS))
 
 
 def next_status(

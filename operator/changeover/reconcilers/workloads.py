@@ -11,6 +11,7 @@ from changeover.core import names
 from changeover.core.conditions import parse_timestamp
 from changeover.core.observed import Owner, Pod, Workload
 from changeover.core.plan import Manifest, Ref
+from changeover.core.requests import parse_requests
 from changeover.ports import Cluster
 
 
@@ -27,6 +28,7 @@ def parse_owner(body: Manifest) -> Owner:
         finalizers=tuple(metadata.get("finalizers") or ()),
         status=body.get("status") or {},
         retry=(metadata.get("annotations") or {}).get(names.ANNOTATION_RETRY, ""),
+        requests=parse_requests(metadata.get("annotations") or {}),
     )
 
 

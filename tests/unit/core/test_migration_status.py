@@ -11,13 +11,14 @@ from changeover.api.v1alpha1 import MigrationStatus
 from changeover.core.conditions import merge
 from changeover.core.errors import Unavailable
 from changeover.core.mark import Phase
-from changeover.core.migration import decide
 from changeover.core.migration_state import SeenMigration
 from changeover.core.migration_status import summarise
 from changeover.core.observed import Unreadable
+from changeover.core.verbs import decide
 
 from tests.unit.core.seen import NOW, blocks, counts, kept, mark, owner, route, seen
 from tests.unit.core.test_migration_ladder import CASES, ended
+from tests.unit.core.test_verbs import ACCEPTED, REFUSED, ROLLED, asking
 
 
 def status_of(world: SeenMigration) -> dict[str, Any]:
@@ -37,6 +38,49 @@ def test_every_state_is_valid_and_read_rightly(changes: dict[str, Any]) -> None:
     assert [told["Reconciling"], told["Stalled"], told["Ready"]].count("True") <= 1
     if told["Finished"] == "True":
         assert told["Reconciling"] == "False" and told["Succeeded"] == told["Ready"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "changes"),
+    [case[1:3] for case in (*ACCEPTED, *REFUSED)],
+    ids=[f"{case[1]}: {case[0]}" for case in (*ACCEPTED, *REFUSED)],
+)
+def test_every_answer_is_told_and_the_state_valid(verb: str, changes: dict[str, Any]) -> None:
+    status = status_of(asking(verb, changes=changes))
+    MigrationStatus.model_validate(status)
+    told = {c["type"]: c["status"] for c in status["conditions"]}
+    assert [told["Reconciling"], told["Stalled"], told["Ready"]].count("True") <= 1
+    assert [(answer["verb"], answer["token"]) for answer in status["requests"]] == [(verb, "t")]
+    again = asking(verb, changes={**changes, "owner": replace(changes.get("owner", owner()), status=status)})
+    assert decide(again).request is None
+
+
+def test_an_answer_is_still_told_after_a_crash_between_mark_and_status() -> None:
+    up = decide(asking("promote"))
+    assert up.mark is not None and up.request is not None
+    status = status_of(seen(route=route(up.mark), blocks=()))
+    assert [(answer["verb"], answer["answer"]) for answer in status["requests"]] == [("promote", up.request.answer)]
+
+
+@pytest.mark.parametrize(("manual", "reconciling"), [(False, "False"), (True, "True")], ids=["paused", "to approve"])
+def test_what_is_paused_is_not_in_progress_and_what_waits_for_approval_is(manual: bool, reconciling: str) -> None:
+    steps = [{"weightPercent": 10, "minDuration": "2m"}, {"weightPercent": 50, "approval": "Manual"}]
+    held = seen({"steps": steps}, evidence=kept(20), blocks=(), route=route(mark(paused=not manual)))
+    told = {c["type"]: (c["status"], c["reason"]) for c in status_of(held)["conditions"]}
+    reason = "WaitingForApproval" if manual else "Paused"
+    assert (told["Reconciling"], told["Stalled"]) == ((reconciling, reason), ("False", reason))
+
+
+def test_a_retry_drops_the_outcome_and_counts_the_attempt() -> None:
+    status = status_of(asking("retry", changes=ROLLED))
+    assert ("outcome" in status, status["attempt"], status["step"]["index"]) == (False, 2, 0)
+
+
+def test_requests_pause_and_attempt_outlive_a_pass_that_could_not_read_the_route() -> None:
+    answered = [{"verb": "pause", "token": "t", "at": "2030-01-01T11:00:00Z", "result": "Accepted", "answer": "a"}]
+    before = {"attempt": 2, "paused": True, "requests": answered}
+    status = status_of(seen(owner=owner(status=before), route=Unreadable("timed out")))
+    assert {key: status[key] for key in before} == before
 
 
 def test_an_outcome_outlives_a_pass_that_could_not_read_the_route() -> None:

@@ -147,7 +147,11 @@ def _lasts(found: dict[str, Any]) -> bool:
 
 def _route(found: dict[str, Any]) -> Any:
     mark = mark_of(found)
-    kept = {key: mark[key] for key in ("phase", "step", "weight", "generation", "reason")} if mark else None
+    kept = (
+        {key: mark[key] for key in ("phase", "step", "weight", "generation", "reason", "attempt", "paused")}
+        if mark
+        else None
+    )
     return found["metadata"].get("labels"), found["spec"], kept
 
 
@@ -156,10 +160,13 @@ def _status(status: dict[str, Any]) -> dict[str, Any]:
     return {
         "observedGeneration": status.get("observedGeneration"),
         "conditions": [_condition(c) for c in status.get("conditions", [])],
-        "outcome": {key: outcome.get(key) for key in ("result", "generation", "reason")},
+        "outcome": {key: outcome.get(key) for key in ("result", "generation", "attempt", "reason")},
         "history": [(entry["from"], entry["to"], entry["reason"]) for entry in status.get("history", [])],
         "step": {key: status.get("step", {}).get(key) for key in ("index", "text", "weightPercent")},
         "traffic": {key: status.get("traffic", {}).get(key) for key in ("desiredPercent", "appliedPercent")},
+        "requests": [(entry["verb"], entry["token"], entry["result"]) for entry in status.get("requests", [])],
+        "paused": status.get("paused"),
+        "attempt": status.get("attempt"),
         "winner": {key: winner.get(key) for key in ("candidate", "imageDigest", "tiedWith", "crossCheck")},
         "ranking": status.get("ranking"),
         "results": status.get("results"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from changeover.core import names
+from changeover.core.conditions import parse_timestamp
 from changeover.core.plan import Manifest, Ref
 from changeover.testing.builders import NAMESPACE, a_benchmark, a_deployment, a_migration
 from changeover.testing.metrics import Behaviour
@@ -70,6 +72,74 @@ def edit_during_rollback(world: World) -> None:
         world.cluster.patch(MIGRATION, {"spec": {"decision": {"falseAdvancePercent": 10}}})
 
 
+def ask(world: World, verb: str, token: str = "please") -> None:
+    world.cluster.patch(MIGRATION, {"metadata": {"annotations": {names.ANNOTATION_REQUESTED + verb: token}}})
+
+
+def status_of(world: World) -> Manifest:
+    status: Manifest = (world.cluster.peek(MIGRATION) or {}).get("status", {})
+    return status
+
+
+def reason_of(world: World) -> str:
+    return next((str(c["reason"]) for c in status_of(world).get("conditions", []) if c["type"] == "Ready"), "")
+
+
+def approve_what_waits(world: World) -> None:
+    """One token a step; a pass that was killed before it said so has the same request again."""
+    if reason_of(world) == "WaitingForApproval":
+        ask(world, "approve", f"step {status_of(world)['step']['index'] + 1}")
+
+
+def abort_mid_step(world: World) -> None:
+    if on_canary(world):
+        ask(world, "abort")
+
+
+def abort_instead_of_approving(world: World) -> None:
+    if reason_of(world) == "WaitingForApproval":
+        ask(world, "abort")
+
+
+def promote_mid_step(world: World) -> None:
+    if on_canary(world):
+        ask(world, "promote")
+
+
+def pause_and_resume(world: World) -> None:
+    """Paused on the first step for a quarter of an hour, during which its evidence becomes enough."""
+    if on_canary(world):
+        ask(world, "pause")
+    taken = {r["verb"]: parse_timestamp(r["at"]) for r in status_of(world).get("requests", [])}
+    if "pause" in taken and (world.clock.now() - taken["pause"]).total_seconds() > 900:
+        ask(world, "resume")
+
+
+def break_while_paused(world: World) -> None:
+    if on_canary(world):
+        ask(world, "pause")
+    if status_of(world).get("paused"):
+        world.broken.add("new")
+
+
+def mend_and_retry(world: World) -> None:
+    """After the rollback a person mends the canary and asks for another attempt, with the same spec."""
+    if outcome_of(world) == ("RolledBack", 1):
+        world.metrics.behaviours["new"] = Behaviour()
+        ask(world, "retry")
+
+
+def retry_what_fails_again(world: World) -> None:
+    """The canary is as bad as before; the token stays on the object and is worth one attempt."""
+    if outcome_of(world) == ("RolledBack", 1):
+        ask(world, "retry")
+
+
+def a_world_with_approvals() -> World:
+    steps = [{"weightPercent": weight, "minDuration": "2m", "approval": "Manual"} for weight in (10, 100)]
+    return a_world(steps=steps)
+
+
 def a_published_world() -> World:
     """A benchmark that has published, and a migration to its winner."""
     benchmark = a_benchmark()
@@ -86,6 +156,10 @@ def a_published_world() -> World:
 
 def _ends(result: str, generation: int = 1) -> object:
     return lambda world: outcome_of(world) == (result, generation)
+
+
+def _ends_attempt(attempt: int) -> object:
+    return lambda world: (status_of(world).get("outcome") or {}).get("attempt") == attempt
 
 
 def _story(make: object, over: object, meddle: object = lambda world: None) -> Scenario:
@@ -161,6 +235,14 @@ MIGRATIONS = {
     "spec edited during rollback": _story(
         lambda: a_world(Behaviour(slow_share=0.2)), _ends("Promoted", 2), edit_during_rollback
     ),
+    "approved": _story(a_world_with_approvals, _ends("Promoted"), approve_what_waits),
+    "aborted mid-step": _story(a_world, _ends("RolledBack"), abort_mid_step),
+    "aborted before any weight": _story(a_world_with_approvals, _ends("RolledBack"), abort_instead_of_approving),
+    "promoted by hand": _story(a_world, _ends("Promoted"), promote_mid_step),
+    "paused then resumed": _story(a_world, _ends("Promoted"), pause_and_resume),
+    "rolled back while paused": _story(a_world, _ends("RolledBack"), break_while_paused),
+    "retried after rollback": _story(lambda: a_world(Behaviour(slow_share=0.2)), _ends("Promoted"), mend_and_retry),
+    "retried in vain": _story(lambda: a_world(Behaviour(slow_share=0.2)), _ends_attempt(2), retry_what_fails_again),
 }
 BENCHMARKS = {
     "published": Scenario(_benchmark_world, BENCHMARK, _published, seconds=9.0),

@@ -51,6 +51,32 @@ async def test_what_the_uninterrupted_story_holds(story: str, reason: str, runs:
     assert bool(end["statuses"][0]["ranking"]) is published
 
 
+UP = [(0, 10, "Stepped"), (10, 100, "Stepped")]
+
+
+@pytest.mark.parametrize(
+    ("story", "history", "requests"),
+    [
+        ("approved", UP, [("approve", "step 2")]),
+        ("aborted mid-step", [UP[0], (10, 0, "Aborted")], [("abort", "please")]),
+        ("aborted before any weight", [], [("abort", "please")]),
+        ("promoted by hand", [UP[0], (10, 100, "PromotedByHand")], [("promote", "please")]),
+        ("paused then resumed", UP, [("pause", "please"), ("resume", "please")]),
+        ("rolled back while paused", [UP[0], (10, 0, "CanaryNotReady")], [("pause", "please")]),
+        ("retried after rollback", [UP[0], (10, 0, "LatencyObjectiveMissed"), *UP], [("retry", "please")]),
+        ("retried in vain", 2 * [UP[0], (10, 0, "LatencyObjectiveMissed")], [("retry", "please")]),
+    ],
+)
+async def test_what_the_stories_of_the_verbs_hold(
+    story: str, history: list[tuple[int, int, str]], requests: list[tuple[str, str]]
+) -> None:
+    status = (await run_reference(MIGRATIONS[story])).end["statuses"][0]
+    assert status["history"] == history
+    assert status["requests"] == [(verb, token, "Accepted") for verb, token in requests]
+    assert (status["attempt"], status["paused"]) == (2 if "retried" in story else 1, False)
+    assert status["outcome"]["attempt"] == status["attempt"]
+
+
 @pytest.mark.parametrize(
     ("story", "reason", "winner"),
     [("cross-checked", "Published", "fast"), ("contradicted", "CrossCheckContradicted", None)],

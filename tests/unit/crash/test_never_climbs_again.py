@@ -10,6 +10,7 @@ from changeover.api.v1alpha1 import MigrationSpec
 from changeover.core import names
 from changeover.core.errors import ChangeoverError, Unavailable
 from changeover.core.plan import Ref
+from changeover.core.requests import VERBS
 from changeover.reconcilers.migration import reconcile_migration
 from changeover.reconcilers.observe_migration import split_target
 from changeover.reconcilers.workloads import parse_owner
@@ -20,7 +21,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.crash.guard import Guard, mark_of
-from tests.unit.crash.scenarios import MIGRATION, a_world, outcome_of
+from tests.unit.crash.scenarios import MIGRATION, a_world, ask, outcome_of
 
 ROUTE = Ref("HTTPRoute", MIGRATION.namespace, "shop")
 Event = tuple[Any, ...]
@@ -37,8 +38,11 @@ events = st.one_of(
     st.tuples(st.just("foreign weight"), st.sampled_from([0, 5, 50, 100])),
     st.tuples(st.just("canary ready"), st.booleans()),
     st.tuples(st.just("route lost")),
+    st.tuples(st.just("ask"), st.sampled_from([*VERBS, "retry", "promote", "hurry"])),
+    st.tuples(st.just("ask"), st.sampled_from(["approve", "retry", "promote"])),
     st.tuples(st.just("mark lost"), st.sampled_from(["", "{", '{"phase": "Stepping"}'])),
 )
+RETRIED: list[Event] = [("pass", 60), ("pass", 60), ("evidence", "good"), ("ask", "retry"), ("pass", 2)]
 ROLLED_BACK: list[Event] = [("evidence", "erring"), ("pass", 60), ("pass", 2)]
 WELL_AGAIN: list[Event] = [("evidence", "good"), ("pass", 2), ("pass", 60), ("pass", 600), ("pass", 600)]
 BEHAVIOURS = {"good": Behaviour(), "slow": Behaviour(slow_share=0.3), "erring": Behaviour(error_share=0.9)}
@@ -48,11 +52,12 @@ class Story:
     """Plays events against a world under guard."""
 
     def __init__(self) -> None:
-        self.world: World = a_world(decision={"falseAdvancePercent": 20, "block": "1m", "maxBlind": "5m"})
+        decision = {"falseAdvancePercent": 20, "block": "1m", "maxBlind": "5m"}
+        self.world: World = a_world(decision=decision, steps=steps(0))
         self.guard = Guard(self.world)
         self.unreadable = self.failing = ""
         self.world.cluster.fault = self._fault
-        self.edits = 0
+        self.edits = self.asked = 0
 
     def play(self, event: Event) -> None:
         getattr(self, "_" + event[0].replace(" ", "_"))(*event[1:])
@@ -61,8 +66,10 @@ class Story:
         """From here on all is well: it must come to an end."""
         for event in (("evidence", "good"), ("unreadable", ""), ("write fails", ""), ("suspend", False)):
             self.play(event)
-        self.play(("canary ready", True))
-        for _ in range(12):
+        for event in (("canary ready", True), ("pass", 2), ("ask", "resume")):
+            self.play(event)
+        for _ in range(16):
+            self.play(("ask", "approve"))
             self.play(("pass", 600))
         found = self.world.cluster.peek(MIGRATION) or {}
         assert outcome_of(self.world)[0] in ("Promoted", "RolledBack"), found["status"]["conditions"][0]
@@ -120,6 +127,10 @@ class Story:
         if self._is_recorded() and self.world.cluster.peek(ROUTE):
             self.world.cluster.patch(ROUTE, {"metadata": {"annotations": {names.ANNOTATION_MARK: text}}})
 
+    def _ask(self, verb: str) -> None:
+        self.asked += 1
+        ask(self.world, verb, f"token {self.asked}")
+
     def _is_recorded(self) -> bool:
         """Whether status knows of a rollback that the route is marked with; before, nobody else could know it."""
         mark = mark_of(self.world.cluster.peek(ROUTE))
@@ -134,8 +145,8 @@ class Story:
 
 def steps(requests: int) -> list[dict[str, Any]]:
     return [
-        {"weightPercent": weight, "minDuration": "2m", "maxDuration": "2h", "minRequests": requests}
-        for weight in (10, 100)
+        {"weightPercent": weight, "minDuration": "2m", "maxDuration": "2h", "minRequests": requests, "approval": how}
+        for weight, how in ((10, "Automatic"), (100, "Manual"))
     ]
 
 
@@ -156,6 +167,12 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> None:
 @settings(max_examples=60, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 @example([*ROLLED_BACK, ("route lost",), *WELL_AGAIN])
 @example([*ROLLED_BACK, ("mark lost", "{"), *WELL_AGAIN])
+@example([*ROLLED_BACK, *RETRIED, *WELL_AGAIN])
+@example([*ROLLED_BACK, *RETRIED, ("mark lost", "{"), *ROLLED_BACK, ("route lost",), *WELL_AGAIN])
+@example([*ROLLED_BACK, ("ask", "retry"), ("ask", "promote"), *WELL_AGAIN])
+@example([("ask", "pause"), ("pass", 2), ("route lost",), *WELL_AGAIN])
+@example([("pass", 600), ("pass", 600), ("ask", "approve"), ("pass", 600), ("pass", 600), ("pass", 2), ("route lost",)])
+@example([("ask", "abort"), ("crash", 0, True), ("pass", 2), *WELL_AGAIN])
 @example([*ROLLED_BACK, ("foreign weight", 50), *WELL_AGAIN])
 @example([*ROLLED_BACK, ("unreadable", "HTTPRoute"), ("pass", 60), ("unreadable", ""), ("route lost",), *WELL_AGAIN])
 @example(
@@ -185,13 +202,13 @@ def test_the_guard_sees_a_climb() -> None:
     told = Story()
     for event in [("pass", 2)] * 4 + [("evidence", "erring"), ("pass", 60), ("pass", 2)]:
         told.play(event)
-    assert told.guard.rolled_back == {1}
+    assert told.guard.rolled_back == {(1, 1)}
     route = dict(told.world.cluster.peek(ROUTE) or {})
     mark = {**(mark_of(route) or {}), "phase": "Stepping", "weight": 10, "step": 1}
     try:
         run(told.world.dependencies().router.ensure(_target(), 10, mark))
     except AssertionError as error:
-        assert "after a rollback in generation 1" in str(error)
+        assert "after a rollback in generation 1, attempt 1" in str(error)
     else:
         raise AssertionError("the guard let a climb pass")
 

@@ -148,6 +148,38 @@ async def test_a_write_that_fails_changes_nothing_that_is_said_and_is_tried_agai
     assert world.weight_of("shop", "new") == 10
 
 
+async def test_a_request_is_read_off_the_annotations_and_a_refusal_has_one_event() -> None:
+    world = a_world()
+    await passes(world, 4)
+    world.cluster.patch(MIGRATION, {"metadata": {"annotations": {names.ANNOTATION_REQUESTED + "resume": "x" * 2000}}})
+    await passes(world, 3)
+    answer = (world.cluster.peek(MIGRATION) or {})["status"]["requests"][0]
+    assert (answer["verb"], answer["token"], answer["result"]) == ("resume", "x" * 1024, "Refused")
+    refusals = [event for _, event in world.cluster.events if event.reason == "RequestRefused"]
+    assert [event.warning for event in refusals] == [True]
+    assert refusals[0].message.startswith("resume: it is not paused: ")
+
+
+async def test_a_request_whose_write_fails_is_not_answered_and_is_carried_out_later() -> None:
+    world = a_world()
+    await passes(world, 4)
+    world.cluster.patch(MIGRATION, {"metadata": {"annotations": {names.ANNOTATION_REQUESTED + "abort": "now"}}})
+
+    def fault(verb: str, kind: str, name: str) -> None:
+        if (verb, kind) == ("apply", "HTTPRoute"):
+            raise Unavailable("PATCH: timed out")
+
+    world.cluster.fault = fault
+    await passes(world, 2)
+    assert (world.cluster.peek(MIGRATION) or {})["status"]["requests"] == []
+    world.cluster.fault = lambda *_: None
+    await passes(world, 2)
+    status = (world.cluster.peek(MIGRATION) or {})["status"]
+    assert (status["outcome"]["reason"], status["requests"][0]["answer"]) == (
+        "Aborted", "aborted by a person; rolled back to 0 from 10 %",
+    )  # fmt: skip
+
+
 async def test_a_foreign_route_is_refused_and_left_as_it_is() -> None:
     rules = [{"backendRefs": [{"name": "old", "port": 80}]}]
     foreign = {"kind": "HTTPRoute", "metadata": {"name": "shop", "namespace": NAMESPACE},

@@ -148,6 +148,11 @@ class Step(Model):
     min_requests: Annotated[int, Field(ge=0, le=10**9)] = described(
         "Canary requests that the step must see at the least. Default: 0. Example: 1000.", default=0
     )
+    approval: Literal["Automatic", "Manual"] = described(
+        "Manual: once all else speaks for this weight, it is set when a person approves it by the annotation "
+        "changeover.dev/requested-approve. Default: Automatic.",
+        default="Automatic",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -246,7 +251,11 @@ class MigrationSpec(Model):
             message="steps: weightPercent must rise from step to step; sort the steps",
         ),
     )
-    suspend: bool = described("Pause: the weight stays where it is. Default: false.", default=False)
+    suspend: bool = described(
+        "Pause: the weight stays where it is, whatever the canary does. To stop only the rising and stay protected, "
+        "annotate changeover.dev/requested-pause instead. Default: false.",
+        default=False,
+    )
     stable: Backend = described("The backend that carries the traffic today.")
     canary: Canary = described("The backend that traffic moves to.")
     traffic: Traffic = described("How traffic is split.")

@@ -82,8 +82,19 @@ class Outcome(Model):
     result: Literal["Promoted", "RolledBack"] = described("Promoted or RolledBack.")
     at: Instant = described("When.")
     generation: int = described("Generation of the spec that ended.")
+    attempt: int = described("Attempt that ended, from 1; a retry begins another.", default=1)
     reason: ShortText = described("Reason.")
     message: Text = described("In words, with the numbers.")
+
+
+class RequestStatus(Model):
+    """What came of a request, an annotation changeover.dev/requested-VERB."""
+
+    verb: ShortText = described("Verb. Example: approve.")
+    token: Text = described("Token that was taken up, cut at 1024 characters.")
+    at: Instant = described("When it was taken up.")
+    result: Literal["Accepted", "Refused"] = described("Whether it was carried out; what is refused never is later.")
+    answer: Text = described("What came of it, in words.")
 
 
 class MigrationStatus(Model):
@@ -109,3 +120,10 @@ class MigrationStatus(Model):
         default=None,
     )
     outcome: Outcome | None = described("How it ended.", default=None)
+    attempt: int = described("Attempt under way, from 1; a retry begins another.", default=1)
+    paused: bool = described(
+        "Whether a person paused it: the weight does not rise; harm still rolls back.", default=False
+    )
+    requests: Annotated[list[RequestStatus], Field(max_length=16)] = described(
+        "Answers to the annotations changeover.dev/requested-*: the last of each verb.", default=[]
+    )

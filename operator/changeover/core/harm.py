@@ -1,0 +1,44 @@
+"""What is rolled back without waiting for evidence, and the rollback itself: weight 0 and its mark in one write."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from changeover.api.reasons import Reason
+from changeover.core.mark import Mark, Phase
+from changeover.core.migration_state import SeenMigration, Step, split
+from changeover.core.observed import Evidence, Unreadable, Workload
+from changeover.core.weighing import Weighing, hard_trip
+
+
+def harm(seen: SeenMigration, mark: Mark) -> Step | None:
+    """The rollback for what no evidence has to be gathered for; looked for at every pass."""
+    assert not isinstance(seen.canary, Unreadable)
+    if seen.canary is None or seen.canary.ready == 0:
+        return roll_back(seen, mark, Reason.CANARY_NOT_READY, canary_message(seen.canary), None)
+    crashed = next((p for p in seen.canary.pods if not p.deleting and p.ended and p.ended > mark.since), None)
+    if crashed is not None:
+        # Errors that a gateway answers for an arm without pods are in no counter of that arm.
+        message = f"pod {crashed.name} of the canary crashed ({crashed.why_ended}) while it had weight"
+        return roll_back(seen, mark, Reason.CANARY_CRASHED, message, None)
+    if isinstance(seen.latest, Evidence) and mark.since <= seen.latest.start:
+        tripped = hard_trip(seen.spec, seen.latest)
+        if tripped is not None:
+            return roll_back(seen, mark, tripped.reason, tripped.message, None)
+    return None
+
+
+def roll_back(seen: SeenMigration, mark: Mark, reason: Reason, why: str, weighing: Weighing | None) -> Step:
+    message = f"{why}; rolled back to 0 from {mark.weight} %"
+    down = replace(
+        mark, phase=Phase.ROLLING_BACK, weight=0, since=seen.now, generation=seen.owner.generation, arms=seen.arms,
+        reason=reason, message=message, came_from=mark.weight, paused=False,
+    )  # fmt: skip
+    return Step(Reason.ROLLING_BACK, message, (split(down),), down, weighing)
+
+
+def canary_message(canary: Workload | None) -> str:
+    if canary is None:
+        return "the canary's Deployment does not exist"
+    why = next((f": {p.waiting}" for p in canary.pods if p.waiting), "")
+    return f"canary {canary.name} has {canary.ready} of {canary.replicas} pods ready{why}"
