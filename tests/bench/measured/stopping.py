@@ -20,13 +20,13 @@ from tests.bench.measured.seven import EXAMPLE, PAGE, write_between_marks
 from tests.demo.kube import Kube
 
 MARKS = ("<!-- stopping: begin -->", "<!-- stopping: end -->")
-LEAST, MOST = 3, 6
+LEAST, MOST = 3, 5
 
 Records = dict[str, RunRecord]
 
 
 def measure(kube: Kube) -> None:
-    """Run the full schedule, print both tables, and put them into the page. About 40 minutes."""
+    """Run the full schedule, print both tables, and put them into the page. About 30 minutes."""
     benchmark = full_schedule()
     records = {record_id(record): record for record in short.runs_of(kube, short.run(kube, benchmark))}
     text = make_table(benchmark["spec"], records)
