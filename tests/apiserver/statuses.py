@@ -87,6 +87,7 @@ BENCHMARK = {
             "memoryPeak": "7340032",
             "valid": False,
             "invalidReasons": ["LoadGeneratorSaturated"],
+            "metrics": [{"name": "rss", "mean": "31055872", "low": "31000000", "high": "31100000", "unit": "bytes"}],
             "notes": ["one run was repeated"],
             "conformance": ["HTTP/1.0: status 505 (5 of 5 runs)"],
         }
@@ -108,7 +109,7 @@ BENCHMARK = {
         "verdict": "Quiet",
         "message": "express measured twice: ratio 1.004 [0.97, 1.04] in 5 rounds; they cannot be told apart",
     },
-    "report": {"configMap": "web-frameworks-runs-0123abcd"},
+    "report": {"configMap": "web-frameworks-runs-0123abcd", "configMaps": ["web-frameworks-runs-0123abcd"]},
     "retry": "again",
     "claims": [
         {
@@ -166,6 +167,14 @@ MIGRATION = {
         "reason": "LatencyObjectiveMissed",
         "message": "why",
     },
+    "baseline": {
+        "at": NOW,
+        "hours": 24,
+        "message": "from 24 hours of stable: latency",
+        "statistics": '{"key":"0badcafe","targets":{},"why":""}',
+    },
+    "estimatedEnd": NOW,
+    "forecast": {"stepEnd": NOW, "end": NOW, "latestEnd": NOW, "requestsPerSecond": "1200"},
     "attempt": 2,
     "paused": True,
     "requests": [
