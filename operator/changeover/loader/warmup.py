@@ -63,7 +63,7 @@ def goes_on(of: Plan, figures: Figures) -> bool:
     elapsed = len(figures) * of.slice
     if elapsed < of.least:
         return True
-    if elapsed + of.slice > of.most:
+    if of.slice == 0 or elapsed + of.slice > of.most:
         return False
     return len(figures) < SLICES or figures[-1] > of.rise * figures[-2]
 
