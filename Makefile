@@ -58,7 +58,7 @@ layers: $(VENV)/.installed ## import contracts
 	@$(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.installed ## unit, crash replay, contract (fakes) and architecture tests
-	@$(BIN)/pytest -q -n 2 -m "not cluster and not apiserver and not backends and not generators" tests --ignore tests/golden
+	@$(BIN)/pytest -q -n 3 -m "not cluster and not apiserver and not backends and not generators" tests --ignore tests/golden
 
 golden: $(VENV)/.installed ## manifests against their golden files
 	@$(BIN)/pytest -q -m "not cluster and not apiserver and not backends" tests/golden
