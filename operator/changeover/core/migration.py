@@ -32,7 +32,7 @@ from changeover.core.migration_state import (
     make_outcome,
     split,
 )
-from changeover.core.observed import Evidence, Route, Unreadable, Workload
+from changeover.core.observed import Evidence, NoData, Route, Unreadable, Workload
 from changeover.core.plan import Apply, Delete, HoldFinalizer, Ref
 from changeover.core.sequential import Verdict
 from changeover.core.weighing import Weighing, weigh
@@ -196,14 +196,10 @@ def _advance(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
     if weighing.evidence.requests < step.min_requests:
         message = f"{weighing.message}; {weighing.evidence.requests} of at least {step.min_requests} requests"
         return Step(Reason.WAITING_FOR_REQUESTS, message, (), mark, weighing)
-    if not isinstance(seen.latest, Evidence) or seen.latest.canary is None:
+    unseen = _unseen(seen.latest, mark)
+    if unseen or not isinstance(seen.latest, Evidence):
         # What was enough a block ago is no ground to go on blindly now.
-        why = (
-            "the canary has no counters"
-            if seen.latest is None or isinstance(seen.latest, Evidence)
-            else seen.latest.reason
-        )
-        message = f"{weighing.message}; but the last scrapes show nothing: {why}"
+        message = f"{weighing.message}; but the last scrapes do not show all: {unseen}"
         return Step(Reason.METRICS_MISSING, message, (), mark, weighing)
     split_is_off = disagreement(seen.latest, mark.weight)
     if split_is_off:
@@ -213,6 +209,19 @@ def _advance(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
     message = f"held its objectives at {mark.weight} %: {weighing.message}"
     outcome = make_outcome("Promoted", seen, mark, Reason.PROMOTED, message)
     return Step(Reason.PROMOTED, message, (), mark, weighing, outcome, recheck_after=LOOK_AFTER_SECONDS)
+
+
+def _unseen(latest: Evidence | NoData | Unreadable | None, mark: Mark) -> str:
+    """What the last scrapes do not show of the two arms; empty when they show both."""
+    if not isinstance(latest, Evidence):
+        return latest.reason if latest is not None else "nothing was asked yet"
+    if latest.canary is None:
+        return "the canary has no counters"
+    return (
+        "stable has no counters, so that the split cannot be seen"
+        if latest.stable is None and mark.weight < 100
+        else ""
+    )
 
 
 def _current(seen: SeenMigration, mark: Mark) -> StepSpec:

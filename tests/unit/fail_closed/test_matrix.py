@@ -15,7 +15,8 @@ from changeover.reconcilers.migration import reconcile_migration
 from changeover.testing.builders import NAMESPACE, a_deployment, a_migration
 from changeover.testing.world import World
 
-from tests.unit.fail_closed.scripted import Handler, Scripted, Series, scripted
+from tests.unit.fail_closed.scripted import Scripted, Series, scripted
+from tests.unit.loopback import Handler
 
 MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")
 PASS_SECONDS = 30.0
@@ -191,6 +192,14 @@ async def test_the_weight_never_rises_and_goes_back_in_the_end(told: Scripted, f
     assert (weights[0], weights[-1]) == (10, 0), weights
     status = (told.world.cluster.peek(MIGRATION) or {})["status"]
     assert (status["outcome"]["result"], status["outcome"]["reason"]) == ("RolledBack", reason)
+
+
+async def test_without_counters_of_stable_nobody_knows_the_split_and_the_weight_stays(told: Scripted) -> None:
+    assert (await passes(told, 4 + GOOD_PASSES))[-1] == 10
+    without(lambda one: is_counter(one) and not of_canary(one))(told)
+    assert set(await passes(told, 40)) == {10}
+    assert ready(told)["reason"] == "MetricsMissing"
+    assert "stable has no counters, so that the split cannot be seen" in ready(told)["message"]
 
 
 async def test_a_prometheus_that_is_down_is_no_reason_to_go_on(told: Scripted) -> None:
