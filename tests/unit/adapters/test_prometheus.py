@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,6 +19,9 @@ from changeover.core.observed import Counts, NoData, Usage
 from changeover.ports import BackendPort, Bound, CountQuery
 from changeover.testing.clock import START
 
+from tests.unit import loopback
+from tests.unit.loopback import Handler
+
 TIMEOUT_SECONDS = 0.3
 BOUNDED_SECONDS = 3.0  # generous for a busy machine; a hang would be for ever
 QUERY = CountQuery("shop", "shop", BackendPort("new", 80), {"latency": Bound(0.05, 99.0)})
@@ -29,38 +31,12 @@ SERVICE = "shop-new-80@kubernetesgateway"
 Answer = Callable[["Handler"], None]
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers as the test says; keeps the questions."""
-
-    server: Server
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        self.server.answer(self)
-
-    def send(self, body: bytes, status: int = 200, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
+class Server(loopback.Server):
     answer: Answer
-    stop: threading.Event
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[str] = []
+        super().__init__()
         self.stop = threading.Event()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # the client went away, as it should
 
 
 @pytest.fixture

@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSettings
 from changeover.testing.clock import START
 from changeover.testing.world import SCRAPE_SECONDS, World
+
+from tests.unit.loopback import Handler, Server
 
 BEFORE = START - timedelta(hours=1)  # the counters' zero
 RATE = 1000  # requests a second through the route
@@ -25,30 +26,11 @@ Series = dict[str, Any]
 Answer = Callable[["Handler"], None]
 
 
-class Handler(BaseHTTPRequestHandler):
-    server: Scripted
-
-    def do_GET(self) -> None:
-        self.server.answer(self)
-
-    def send(self, body: bytes, status: int = 200, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-class Scripted(ThreadingHTTPServer):
+class Scripted(Server):
     """``distort`` changes the true series before they are told; ``answer`` replaces the whole answer."""
 
-    daemon_threads = True
-
     def __init__(self, world: World) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__()
         self.world = world
         self.stopped = threading.Event()
         self.distort: Callable[[list[Series], float], list[Series]] = lambda series, at: series
@@ -66,9 +48,6 @@ class Scripted(ThreadingHTTPServer):
     def source(self) -> PrometheusSource:
         url = f"http://127.0.0.1:{self.server_port}"
         return PrometheusSource(SourceSettings("default", url, TIMEOUT_SECONDS, SCRAPE_SECONDS))
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # the client went away, as it should
 
     def _series(self, query: str, at: float) -> list[Series]:
         lookback = float(query.rsplit("[", 1)[1].removesuffix("s]"))
