@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.migration import MigrationSpec
-from changeover.api.v1alpha1.migration import Step as StepSpec
+from changeover.api.v1alpha1.step import Step as StepSpec
 from changeover.core.evidence import (
     SETTLE_SCRAPES,
     StepEvidence,

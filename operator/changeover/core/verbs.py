@@ -20,6 +20,7 @@ from changeover.core.migration_end import LOOK_AFTER_SECONDS
 from changeover.core.migration_state import SeenMigration, Step, attempt_of, first_mark, make_outcome, split
 from changeover.core.observed import Counts, Evidence, Route, Unreadable
 from changeover.core.plan import HoldFinalizer, SetSplit
+from changeover.core.raising import raise_to
 from changeover.core.requests import ACCEPTED, REFUSED, VERBS, Request
 
 # All is well as far as it can be told, so that a person may take the responsibility for the rest. A reason that is not
@@ -140,7 +141,7 @@ def _approve(asked: Asked) -> Answered | str:
         return f"nothing waits for approval at {asked.where}: {asked.step.message}"
     index, weighing = asked.mark.step + 1, asked.step.weighing
     why = weighing.message if weighing is not None else "stable is measured and the canary is ready"
-    up = migration.raise_to(asked.seen, asked.mark, index, f"approved by a person; {why}", weighing)
+    up = raise_to(asked.seen, asked.mark, index, f"approved by a person; {why}", weighing)
     return up, f"step {index}/{len(asked.seen.spec.steps)} approved: {up.message}"
 
 
@@ -150,7 +151,7 @@ def _promote(asked: Asked) -> Answered | str:
     refusal = _why_not_promoted(asked)
     if refusal is not None or mark is None:
         return refusal or asked.step.message
-    up = migration.raise_to(asked.seen, mark, last, "promoted by a person", asked.step.weighing)
+    up = raise_to(asked.seen, mark, last, "promoted by a person", asked.step.weighing)
     assert up.mark is not None
     by_hand = replace(up.mark, reason=Reason.PROMOTED_BY_HAND)
     return replace(up, reason=Reason.PROMOTED_BY_HAND, mark=by_hand), f"{up.message}; the last step is still watched"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from changeover.api.v1alpha1.backend import Canary
 from changeover.api.v1alpha1.base import Model, duration_seconds, member_of, quantity_value
 from changeover.api.v1alpha1.candidate import NodeChoice, ResourceAmounts, Toleration
-from changeover.api.v1alpha1.migration import Canary, Step
 from changeover.api.v1alpha1.objective import Objective
+from changeover.api.v1alpha1.step import Step
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError

@@ -1,0 +1,119 @@
+"""May the weight rise, and if not, what does it wait for? The only place where a weight rises is ``raise_to``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from changeover.api.reasons import Reason
+from changeover.api.v1alpha1.base import duration_seconds
+from changeover.api.v1alpha1.step import Step as StepSpec
+from changeover.core import names
+from changeover.core.harm import roll_back
+from changeover.core.mark import Mark, Phase
+from changeover.core.measured_share import disagreement
+from changeover.core.migration_end import LOOK_AFTER_SECONDS
+from changeover.core.migration_state import SeenMigration, Step, make_outcome, split
+from changeover.core.observed import Evidence, NoData, Unreadable
+from changeover.core.weighing import Weighing
+
+Waiting = tuple[Reason, str]  # why the weight does not rise yet
+
+
+def advance(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
+    step = _current(seen, mark)
+    stayed = (seen.now - mark.since).total_seconds()
+    if stayed < duration_seconds(step.min_duration):
+        message = f"{weighing.message}; the step lasts at least {step.min_duration}"
+        return Step(Reason.WAITING_FOR_DURATION, message, (), mark, weighing)
+    if weighing.evidence.requests < step.min_requests:
+        message = f"{weighing.message}; {weighing.evidence.requests} of at least {step.min_requests} requests"
+        return Step(Reason.WAITING_FOR_REQUESTS, message, (), mark, weighing)
+    unseen = _unseen(seen.latest, mark)
+    if unseen or not isinstance(seen.latest, Evidence):
+        # What was enough a block ago is no ground to go on blindly now.
+        message = f"{weighing.message}; but the last scrapes do not show all: {unseen}"
+        return Step(Reason.METRICS_MISSING, message, (), mark, weighing)
+    split_is_off = disagreement(seen.latest, mark.weight)
+    if split_is_off:
+        return Step(Reason.WEIGHT_NOT_EFFECTIVE, f"{split_is_off} in the last scrapes", (), mark, weighing)
+    if mark.step < len(seen.spec.steps):
+        return rise(seen, mark, weighing.message, weighing)
+    message = f"held its objectives at {mark.weight} %: {weighing.message}"
+    outcome = make_outcome("Promoted", seen, mark, Reason.PROMOTED, message)
+    return Step(Reason.PROMOTED, message, (), mark, weighing, outcome, recheck_after=LOOK_AFTER_SECONDS)
+
+
+def _unseen(latest: Evidence | NoData | Unreadable | None, mark: Mark) -> str:
+    """What the last scrapes do not show of the two arms; empty when they show both."""
+    if not isinstance(latest, Evidence):
+        return latest.reason if latest is not None else "nothing was asked yet"
+    if latest.canary is None:
+        return "the canary has no counters"
+    return (
+        "stable has no counters, so that the split cannot be seen"
+        if latest.stable is None and mark.weight < 100
+        else ""
+    )
+
+
+def _current(seen: SeenMigration, mark: Mark) -> StepSpec:
+    """The step of the spec that the mark stands on; the last one when the spec was shortened under way."""
+    return seen.spec.steps[min(mark.step, len(seen.spec.steps)) - 1]
+
+
+def hold(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
+    step = _current(seen, mark)
+    if (seen.now - mark.since).total_seconds() <= duration_seconds(step.max_duration):
+        return Step(weighing.reason, weighing.message, (), mark, weighing)
+    message = f"undecided after {step.max_duration}: {weighing.message}"
+    if step.on_undecided == "Rollback":
+        return roll_back(seen, mark, Reason.UNDECIDED, message, weighing)
+    return Step(
+        Reason.UNDECIDED, f"{message}; the weight stays until a person decides", (), mark, weighing, stalled=True
+    )
+
+
+def rise(seen: SeenMigration, mark: Mark, message: str, weighing: Weighing | None = None) -> Step:
+    """One step up, unless something has to be waited for first."""
+    if mark.paused:
+        return paused(mark, message, weighing)
+    for waits_for in _BEFORE_A_RISE:
+        waiting = waits_for(seen, mark)
+        if waiting is not None:
+            reason, why = waiting
+            return Step(reason, f"{why}; {message}", (), mark, weighing)
+    return raise_to(seen, mark, mark.step + 1, message, weighing)
+
+
+def _approval(seen: SeenMigration, mark: Mark) -> Waiting | None:
+    step = seen.spec.steps[mark.step]
+    if step.approval != "Manual":
+        return None
+    asked = f"step {mark.step + 1}/{len(seen.spec.steps)} ({step.weight_percent} %) waits for approval: annotate "
+    how = f"{names.ANNOTATION_REQUESTED}approve=TOKEN with a token not used before"
+    return Reason.WAITING_FOR_APPROVAL, asked + how
+
+
+# What the next step waits for when all evidence speaks for it; the first that has something to say. A person is last:
+# who approves raises at once, so nothing else may be left to wait for.
+_BEFORE_A_RISE: tuple[Callable[[SeenMigration, Mark], Waiting | None], ...] = (_approval,)
+
+
+def paused(mark: Mark, message: str, weighing: Weighing | None) -> Step:
+    """The weight stays; what was looked at before still rolls back."""
+    how = f"paused at {mark.weight} % until {names.ANNOTATION_REQUESTED}resume is annotated: {message}"
+    return Step(Reason.PAUSED, how, (), mark, weighing)
+
+
+def raise_to(seen: SeenMigration, mark: Mark, index: int, message: str, weighing: Weighing | None) -> Step:
+    """Up to a step: the only place where a weight rises."""
+    weight = seen.spec.steps[index - 1].weight_percent
+    if weight < mark.weight:
+        # The spec was edited under way; a weight only falls by rolling back.
+        weight = mark.weight
+    up = replace(
+        mark, phase=Phase.STEPPING, step=index, weight=weight, since=seen.now, generation=seen.owner.generation,
+        arms=seen.arms, reason=Reason.STEPPED, message=message, came_from=mark.weight, contests=0, contested_at=None,
+    )  # fmt: skip
+    return Step(Reason.STEPPED, f"{mark.weight} % -> {weight} %: {message}", (split(up),), up, weighing)
