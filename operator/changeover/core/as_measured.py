@@ -14,7 +14,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 class Benchmarked:
     """What a benchmark knows of its choice.
 
-    image_digest  the image as the container runtime identified it; empty when that is not known
+    image_digest  the image as the container runtime identified it; empty when no benchmark chose it
     cpu_limit     cores a pod: the limit, else the request, else None
     rps           the most that its one pod carried, requests/s; 0 when nothing was measured fairly
     """
@@ -25,12 +25,13 @@ class Benchmarked:
 
 
 def deviation(measured: Benchmarked, canary: Workload) -> str:
-    """In what the canary is not as measured, and the mend; empty when it is, or cannot be told."""
+    """In what the canary is not as measured, and the mend; empty when it is, or no benchmark chose it."""
     other = next((pod for pod in canary.pods if not pod.deleting and _is_another(measured, pod)), None)
     if other is not None:
+        runs, asked = _digest(other.image_id) or "an unknown image", _digest(measured.image_digest)
         return (
-            f"pod {other.name} runs {_digest(other.image_id)}, and {_digest(measured.image_digest)} was measured: the "
-            "tag has moved; retry the benchmark, or name the image by its digest"
+            f"pod {other.name} runs {runs}, and {asked} was measured: the tag has moved; retry the benchmark, or "
+            "name the image by its digest"
         )
     if measured.cpu_limit is not None and canary.cpu_limit is not None and canary.cpu_limit != measured.cpu_limit:
         return (
@@ -41,7 +42,7 @@ def deviation(measured: Benchmarked, canary: Workload) -> str:
 
 
 def _is_another(measured: Benchmarked, pod: Pod) -> bool:
-    return bool(measured.image_digest and pod.image_id) and _digest(pod.image_id) != _digest(measured.image_digest)
+    return bool(measured.image_digest) and _digest(pod.image_id) != _digest(measured.image_digest)
 
 
 def _digest(image: str) -> str:

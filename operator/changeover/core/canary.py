@@ -41,9 +41,11 @@ def choose(owner: Owner, spec: MigrationSpec, benchmark: Manifest | None) -> Can
     if any(c.name == candidate and c.template_from is not None for c in measured.candidates):
         message = f"{candidate} of {ref} is a copy of a Deployment; migrate to that one with canary.type Workload"
         return CanaryChoice(Reason.BENCHMARK_REFUSED, message)
-    return CanaryChoice(
-        manifests=_manifests(owner, spec, measured, candidate), benchmarked=_benchmarked(measured, candidate, status)
-    )
+    benchmarked = _benchmarked(measured, candidate, status)
+    if not benchmarked.image_digest:
+        message = f"{ref} does not know which image of {candidate} it measured; let it measure again: annotate it with "
+        return CanaryChoice(Reason.BENCHMARK_REFUSED, f"{message}{names.ANNOTATION_RETRY}=TOKEN")
+    return CanaryChoice(manifests=_manifests(owner, spec, measured, candidate), benchmarked=benchmarked)
 
 
 def _benchmarked(measured: BenchmarkSpec, candidate: str, status: dict[str, Any]) -> Benchmarked:

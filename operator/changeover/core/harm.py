@@ -16,16 +16,30 @@ def harm(seen: SeenMigration, mark: Mark) -> Step | None:
     assert not isinstance(seen.canary, Unreadable)
     if seen.canary is None or seen.canary.ready == 0:
         return roll_back(seen, mark, Reason.CANARY_NOT_READY, canary_message(seen.canary), None)
-    crashed = next((p for p in seen.canary.pods if not p.deleting and p.ended and p.ended > mark.since), None)
-    if crashed is not None:
+    crashed = _crashed(seen.canary, mark)
+    if crashed:
         # Errors that a gateway answers for an arm without pods are in no counter of that arm.
-        message = f"pod {crashed.name} of the canary crashed ({crashed.why_ended}) while it had weight"
-        return roll_back(seen, mark, Reason.CANARY_CRASHED, message, None)
+        return roll_back(seen, mark, Reason.CANARY_CRASHED, crashed, None)
     if isinstance(seen.latest, Evidence) and mark.since <= seen.latest.start:
         tripped = hard_trip(seen.spec, seen.latest)
         if tripped is not None:
             return roll_back(seen, mark, tripped.reason, tripped.message, None)
     return None
+
+
+def _crashed(canary: Workload, mark: Mark) -> str:
+    """Which pod of the canary crashed since the weight was set, in words; empty when none did.
+
+    The kubelet tells of a crash a second or two after it: one that fell before the weight was set, and was not known
+    then, is told by the count of restarts.
+    """
+    crashed = next((p for p in canary.pods if not p.deleting and p.ended and p.ended > mark.since), None)
+    if crashed is not None:
+        return f"pod {crashed.name} of the canary crashed ({crashed.why_ended}) while it had weight"
+    if mark.restarts is not None and canary.restarts > mark.restarts:
+        more = canary.restarts - mark.restarts
+        return f"the canary's containers were started again {more} times since its pods were seen before this weight"
+    return ""
 
 
 def roll_back(seen: SeenMigration, mark: Mark, reason: Reason, why: str, weighing: Weighing | None) -> Step:

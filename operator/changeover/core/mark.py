@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -41,6 +41,7 @@ class Mark:
     contests: int = 0
     contested_at: datetime | None = None
     attempt: int = 1  # one more with each retry; an outcome belongs to one attempt
+    restarts: int | None = None  # of the canary's containers, as seen when the weight was set; None: not known
     paused: bool = False  # a person asked that the weight does not rise
     requests: tuple[Request, ...] = ()  # those that changed the mark: the last of each verb
 
@@ -61,13 +62,17 @@ class Mark:
             "from": self.came_from,
             **contested,
             "attempt": self.attempt,
+            "restarts": self.restarts,
             "paused": self.paused,
             "requests": [request.to_dict() for request in self.requests],
         }
 
     @classmethod
     def parse(cls, data: Mapping[str, Any] | None) -> Mark | None:
-        """Inverse of ``to_dict``; None for anything else, which is then as good as no mark."""
+        """Inverse of ``to_dict``; None for anything else, which is then as good as no mark.
+
+        A rollback stays one whatever weight somebody wrote beside it.
+        """
         if data is None:
             return None
         try:
@@ -85,9 +90,14 @@ class Mark:
                 contested_at=parse_timestamp(data["contestedAt"]) if "contestedAt" in data else None,
                 # A mark of an earlier release has none of these.
                 attempt=int(data.get("attempt", 1)),
+                restarts=None if data.get("restarts") is None else int(data["restarts"]),
                 paused=bool(data.get("paused", False)),
                 requests=tuple(Request.from_dict(request) for request in data.get("requests", ())),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return None
-        return mark if 0 <= mark.weight <= 100 and mark.step >= 0 else None
+        if mark.phase is Phase.ROLLING_BACK:
+            return replace(mark, weight=0) if mark.step >= 0 else None
+        if mark.phase is Phase.PREPARING:
+            return mark if mark.weight == mark.step == 0 else None
+        return mark if mark.step > 0 and 0 < mark.weight <= 100 else None

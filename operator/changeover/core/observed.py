@@ -63,6 +63,11 @@ class Workload:
         """Pods that are ready and not going away."""
         return sum(1 for pod in self.pods if pod.ready and not pod.deleting)
 
+    @property
+    def restarts(self) -> int:
+        """How often the containers of its pods were started again, in all."""
+        return sum(pod.restarts for pod in self.pods if not pod.deleting)
+
 
 @dataclass(frozen=True)
 class NoData:

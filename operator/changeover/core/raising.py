@@ -14,7 +14,7 @@ from changeover.core.mark import Mark, Phase
 from changeover.core.measured_share import disagreement
 from changeover.core.migration_end import LOOK_AFTER_SECONDS
 from changeover.core.migration_state import SeenMigration, Step, make_outcome, split
-from changeover.core.observed import Evidence, NoData, Unreadable
+from changeover.core.observed import Evidence, NoData, Unreadable, Workload
 from changeover.core.weighing import Weighing
 
 Waiting = tuple[Reason, str]  # why the weight does not rise yet
@@ -115,5 +115,6 @@ def raise_to(seen: SeenMigration, mark: Mark, index: int, message: str, weighing
     up = replace(
         mark, phase=Phase.STEPPING, step=index, weight=weight, since=seen.now, generation=seen.owner.generation,
         arms=seen.arms, reason=Reason.STEPPED, message=message, came_from=mark.weight, contests=0, contested_at=None,
+        restarts=seen.canary.restarts if isinstance(seen.canary, Workload) else None,
     )  # fmt: skip
     return Step(Reason.STEPPED, f"{mark.weight} % -> {weight} %: {message}", (split(up),), up, weighing)

@@ -10,7 +10,7 @@ from typing import Any
 from changeover.adapters.load.jobs import JobLoadDriver
 from changeover.adapters.routers.gateway_api import GatewayAPIRouter
 from changeover.core import names
-from changeover.core.conditions import parse_timestamp
+from changeover.core.conditions import parse_timestamp, timestamp
 from changeover.core.plan import Manifest, Ref
 from changeover.ports import Cluster, Dependencies
 from changeover.testing.builders import BY_H2LOAD, NAMESPACE, a_node, a_report, some_checks
@@ -34,6 +34,8 @@ class World:
     raw          names of candidates that fail a conformance check
     by_h2load    requests per second of a candidate by the second generator, where they differ
     accepts      whether the gateway takes routes
+    obeys        whether the gateway splits the traffic as the route says; if not, as it did before
+    crashed      when the containers of a Deployment's pods ended last, by its name
     """
 
     def __init__(self, *bodies: Manifest) -> None:
@@ -49,6 +51,8 @@ class World:
         self.raw: set[str] = set()
         self.by_h2load: dict[str, float] = {}
         self.accepts = True
+        self.obeys = True
+        self.crashed: dict[str, datetime] = {}
         self.splits: list[tuple[datetime, dict[str, float]]] = []
         self.cluster.watchers.append(self._note_split)
         self.cluster.put(a_node())
@@ -84,6 +88,7 @@ class World:
             self._run_job(job)
         for route in list(self.cluster.all("HTTPRoute")):
             self._take_route(route)
+            self._note_split(None, route)
 
     def share(self, service: str, start: datetime, end: datetime) -> float | None:
         """Mean share of the traffic that a Service got; None for one that has never had any."""
@@ -103,7 +108,7 @@ class World:
 
     def _note_split(self, before: Manifest | None, after: Manifest | None) -> None:
         body = after or before
-        if body is None or body["kind"] != "HTTPRoute":
+        if body is None or body["kind"] != "HTTPRoute" or not self.obeys:
             return
         shares = {name: weight / 100 for name, weight in weights(after).items()} if after else {}
         if not self.splits or self.splits[-1][1] != shares:
@@ -132,11 +137,15 @@ class World:
         for pod in alive[wanted:]:
             self.cluster.discard(ref_of(pod))
         for pod in alive[:wanted]:
-            self._set_ready(pod, name not in self.broken)
+            self._set_state(pod, name)
 
-    def _set_ready(self, pod: Manifest, ready: bool) -> None:
+    def _set_state(self, pod: Manifest, deployment: str) -> None:
+        ready, ended = deployment not in self.broken, self.crashed.get(deployment)
         image = pod["spec"]["containers"][0]["image"]
         container: dict[str, Any] = {"imageID": f"sha256:{image}", "restartCount": 0}
+        if ended is not None:
+            last = {"reason": "Error", "exitCode": 1, "finishedAt": timestamp(ended)}
+            container |= {"restartCount": 1, "lastState": {"terminated": last}}
         if not ready:
             container["state"] = {"waiting": {"reason": "ImagePullBackOff", "message": f"no image {image}"}}
         conditions = [{"type": "Ready", "status": str(ready)}]

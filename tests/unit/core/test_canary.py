@@ -15,7 +15,8 @@ from changeover.testing.builders import a_benchmark
 from tests.unit.core.seen import migration_spec, owner
 
 WINNER = {"candidate": "fast", "tiedWith": []}
-RANKING = [{"candidate": "fast", "meetsObjectives": True}, {"candidate": "lame", "meetsObjectives": False}]
+FAST = {"candidate": "fast", "meetsObjectives": True, "imageDigest": "sha256:" + "1" * 64}
+RANKING = [FAST, {"candidate": "lame", "meetsObjectives": False}]
 
 
 def benchmark(ready: str = "True", generation: int = 1, **status: Any) -> Manifest:
@@ -47,6 +48,10 @@ def chosen(body: Manifest | None, candidate: str = "") -> CanaryChoice:
         ),
         pytest.param(benchmark(), "ghost", Reason.BENCHMARK_REFUSED, "not in the ranking", id="nobody of that name"),
         pytest.param(benchmark(), "lame", Reason.BENCHMARK_REFUSED, "missed an objective", id="a loser"),
+        pytest.param(
+            benchmark(ranking=[{**FAST, "imageDigest": ""}]), "", Reason.BENCHMARK_REFUSED,
+            "does not know which image of fast it measured", id="an unknown image",
+        ),
     ],
 )  # fmt: skip
 def test_a_doubtful_choice_is_refused(body: Manifest | None, candidate: str, reason: Reason, why: str) -> None:

@@ -17,7 +17,7 @@ from changeover.core.migration_state import CanaryChoice, Step
 from changeover.core.observed import Counts, Evidence, NoData, Unreadable, Workload
 from changeover.core.plan import Apply, Delete, HoldFinalizer, Ref, ReleaseRoute, SetSplit
 
-from tests.unit.core.seen import NOW, blocks, counts, kept, latest, mark, owner, route, seen, workload
+from tests.unit.core.seen import NOW, blocks, counts, kept, latest, mark, owner, pod, route, seen, workload
 
 Case = tuple[str, dict[str, Any], Reason, int | None]
 
@@ -169,6 +169,12 @@ CASES: list[Case] = [
     ("a canary whose container ended while it had weight is rolled back, though it runs again",
      {"canary": crashed(NOW - timedelta(seconds=1))}, Reason.ROLLING_BACK, 0),
     ("a crash from before the weight is forgiven", {"canary": crashed(mark().since)}, Reason.WAITING_EVIDENCE, None),
+    ("a crash that the kubelet told of after the weight was set",
+     {"route": route(mark(restarts=0)), "canary": workload(replicas=1, pods=(pod(restarts=1, ended=mark().since),))},
+     Reason.ROLLING_BACK, 0),
+    ("restarts that were known before the weight",
+     {"route": route(mark(restarts=1)), "canary": workload(replicas=1, pods=(pod(restarts=1, ended=mark().since),))},
+     Reason.WAITING_EVIDENCE, None),
     ("a container that ends because its pod goes is no crash",
      {"canary": crashed(NOW - timedelta(seconds=1), deleting=True)}, Reason.WAITING_FOR_WORKLOADS, None),
     ("a scrape from before the weight does not count",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Coroutine
 from typing import Any
+from unittest import mock
 
 from changeover.api.v1alpha1 import MigrationSpec
 from changeover.core import names
 from changeover.core.errors import ChangeoverError, Unavailable
+from changeover.core.migration_state import SeenMigration, Step
 from changeover.core.plan import Ref
 from changeover.core.requests import VERBS
-from changeover.reconcilers.migration import reconcile_migration
+from changeover.core.verbs import decide
+from changeover.reconcilers import migration
 from changeover.reconcilers.observe_migration import split_target
 from changeover.reconcilers.workloads import parse_owner
 from changeover.testing.crashes import Crash, CrashingCluster
@@ -36,7 +40,10 @@ events = st.one_of(
     st.tuples(st.just("spec edit")),
     st.tuples(st.just("suspend"), st.booleans()),
     st.tuples(st.just("foreign weight"), st.sampled_from([0, 5, 50, 100])),
-    st.tuples(st.just("canary ready"), st.booleans()),
+    st.tuples(st.just("ready"), st.sampled_from(["new", "old"]), st.booleans()),
+    st.tuples(st.just("canary crashes")),
+    st.tuples(st.just("gateway accepts"), st.booleans()),
+    st.tuples(st.just("gateway obeys"), st.booleans()),
     st.tuples(st.just("route lost")),
     st.tuples(st.just("ask"), st.sampled_from([*VERBS, "retry", "promote", "hurry"])),
     st.tuples(st.just("ask"), st.sampled_from(["approve", "retry", "promote"])),
@@ -66,7 +73,14 @@ class Story:
         """From here on all is well: it must come to an end."""
         for event in (("evidence", "good"), ("unreadable", ""), ("write fails", ""), ("suspend", False)):
             self.play(event)
-        for event in (("canary ready", True), ("pass", 2), ("ask", "resume")):
+        for event in (
+            ("ready", "new", True),
+            ("ready", "old", True),
+            ("gateway accepts", True),
+            ("gateway obeys", True),
+        ):
+            self.play(event)
+        for event in (("pass", 2), ("ask", "resume")):
             self.play(event)
         for _ in range(16):
             self.play(("ask", "approve"))
@@ -86,8 +100,8 @@ class Story:
         self._reconcile(CrashingCluster(self.world.cluster, at, after))
 
     def _reconcile(self, cluster: CrashingCluster) -> None:
-        with contextlib.suppress(Crash, ChangeoverError):  # the scheduler looks again
-            run(reconcile_migration(MIGRATION, self.world.dependencies(cluster)))
+        with contextlib.suppress(Crash, ChangeoverError), mock.patch.object(migration, "decide", decided_twice):
+            run(migration.reconcile_migration(MIGRATION, self.world.dependencies(cluster)))  # the scheduler looks again
 
     def _let_pass(self, seconds: float) -> None:
         self.guard.foreign = True
@@ -138,9 +152,30 @@ class Story:
         rolling = mark is not None and mark.get("phase") == "RollingBack"
         return not rolling or bool(history and history[-1]["to"] == 0)
 
-    def _canary_ready(self, ready: bool) -> None:
-        self.world.broken = set() if ready else {"new"}
+    def _ready(self, name: str, ready: bool) -> None:
+        self.world.broken = self.world.broken - {name} if ready else self.world.broken | {name}
         self._let_pass(0)
+
+    def _canary_crashes(self) -> None:
+        self.world.crashed["new"] = self.world.clock.now()
+        self._let_pass(0)
+
+    def _gateway_accepts(self, accepts: bool) -> None:
+        self.world.accepts = accepts
+        self._let_pass(0)
+
+    def _gateway_obeys(self, obeys: bool) -> None:
+        self.world.obeys = obeys
+        self._let_pass(0)
+
+
+def decided_twice(seen: SeenMigration) -> Step:
+    """The decision, which is a function of what was seen: the same the second time, and what was seen is left alone."""
+    before = copy.deepcopy(seen)
+    step = decide(seen)
+    assert seen == before, "deciding changed what was seen"
+    assert decide(before) == step, "decided otherwise the second time"
+    return step
 
 
 def steps(requests: int) -> list[dict[str, Any]]:
