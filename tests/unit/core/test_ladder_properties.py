@@ -41,7 +41,8 @@ WORKLOADS = [
     workload(replicas=1, pods=(pod(restarts=1, ended=NOW - timedelta(seconds=30)),)),
 ]  # fmt: skip
 LOOKS = [
-    latest(counts(0)), latest(counts(100, slow=50)), latest(counts(100, errors=50)), latest(stable=counts(0)), replace(latest(), canary=None),
+    latest(counts(0)), latest(counts(100, slow=50)), latest(counts(100, errors=50)), latest(stable=counts(0)),
+    replace(latest(), canary=None),
     replace(latest(), stable=None), UNREAD, NoData("nothing"), None,
 ]  # fmt: skip
 

@@ -8,9 +8,11 @@ from typing import Any
 from changeover.core import names
 from changeover.core.plan import Manifest
 from changeover.core.requests import VERBS
+from changeover.testing.metrics import Behaviour
 from changeover.testing.world import World, weights
 
-STABLE = "old"
+STABLE, CANARY = "old", "new"
+MOST_BAD = 0.1  # share of requests; what tests call bad is beyond doubt
 Attempt = tuple[int, int]  # generation of the spec, attempt
 
 
@@ -70,6 +72,9 @@ class Guard:
             self.raised.add((attempt, weight))
             assert weight == owner["spec"]["steps"][mark["step"] - 1]["weightPercent"]
             assert self.world.metrics.mode == "good", f"rises to {weight} with evidence {self.world.metrics.mode}"
+            canary = self.world.metrics.behaviours.get(CANARY, Behaviour())
+            does_well = canary.slow_share + canary.error_share < MOST_BAD
+            assert does_well or not old["weight"], f"rises from {old['weight']} to {weight} with a canary that fails"
 
     def _attempts(self, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         """Another attempt begins by a token that was given for it, after the one before was rolled back."""
