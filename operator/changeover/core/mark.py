@@ -98,6 +98,6 @@ class Mark:
             return None
         if mark.phase is Phase.ROLLING_BACK:
             return replace(mark, weight=0) if mark.step >= 0 else None
-        if mark.phase is Phase.PREPARING:
-            return mark if mark.weight == mark.step == 0 else None
-        return mark if mark.step > 0 and 0 < mark.weight <= 100 else None
+        is_before_the_first = mark.weight == mark.step == 0
+        on_a_step = mark.phase is Phase.STEPPING and mark.step > 0 and 0 < mark.weight <= 100
+        return mark if is_before_the_first or on_a_step else None

@@ -17,6 +17,7 @@ from changeover.testing.builders import BY_H2LOAD, NAMESPACE, a_node, a_report, 
 from changeover.testing.clock import FakeClock
 from changeover.testing.cluster import FakeCluster, ref_of
 from changeover.testing.metrics import Behaviour, FakeMetrics
+from changeover.testing.splits import Splits
 
 SCRAPE_SECONDS = 5.0
 LOADER_IMAGE = "localhost/changeover-loader:1"
@@ -41,7 +42,8 @@ class World:
     def __init__(self, *bodies: Manifest) -> None:
         self.clock = FakeClock()
         self.cluster = FakeCluster(self.clock)
-        self.metrics = FakeMetrics(self.share)
+        self.splits = Splits()
+        self.metrics = FakeMetrics(self.splits.share)
         self.metrics.cores = self._cores
         self.speeds: dict[str, float] = {}
         self.broken: set[str] = set()
@@ -53,7 +55,6 @@ class World:
         self.accepts = True
         self.obeys = True
         self.crashed: dict[str, datetime] = {}
-        self.splits: list[tuple[datetime, dict[str, float]]] = []
         self.cluster.watchers.append(self._note_split)
         self.cluster.put(a_node())
         for body in bodies:
@@ -90,17 +91,6 @@ class World:
             self._take_route(route)
             self._note_split(None, route)
 
-    def share(self, service: str, start: datetime, end: datetime) -> float | None:
-        """Mean share of the traffic that a Service got; None for one that has never had any."""
-        if not any(split.get(service, 0) > 0 for at, split in self.splits if at < end):
-            return None
-        total = 0.0
-        ends = [at for at, _ in self.splits[1:]] + [end]
-        for (begin, split), until in zip(self.splits, ends, strict=True):
-            overlap = (min(until, end) - max(begin, start)).total_seconds()
-            total += max(0.0, overlap) * split.get(service, 0.0)
-        return total / (end - start).total_seconds()
-
     def weight_of(self, route: str, service: str) -> int | None:
         """The weight that a route gives to a Service; None without the route."""
         found = self.cluster.peek(Ref("HTTPRoute", NAMESPACE, route))
@@ -111,8 +101,7 @@ class World:
         if body is None or body["kind"] != "HTTPRoute" or not self.obeys:
             return
         shares = {name: weight / 100 for name, weight in weights(after).items()} if after else {}
-        if not self.splits or self.splits[-1][1] != shares:
-            self.splits.append((self.clock.now(), shares))
+        self.splits.note(self.clock.now(), shares)
 
     def _cores(self, pod: str) -> float | None:
         for name, behaviour in self.metrics.behaviours.items():

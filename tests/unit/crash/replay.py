@@ -115,7 +115,7 @@ def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
 def fingerprint(world: World) -> str:
     """Everything that the next pass can see."""
     return json.dumps(
-        [str(world.clock.now()), world.metrics.mode, sorted(world.broken), str(world.splits), _all(world)]
+        [str(world.clock.now()), world.metrics.mode, sorted(world.broken), str(world.splits.known), _all(world)]
     )
 
 

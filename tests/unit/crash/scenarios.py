@@ -149,7 +149,8 @@ def a_published_world() -> World:
         "lastTransitionTime": "2030-01-01T11:00:00Z",
     }  # fmt: skip
     winner = {"candidate": "fast", "image": "localhost/fast:1", "message": "fastest"}
-    benchmark["status"] = {"observedGeneration": 1, "conditions": [ready], "winner": winner}
+    ranking = [{"candidate": "fast", "meetsObjectives": True, "imageDigest": "sha256:localhost/fast:1"}]
+    benchmark["status"] = {"observedGeneration": 1, "conditions": [ready], "winner": winner, "ranking": ranking}
     canary = {"type": "Benchmark", "benchmark": {"ref": {"name": "web"}}}
     return World(benchmark, a_deployment("old"), migration(canary=canary))
 

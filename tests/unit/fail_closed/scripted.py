@@ -34,7 +34,7 @@ class Scripted(Server):
         self.world = world
         self.stopped = threading.Event()
         self.distort: Callable[[list[Series], float], list[Series]] = lambda series, at: series
-        self.share: Callable[[str, datetime, datetime], float | None] = world.share
+        self.share: Callable[[str, datetime, datetime], float | None] = world.splits.share
         self.skew = 0.0  # seconds by which its clock is ahead
         self.answer: Answer = self.tell
 

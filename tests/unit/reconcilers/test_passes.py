@@ -66,7 +66,7 @@ async def test_an_unknown_metric_source_is_refused_in_words_and_may_be_deleted()
 
 async def test_a_day_of_stable_is_read_once_and_kept() -> None:
     world = a_world()
-    world.splits.insert(0, (START - timedelta(days=2), {"old": 1.0}))
+    world.splits.known.insert(0, (START - timedelta(days=2), {"old": 1.0}))
     asked: list[float] = []
     counts = world.metrics.counts
 
@@ -391,7 +391,7 @@ async def test_another_candidate_in_the_spec_starts_over_with_that_candidate() -
     """The Service keeps its name, so nothing but the spec tells them apart."""
     ranked = [
         {"rank": 1, "candidate": name, "score": "1", "low": "1", "high": "1", "unit": "x", "meetsObjectives": True,
-         "relativeToFirst": "1"}
+         "relativeToFirst": "1", "imageDigest": f"sha256:localhost/{name}:1"}
         for name in ("fast", "lame")
     ]  # fmt: skip
     condition = {"type": "Ready", "status": "True", "observedGeneration": 1, "reason": "Published", "message": "",
