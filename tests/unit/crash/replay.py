@@ -128,10 +128,12 @@ def end_state(world: World) -> dict[str, Any]:
     """What must be the same however often the process died; times and messages with measured numbers are left out."""
     return {
         "objects": sorted(f"{found['kind']} {found['metadata']['name']}" for found in _all(world) if _lasts(found)),
-        "routes": [_route(found) for found in world.cluster.all("HTTPRoute")],
+        "routes": [route_facts(found) for found in world.cluster.all("HTTPRoute")],
         "finalizers": [found["metadata"].get("finalizers", []) for found in _all(world)],
         "records": [sorted(found.get("data", {})) for found in world.cluster.all("ConfigMap")],
-        "statuses": [_status(found.get("status", {})) for found in _all(world) if "changeover" in found["apiVersion"]],
+        "statuses": [
+            status_facts(found.get("status", {})) for found in _all(world) if "changeover" in found["apiVersion"]
+        ],
     }
 
 
@@ -145,7 +147,8 @@ def _lasts(found: dict[str, Any]) -> bool:
     return found["kind"] != "Pod"  # their names hold the uids of their Deployments
 
 
-def _route(found: dict[str, Any]) -> Any:
+def route_facts(found: dict[str, Any]) -> Any:
+    """What of a route must be the same."""
     mark = mark_of(found)
     kept = (
         {key: mark[key] for key in ("phase", "step", "weight", "generation", "reason", "attempt", "paused")}
@@ -155,7 +158,8 @@ def _route(found: dict[str, Any]) -> Any:
     return found["metadata"].get("labels"), found["spec"], kept
 
 
-def _status(status: dict[str, Any]) -> dict[str, Any]:
+def status_facts(status: dict[str, Any]) -> dict[str, Any]:
+    """What of a status must be the same."""
     outcome, winner = status.get("outcome") or {}, status.get("winner") or {}
     return {
         "observedGeneration": status.get("observedGeneration"),

@@ -149,8 +149,11 @@ def a_published_world() -> World:
         "lastTransitionTime": "2030-01-01T11:00:00Z",
     }  # fmt: skip
     winner = {"candidate": "fast", "image": "localhost/fast:1", "message": "fastest"}
-    ranking = [{"candidate": "fast", "meetsObjectives": True, "imageDigest": "sha256:localhost/fast:1"}]
-    benchmark["status"] = {"observedGeneration": 1, "conditions": [ready], "winner": winner, "ranking": ranking}
+    first = {
+        "rank": 1, "candidate": "fast", "score": "1", "low": "1", "high": "1", "unit": "x", "meetsObjectives": True,
+        "relativeToFirst": "1", "imageDigest": "sha256:localhost/fast:1",
+    }  # fmt: skip
+    benchmark["status"] = {"observedGeneration": 1, "conditions": [ready], "winner": winner, "ranking": [first]}
     canary = {"type": "Benchmark", "benchmark": {"ref": {"name": "web"}}}
     return World(benchmark, a_deployment("old"), migration(canary=canary))
 

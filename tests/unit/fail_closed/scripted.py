@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSettings
+from changeover.testing.builders import NAMESPACE
 from changeover.testing.clock import START
 from changeover.testing.world import SCRAPE_SECONDS, World
 
@@ -24,17 +25,25 @@ TIMEOUT_SECONDS = 0.15
 
 Series = dict[str, Any]
 Answer = Callable[["Handler"], None]
+Share = Callable[[str, datetime, datetime], float | None]
 
 
 class Scripted(Server):
-    """``distort`` changes the true series before they are told; ``answer`` replaces the whole answer."""
+    """``distort`` changes the true series before they are told; ``answer`` replaces the whole answer.
 
-    def __init__(self, world: World) -> None:
+    ``share`` is the mean share of the traffic that a Service got in a span, ``pods`` names all pods, ``failed`` is the
+    share of requests that a Service fails, where it is not FAILED.
+    """
+
+    def __init__(self, share: Share, pods: Callable[[], list[str]], namespace: str = NAMESPACE) -> None:
         super().__init__()
-        self.world = world
+        self.namespace = namespace
+        self.before = BEFORE
         self.stopped = threading.Event()
         self.distort: Callable[[list[Series], float], list[Series]] = lambda series, at: series
-        self.share: Callable[[str, datetime, datetime], float | None] = world.splits.share
+        self.share = share
+        self.pods = pods
+        self.failed: dict[str, float] = {}
         self.skew = 0.0  # seconds by which its clock is ahead
         self.answer: Answer = self.tell
 
@@ -54,8 +63,8 @@ class Scripted(Server):
         times = [t for t in range(int(at - lookback), int(at) + 1) if t % SCRAPE_SECONDS == 0 and t > at - lookback]
         if "container_cpu" in query:
             names = query.replace("\\", "")  # the names are escaped in it
-            return [one for pod in _pods(self.world) if pod in names for one in _usage(pod, times)]
-        asked = [service for service in ("new", "old") if f"svc-shop-{service}-" in query]
+            return [one for pod in self.pods() if pod in names for one in self._usage(pod, times)]
+        asked = [service for service in ("new", "old") if f"svc-{self.namespace}-{service}-" in query]
         return [one for service in asked for one in self._counters(service, times)]
 
     def _counters(self, service: str, times: list[int]) -> list[Series]:
@@ -63,44 +72,40 @@ class Scripted(Server):
         counted = [(t, n) for t, n in known if n is not None]
         if not counted:
             return []
-        labels = {"service": f"shop-{service}-80@kubernetesgateway", "instance": "gateway-1"}
-        parts = (("200", "+Inf", 1 - FAILED), ("200", "0.05", 1 - FAILED - SLOW), ("500", "+Inf", FAILED))
+        labels = {"service": f"{self.namespace}-{service}-80@kubernetesgateway", "instance": "gateway-1"}
+        failed = self.failed.get(service, FAILED)
+        parts = (("200", "+Inf", 1 - failed), ("200", "0.05", 1 - failed - SLOW), ("500", "+Inf", failed))
         return [
             {"metric": {**labels, "code": code, "le": le}, "values": [[t, f"{round(n * part)}"] for t, n in counted]}
             for code, le, part in parts
         ] + [
             {
                 "metric": {**labels, "code": "500", "le": "0.05"},
-                "values": [[t, f"{round(n * FAILED)}"] for t, n in counted],
+                "values": [[t, f"{round(n * failed)}"] for t, n in counted],
             }
         ]
 
     def _requests(self, service: str, at: float) -> float | None:
         """Requests that the service was sent since the counters' zero."""
         moment = datetime.fromtimestamp(at, UTC)
-        share = self.share(service, BEFORE, moment)
-        return None if share is None else RATE * share * (moment - BEFORE).total_seconds()
+        share = self.share(service, self.before, moment)
+        return None if share is None else RATE * share * (moment - self.before).total_seconds()
 
-
-def _pods(world: World) -> list[str]:
-    return [pod["metadata"]["name"] for pod in world.cluster.all("Pod")]
-
-
-def _usage(pod: str, times: list[int]) -> list[Series]:
-    labels = {"namespace": "shop", "pod": pod, "container": "web"}
-    values = {
-        "container_cpu_usage_seconds_total": lambda t: CORES * (t - BEFORE.timestamp()),
-        "container_memory_working_set_bytes": lambda t: 64.0 * 2**20,
-    }
-    return [
-        {"metric": {**labels, "__name__": name}, "values": [[t, f"{of(t)}"] for t in times]}
-        for name, of in values.items()
-    ]
+    def _usage(self, pod: str, times: list[int]) -> list[Series]:
+        labels = {"namespace": self.namespace, "pod": pod, "container": "web"}
+        values = {
+            "container_cpu_usage_seconds_total": lambda t: CORES * (t - self.before.timestamp()),
+            "container_memory_working_set_bytes": lambda t: 64.0 * 2**20,
+        }
+        return [
+            {"metric": {**labels, "__name__": name}, "values": [[t, f"{of(t)}"] for t in times]}
+            for name, of in values.items()
+        ]
 
 
 @contextmanager
 def scripted(world: World) -> Iterator[Scripted]:
-    server = Scripted(world)
+    server = Scripted(world.splits.share, lambda: [pod["metadata"]["name"] for pod in world.cluster.all("Pod")])
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
