@@ -79,6 +79,9 @@ generators: $(VENV)/.installed images ## the load generators against servers wit
 apiserver: $(VENV)/.installed cluster ## tests on a real etcd and kube-apiserver
 	@$(BIN)/pytest -q -m apiserver tests
 
+trust-crash: $(VENV)/.installed cluster ## the operator killed before and after every write of a migration (20 minutes)
+	@CHANGEOVER_KILLS=all $(BIN)/pytest -q -s -m apiserver tests/apiserver/test_kills.py
+
 e2e: $(VENV)/.installed cluster images ## the main job on the local cluster, asserted
 	@$(BIN)/pytest -q -rP -m cluster tests/e2e
 
@@ -95,4 +98,4 @@ lock: ## pin the dependencies anew
 	    --allow-unsafe --extra dev --output-file requirements-dev.txt pyproject.toml
 
 .PHONY: help demo test check setup cluster cluster-down kubeconfig images format format-check lint types layers unit \
-	golden generated crds backends apiserver e2e generators bench measure lock
+	golden generated crds backends apiserver trust-crash e2e generators bench measure lock

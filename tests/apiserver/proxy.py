@@ -47,7 +47,7 @@ class Proxy(ThreadingHTTPServer):
         self.tls = ssl.create_default_context(cafile=certificates)
         self.writes: list[Write] = []
         self.kill: Callable[[], None] = lambda: None
-        self._at, self._after = 0, True
+        self._last: tuple[str, int, bool] | None = None
         self._lock = threading.Lock()  # writes are passed on one at a time, so that the k-th is the k-th
 
     @property
@@ -55,25 +55,27 @@ class Proxy(ThreadingHTTPServer):
         """For the operator's kubeconfig."""
         return f"http://127.0.0.1:{self.server_port}"
 
-    def kill_at(self, number: int, after: bool) -> None:
-        """Before or after which write, from 1, the operator dies; 0: at none."""
-        self._at, self._after = number, after
+    def kill_at(self, what: str, number: int, after: bool) -> None:
+        """The operator dies before or after the n-th write, from 1, of that name (see ``Write.what``)."""
+        self._last = what, number, after
 
     def pass_on(self, write: Write, send: Callable[[], Any]) -> Any:
         """The API server's answer to a write, or None when nobody is there any more to be told."""
         with self._lock:
-            is_last = len(self.writes) + 1 == self._at
-            if is_last:
-                self._at = 0
-                if not self._after:
-                    self.kill()
-                    return None
+            number = 1 + sum(one.what == write.what for one in self.writes)
+            if self._last == (write.what, number, False):
+                self._die()
+                return None
             self.writes.append(write)
             answer = send()
-            if is_last:
-                self.kill()
+            if self._last == (write.what, number, True):
+                self._die()
                 return None
             return answer
+
+    def _die(self) -> None:
+        self._last = None
+        self.kill()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is what this is for."""

@@ -95,11 +95,12 @@ class Stage:
     def _start(self) -> None:
         self.starts += 1
         words = [sys.executable, "-m", "tests.apiserver.hurried", str(self.folder / "config.yaml")]
+        where = {"KUBECONFIG": str(self.folder / "kubeconfig"), "PYTHONPATH": str(REPOSITORY / "operator")}
         with (self.folder / "operator.log").open("ab") as log:
             self.operator = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *words, str(self.epoch), str(FACTOR)],
                 cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, "KUBECONFIG": str(self.folder / "kubeconfig"), "PYTHONPATH": str(REPOSITORY / "operator")},
+                env={**os.environ, **where},
             )  # fmt: skip
 
     def _run_pods(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from changeover.api.reasons import ConditionType, Reason
@@ -112,7 +113,7 @@ def _fields(seen: SeenMigration, step: Step) -> dict[str, Any]:
         fields |= {
             "step": _step(seen, step, mark),
             "traffic": _traffic(seen, step, mark),
-            "history": _history(before.get("history", []), mark),
+            "history": _history(before.get("history", []), (*_found(seen), mark)),
         }
     else:
         # The route could not be read, or is not there: what was known of the step is not forgotten for that.
@@ -211,15 +212,27 @@ def _measured(seen: SeenMigration) -> str:
     return "" if measured is None else f"{measured:.1f}"
 
 
-def _history(before: list[dict[str, Any]], mark: Mark) -> list[dict[str, Any]]:
-    """The last decisions. They are read off the mark, so a crash between weight and status loses none."""
-    entry = {
-        "at": timestamp(mark.since),
-        "from": mark.came_from,
-        "to": mark.weight,
-        "reason": str(mark.reason),
-        "message": mark.message[:MESSAGE_LENGTH],
-    }
-    if mark.step == 0 or entry in before:
-        return before
-    return [*before, entry][-HISTORY_LENGTH:]
+def _found(seen: SeenMigration) -> tuple[Mark, ...]:
+    """The mark on the route as this pass found it, if it is this migration's."""
+    mark = Mark.parse(seen.route.mark) if isinstance(seen.route, Route) and seen.route.ours else None
+    return (mark,) if mark is not None else ()
+
+
+def _history(before: list[dict[str, Any]], marks: Iterable[Mark]) -> list[dict[str, Any]]:
+    """The last decisions, read off the marks: the one that was found, and the one that is left.
+
+    Killed between weight and status, a process that is started again may decide anew in its first pass; the decision
+    before that is then known from the mark alone.
+    """
+    history = before
+    for mark in marks:
+        entry = {
+            "at": timestamp(mark.since),
+            "from": mark.came_from,
+            "to": mark.weight,
+            "reason": str(mark.reason),
+            "message": mark.message[:MESSAGE_LENGTH],
+        }
+        if mark.step > 0 and entry not in history:
+            history = [*history, entry]
+    return history[-HISTORY_LENGTH:]

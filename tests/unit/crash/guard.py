@@ -116,7 +116,7 @@ class Guard:
         old, new = before.get("status", {}), after.get("status", {})
         history, longer = old.get("history", []), new.get("history", [])
         assert longer[: len(history)] == history, "history was rewritten"
-        assert len(longer) <= len(history) + 1, "two decisions in one pass"
+        assert len(longer) <= len(history) + 2, "more than the decision of this pass and one that a crash left untold"
         ended = old.get("outcome")
         if ended is not None and ended["generation"] == after["metadata"]["generation"]:
             retried = (ended["generation"], ended["attempt"] + 1) in self.retries
