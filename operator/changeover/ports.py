@@ -84,6 +84,7 @@ class SplitTarget:
     canary: BackendPort
     parents: tuple[tuple[str, str], ...]  # (namespace, name) of the gateways
     hostnames: tuple[str, ...] = ()
+    adopted: bool = False  # the route is its users'; only two weights of it are ours
 
 
 class TrafficRouter(Protocol):

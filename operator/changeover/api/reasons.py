@@ -89,6 +89,7 @@ class Reason(StrEnum):
     CANARY_NOT_READY = "CanaryNotReady"  # the canary lost its ready pods while it had weight
     CANARY_CRASHED = "CanaryCrashed"  # a container of the canary ended while it had weight
     ROUTE_NOT_OURS = "RouteNotOurs"  # a route of that name exists and was not made by this migration
+    ROUTE_UNFIT = "RouteUnfit"  # the route to adopt is not there, or its rules cannot carry the weights
     ROUTE_NOT_ACCEPTED = "RouteNotAccepted"  # the gateway has not accepted the route
     WEIGHT_APPLIED = "WeightApplied"  # the route carries the weight and the gateway accepted it
     BENCHMARK_NOT_READY = "BenchmarkNotReady"  # the benchmark that chooses the canary has not published

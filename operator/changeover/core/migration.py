@@ -20,7 +20,7 @@ from changeover.core.design import significant
 from changeover.core.evidence import Split, StepEvidence, fold
 from changeover.core.harm import canary_message, harm, roll_back
 from changeover.core.mark import Mark, Phase
-from changeover.core.migration_end import finish_rollback, keep, release, remembered_rollback
+from changeover.core.migration_end import finish_rollback, keep, release, remembered_rollback, why_out_of_reach
 from changeover.core.migration_state import (
     CanaryChoice,
     SeenMigration,
@@ -79,6 +79,9 @@ def _stands(outcome: dict[str, Any], seen: SeenMigration, mark: Mark | None) -> 
 
 def prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step:
     """Everything that must be so before the weight is touched: the canary chosen, the route ours and at our weight."""
+    out_of_reach = why_out_of_reach(seen, route)
+    if out_of_reach:
+        return _refuse(Reason.ROUTE_UNFIT, out_of_reach, mark)
     starts_over = mark is None or mark.arms != seen.arms or mark.phase is Phase.ROLLING_BACK
     if isinstance(seen.choice, Unreadable):
         return Step(Reason.UNREADABLE, seen.choice.reason, (), mark)

@@ -36,6 +36,9 @@ def remembered_rollback(seen: SeenMigration) -> Mark | None:
 
 
 def finish_rollback(seen: SeenMigration, route: Route | None, mark: Mark) -> Step:
+    out_of_reach = why_out_of_reach(seen, route)
+    if out_of_reach:
+        return Step(Reason.ROUTE_UNFIT, f"{out_of_reach}; {mark.message}", (), mark, stalled=True)
     if route is None or (mark.arms == seen.arms and route.canary_percent != 0):
         # With other arms in the spec the weights would be written to backends that this rollback is not about.
         return Step(Reason.ROLLING_BACK, mark.message, (split(mark),), mark)
@@ -59,8 +62,19 @@ def keep(seen: SeenMigration, route: Route | None, mark: Mark | None, outcome: d
         return Step(reason, message, (), mark, None, outcome, recheck_after=LOOK_AFTER_SECONDS)
     final = mark or _final_mark(seen, outcome)
     drifted = route is None or mark is None or route.canary_percent != final.weight
-    actions = (split(final),) if drifted else ()
+    actions = (split(final),) if drifted and not why_out_of_reach(seen, route) else ()
     return Step(reason, message, actions, final, None, outcome, recheck_after=LOOK_AFTER_SECONDS)
+
+
+def why_out_of_reach(seen: SeenMigration, route: Route | None) -> str:
+    """Why a route that is its users' cannot carry our weights, and the mend; empty when it can, or is ours to make."""
+    gateway = seen.spec.traffic.gateway_api
+    assert gateway is not None  # the union guarantees it
+    if gateway.mode != "Adopted" or (route is not None and not route.unfit):
+        return ""
+    if route is None:
+        return f"HTTPRoute {gateway.route.name} does not exist; make it with both backends, or choose mode Managed"
+    return f"HTTPRoute {gateway.route.name}: {route.unfit}"
 
 
 def _final_mark(seen: SeenMigration, outcome: dict[str, Any]) -> Mark:
@@ -85,7 +99,7 @@ def release(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
     outcome = seen.owner.status.get("outcome")
     promoted = outcome is not None and outcome["result"] == "Promoted"
     actions: tuple[Action, ...] = (HoldFinalizer(False),) if mark is None else (ReleaseRoute(), HoldFinalizer(False))
-    if not promoted and route.canary_percent != 0:
+    if not promoted and route.canary_percent != 0 and not route.unfit:
         actions = (split(_back(seen, mark)), ReleaseRoute(), HoldFinalizer(False))
     return Step(Reason.DELETING, "the route is given back", actions, mark, recheck_after=None)
 

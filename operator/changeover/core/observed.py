@@ -103,6 +103,7 @@ class Route:
     why_not: str  # the gateway's words when it has not
     migration: str = ""  # the migration that its label names
     changed_by: str = ""  # the field manager that wrote its spec last, when it was not us
+    unfit: str = ""  # why the rules of an adopted route cannot carry our weights, and the mend
 
 
 @dataclass(frozen=True)

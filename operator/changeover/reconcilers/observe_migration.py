@@ -39,6 +39,7 @@ def split_target(owner: Owner, spec: MigrationSpec) -> SplitTarget:
         canary=BackendPort(service, port),
         parents=tuple((p.namespace or owner.namespace, p.name) for p in gateway.parent_refs),
         hostnames=tuple(gateway.hostnames),
+        adopted=gateway.mode == "Adopted",
     )
 
 

@@ -1,4 +1,4 @@
-"""Weights through the Kubernetes Gateway API: an HTTPRoute that we make and own (mode Managed)."""
+"""Weights through the Kubernetes Gateway API: an HTTPRoute that we make and own, or two weights of a user's."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from changeover.core import names
+from changeover.core import adopted, names
 from changeover.core.errors import Conflict
-from changeover.core.manifests.route import Arm, RouteShape, make_route
+from changeover.core.manifests.route import Arm, RouteShape, make_route, mark_text
 from changeover.core.observed import Route
 from changeover.core.plan import Manifest, Ref
 from changeover.ports import Cluster, SplitTarget
@@ -26,18 +26,19 @@ class GatewayAPIRouter:
         return None if found is None else parse_route(found, target)
 
     async def ensure(self, target: SplitTarget, canary_percent: int, mark: Mapping[str, Any]) -> None:
-        """Weights and mark by one server-side apply. Raises Conflict when the route is not ours to write."""
+        """Weights and mark in one write. Raises Conflict when the route is not ours to write."""
         found = await self._cluster.get(_ref(target))
-        if found is not None and not is_ours(found, target.migration):
+        if found is not None and not is_ours(found, target):
             raise Conflict(f"HTTPRoute {target.route} is not ours")
-        await self._cluster.apply(make_route(_shape(target), canary_percent, mark))
+        if target.adopted:
+            await self._cluster.merge(_ref(target), _weights_only(found, target, canary_percent, mark))
+        else:
+            await self._cluster.apply(make_route(_shape(target), canary_percent, mark))
 
     async def release(self, target: SplitTarget) -> None:
         """Take label and mark off; the weights stay, the route is its users'."""
-        gone = {
-            "labels": {names.LABEL_MIGRATION: None, names.LABEL_MANAGED_BY: None},
-            "annotations": {names.ANNOTATION_MARK: None},
-        }
+        labels = {names.LABEL_MIGRATION: None} | ({} if target.adopted else {names.LABEL_MANAGED_BY: None})
+        gone = {"labels": labels, "annotations": {names.ANNOTATION_MARK: None}}
         await self._cluster.merge(_ref(target), {"metadata": gone})
 
 
@@ -45,23 +46,50 @@ def parse_route(found: Manifest, target: SplitTarget) -> Route:
     """What an HTTPRoute says about our split."""
     accepted, why_not = _acceptance(found)
     return Route(
-        ours=is_ours(found, target.migration),
+        ours=is_ours(found, target),
         canary_percent=_canary_percent(found, target),
         mark=_mark(found),
         accepted=accepted,
         why_not=why_not,
         migration=_migration(found),
         changed_by=_changed_by(found),
+        unfit=adopted.unfit(_rules(found), *_arms(target)) if target.adopted else "",
     )
 
 
-def is_ours(found: Manifest, migration: str) -> bool:
-    """Whether the migration made the route, or its owner handed it over by annotation.
+def is_ours(found: Manifest, target: SplitTarget) -> bool:
+    """Whether the migration made the route, or its owner handed it over by annotation, or it is to be adopted.
 
     Nobody hands over what another migration has: two that write one route would fight.
     """
-    handed_over = (found["metadata"].get("annotations") or {}).get(names.ANNOTATION_HAND_OVER) == migration
-    return _migration(found) == migration or (handed_over and not _migration(found))
+    handed_over = (found["metadata"].get("annotations") or {}).get(names.ANNOTATION_HAND_OVER) == target.migration
+    of_whom = _migration(found)
+    return of_whom == target.migration or ((handed_over or target.adopted) and not of_whom)
+
+
+def _weights_only(found: Manifest | None, target: SplitTarget, percent: int, mark: Mapping[str, Any]) -> Manifest:
+    """A merge patch of two weights, our label and the mark, for the very version that was read.
+
+    A list can only be replaced whole, so without the version what its users change meanwhile would be lost.
+    """
+    why = "does not exist" if found is None else adopted.unfit(_rules(found), *_arms(target))
+    if found is None or why:
+        raise Conflict(f"HTTPRoute {target.route} cannot be adopted: {why}")
+    metadata = {
+        "resourceVersion": found["metadata"]["resourceVersion"],
+        "labels": {names.LABEL_MIGRATION: target.migration},
+        "annotations": {names.ANNOTATION_MARK: mark_text(mark)},
+    }
+    return {"metadata": metadata, "spec": {"rules": adopted.at_weight(_rules(found), *_arms(target), percent)}}
+
+
+def _rules(found: Manifest) -> list[dict[str, Any]]:
+    return found.get("spec", {}).get("rules") or []
+
+
+def _arms(target: SplitTarget) -> tuple[str, Arm, Arm]:
+    stable, canary = (Arm(arm.service, arm.port) for arm in (target.stable, target.canary))
+    return target.namespace, stable, canary
 
 
 def _migration(found: Manifest) -> str:
@@ -84,7 +112,9 @@ def _changed_by(found: Manifest) -> str:
 
 def _canary_percent(found: Manifest, target: SplitTarget) -> int | None:
     """Weight of the canary when the rules are exactly the two backends that we write, as percent; otherwise None."""
-    rules = found.get("spec", {}).get("rules") or []
+    rules = _rules(found)
+    if target.adopted:
+        return adopted.canary_percent(rules, *_arms(target))
     if len(rules) != 1:
         return None
     weights = {(b.get("name"), b.get("port")): b.get("weight", 1) for b in rules[0].get("backendRefs") or []}

@@ -61,10 +61,15 @@ def make_route(shape: RouteShape, canary_percent: int, mark: Mapping[str, Any]) 
             "name": shape.name,
             "namespace": shape.namespace,
             "labels": labels_of(migration=shape.migration),
-            "annotations": {names.ANNOTATION_MARK: json.dumps(dict(mark), sort_keys=True, separators=(",", ":"))},
+            "annotations": {names.ANNOTATION_MARK: mark_text(mark)},
         },
         "spec": spec,
     }
+
+
+def mark_text(mark: Mapping[str, Any]) -> str:
+    """The mark as an annotation holds it."""
+    return json.dumps(dict(mark), sort_keys=True, separators=(",", ":"))
 
 
 def _backend(arm: Arm, weight: int) -> dict[str, Any]:
