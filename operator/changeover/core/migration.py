@@ -83,14 +83,12 @@ def prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
     if out_of_reach:
         return _refuse(Reason.ROUTE_UNFIT, out_of_reach, mark)
     starts_over = mark is None or mark.arms != seen.arms or mark.phase is Phase.ROLLING_BACK
-    if isinstance(seen.choice, Unreadable):
-        return Step(Reason.UNREADABLE, seen.choice.reason, (), mark)
+    unread = next((one for one in (seen.choice, seen.stable, seen.canary) if isinstance(one, Unreadable)), None)
+    if unread is not None:
+        return Step(Reason.UNREADABLE, unread.reason, (), mark)
+    assert isinstance(seen.choice, CanaryChoice) and not isinstance(seen.stable, Unreadable)
     if seen.choice.refused is not None and (starts_over or mark is None or mark.weight == 0):
         return _refuse(seen.choice.refused, seen.choice.why, mark)
-    if isinstance(seen.stable, Unreadable) or isinstance(seen.canary, Unreadable):
-        unread = seen.stable if isinstance(seen.stable, Unreadable) else seen.canary
-        assert isinstance(unread, Unreadable)
-        return Step(Reason.UNREADABLE, unread.reason, (), mark)
     if seen.stable is None or seen.stable.ready == 0:
         return _wait_for(seen, mark, f"stable {seen.spec.stable.workload.name} has no ready pod")
     if starts_over:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from changeover.adapters.cluster import path_of
@@ -10,7 +10,7 @@ from changeover.adapters.routers.gateway_api import GatewayAPIRouter
 from changeover.core import names
 from changeover.core.errors import Conflict
 from changeover.core.plan import Manifest, Ref
-from changeover.ports import BackendPort, SplitTarget
+from changeover.ports import BackendPort, Cluster, SplitTarget
 
 from tests.apiserver.harness import MERGE_PATCH, ApiServer
 from tests.contract.ports.conftest import Site
@@ -153,3 +153,85 @@ async def test_release_leaves_the_weights_and_takes_our_marks_off(site: Site) ->
 async def test_releasing_what_is_gone_is_a_conflict_that_the_next_pass_sees(site: Site) -> None:
     with pytest.raises(Conflict):
         await GatewayAPIRouter(site.cluster).release(target(site))
+
+
+RICH: list[dict[str, Any]] = [
+    {
+        "name": "shop",
+        "matches": [{"path": {"type": "PathPrefix", "value": "/shop"}, "headers": [{"name": "x", "value": "y"}]}],
+        "filters": [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"add": [{"name": "a", "value": "b"}]}}],
+        "timeouts": {"request": "10s"},
+        "backendRefs": [{"name": "old", "port": 80, "weight": 1}, {"name": "new", "port": 8080, "weight": 0}],
+    },
+    {"matches": [{"path": {"type": "PathPrefix", "value": "/"}}], "backendRefs": [{"name": "else", "port": 80}]},
+]  # fmt: skip
+
+
+async def theirs(site: Site) -> Manifest:
+    """A route of its users with more in it than two weights."""
+    body = {
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+        "metadata": {"name": "shop", "namespace": site.namespace, "labels": {"app.kubernetes.io/managed-by": "argo"}},
+        "spec": {"parentRefs": [{"name": "public", "namespace": "gateway"}], "hostnames": ["a.example"], "rules": RICH},
+    }  # fmt: skip
+    return await site.cluster.apply(body)
+
+
+async def test_of_an_adopted_route_two_weights_are_written_and_no_more(site: Site) -> None:
+    router, adopted = GatewayAPIRouter(site.cluster), target(site, adopted=True, parents=(), hostnames=())
+    before = await theirs(site)
+    await router.ensure(adopted, 10, MARK)
+    after = await route(site)
+    weights = [backend.pop("weight") for backend in after["spec"]["rules"][0]["backendRefs"]]
+    assert weights == [90, 10]
+    for backend in before["spec"]["rules"][0]["backendRefs"]:
+        backend.pop("weight")
+    assert after["spec"] == before["spec"]
+    assert after["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "argo", names.LABEL_MIGRATION: "shop"}
+    found = await router.observe(adopted)
+    assert found is not None and (found.ours, found.canary_percent, found.mark) == (True, 10, MARK)
+
+
+async def test_an_adopted_route_that_is_given_back_keeps_its_weights_and_all_that_is_theirs(site: Site) -> None:
+    router, adopted = GatewayAPIRouter(site.cluster), target(site, adopted=True, parents=(), hostnames=())
+    await theirs(site)
+    await router.ensure(adopted, 100, MARK)
+    await router.release(adopted)
+    after = await route(site)
+    assert [b["weight"] for b in after["spec"]["rules"][0]["backendRefs"]] == [0, 100]
+    assert after["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "argo"}
+    assert names.ANNOTATION_MARK not in after["metadata"].get("annotations", {})
+
+
+async def test_a_route_that_another_migration_has_adopted_is_a_conflict(site: Site) -> None:
+    router = GatewayAPIRouter(site.cluster)
+    await theirs(site)
+    await router.ensure(target(site, adopted=True, parents=(), hostnames=()), 10, MARK)
+    other = target(site, adopted=True, parents=(), hostnames=(), migration="other")
+    with pytest.raises(Conflict):
+        await router.ensure(other, 50, MARK)
+    found = await router.observe(other)
+    assert found is not None and (found.ours, found.migration) == (False, "shop")
+
+
+async def test_what_its_users_change_between_reading_and_writing_is_not_lost(site: Site) -> None:
+    adopted = target(site, adopted=True, parents=(), hostnames=())
+    await theirs(site)
+    edited: list[Manifest] = []
+
+    class Slow:
+        """The cluster, in which somebody edits the route while we think."""
+
+        async def get(self, ref: Ref) -> Manifest | None:
+            found = await site.cluster.get(ref)
+            rules = [RICH[0], {**RICH[1], "timeouts": {"request": "3s"}}]
+            await site.cluster.merge(ref, {"spec": {"rules": rules}})
+            edited.append(await route(site))
+            return found
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(site.cluster, name)
+
+    with pytest.raises(Conflict):
+        await GatewayAPIRouter(cast(Cluster, Slow())).ensure(adopted, 10, MARK)
+    assert (await route(site))["spec"] == edited[0]["spec"]
