@@ -15,8 +15,8 @@ from changeover.ports import Dependencies, Event
 WARNINGS = frozenset({
     Reason.INVALID_SPEC, Reason.ROLLED_BACK, Reason.ROLLING_BACK, Reason.DEADLINE_EXCEEDED, Reason.NO_VALID_RESULT,
     Reason.ROUTE_NOT_OURS, Reason.ROUTE_UNFIT, Reason.BENCHMARK_REFUSED, Reason.UNDECIDED, Reason.BLIND,
-    Reason.UNREADABLE, Reason.CROSS_CHECK_CONTRADICTED, Reason.WEIGHT_NOT_EFFECTIVE, Reason.WEIGHT_PUT_BACK, Reason.CONTESTED,
-    Reason.REQUEST_REFUSED,
+    Reason.UNREADABLE, Reason.CROSS_CHECK_CONTRADICTED, Reason.WEIGHT_NOT_EFFECTIVE, Reason.WEIGHT_PUT_BACK,
+    Reason.CONTESTED, Reason.REQUEST_REFUSED,
 })  # fmt: skip
 
 # What comes and goes between two transitions that matter; said in status, not worth an event.
