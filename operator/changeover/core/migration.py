@@ -109,9 +109,9 @@ def _before_first_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
         return replace(_wait_for(seen, mark, "the canary of an earlier choice is removed"), actions=(outdated,))
     make = tuple(Apply(m) for m in seen.choice.manifests)
     if seen.canary is None or seen.canary.ready == 0 or seen.canary.ready < seen.canary.replicas:
-        # Made only while missing; from then on its owner may scale it.
+        # Made only while missing, or scaled away after a rollback; from then on its owner may scale it.
         waiting = _wait_for(seen, mark, canary_message(seen.canary))
-        return replace(waiting, actions=make) if seen.canary is None else waiting
+        return replace(waiting, actions=make) if seen.canary is None or seen.canary.replicas == 0 else waiting
     another = deviation(seen.choice.benchmarked, seen.canary)
     if another:
         return _refuse(Reason.BENCHMARK_REFUSED, another, mark)

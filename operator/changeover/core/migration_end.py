@@ -11,6 +11,7 @@ from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import SeenMigration, Step, attempt_of, make_outcome, split
 from changeover.core.observed import Evidence, Route
 from changeover.core.plan import Action, HoldFinalizer, ReleaseRoute
+from changeover.core.scale_away import scale_away
 
 SETTLE_SECONDS = 15.0  # a rollback is over when no canary traffic is measured, or this long after weight 0
 LOOK_AFTER_SECONDS = 30.0  # how often the route of an ended migration is looked at
@@ -62,7 +63,11 @@ def keep(seen: SeenMigration, route: Route | None, mark: Mark | None, outcome: d
         return Step(reason, message, (), mark, None, outcome, recheck_after=LOOK_AFTER_SECONDS)
     final = mark or _final_mark(seen, outcome)
     drifted = route is None or mark is None or route.canary_percent != final.weight
-    actions = (split(final),) if drifted and not why_out_of_reach(seen, route) else ()
+    if drifted:
+        actions: tuple[Action, ...] = () if why_out_of_reach(seen, route) else (split(final),)
+    else:
+        actions, of_canary = scale_away(seen, route, outcome)
+        message += f"; {of_canary}" if of_canary else ""
     return Step(reason, message, actions, final, None, outcome, recheck_after=LOOK_AFTER_SECONDS)
 
 

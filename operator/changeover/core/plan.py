@@ -33,6 +33,14 @@ class Delete:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """Set the number of pods of a Deployment that we made."""
+
+    ref: Ref
+    replicas: int
+
+
+@dataclass(frozen=True)
 class Record:
     """Add one entry to a ConfigMap of ours; an entry that is there already stays as it is written now."""
 
@@ -61,7 +69,7 @@ class HoldFinalizer:
     present: bool
 
 
-Action = Apply | Delete | Record | SetSplit | ReleaseRoute | HoldFinalizer
+Action = Apply | Delete | Scale | Record | SetSplit | ReleaseRoute | HoldFinalizer
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from changeover.core import names
 from changeover.core.errors import ChangeoverError, InvalidSpec
-from changeover.core.plan import Action, Apply, Delete, HoldFinalizer, Record, Ref, ReleaseRoute, SetSplit
+from changeover.core.plan import Action, Apply, Delete, HoldFinalizer, Record, Ref, ReleaseRoute, Scale, SetSplit
 from changeover.ports import Dependencies, SplitTarget
 
 RETRY_SECONDS = 1.0
@@ -37,6 +37,8 @@ async def _do(action: Action, owner: Ref, target: SplitTarget | None, deps: Depe
             await deps.cluster.apply(manifest)
         case Delete(ref):
             await deps.cluster.delete(ref)
+        case Scale(ref, replicas):
+            await deps.cluster.merge(ref, {"spec": {"replicas": replicas}})
         case Record(ref, key, value):
             await deps.cluster.merge(ref, {"data": {key: value}})
         case SetSplit(canary_percent, mark):

@@ -140,7 +140,7 @@ def a_world_with_approvals() -> World:
     return a_world(steps=steps)
 
 
-def a_published_world() -> World:
+def a_published_world(winner_is: Behaviour = Behaviour()) -> World:  # noqa: B008 (it is frozen)
     """A benchmark that has published, and a migration to its winner."""
     benchmark = a_benchmark()
     benchmark["metadata"]["generation"] = 1
@@ -155,7 +155,14 @@ def a_published_world() -> World:
     }  # fmt: skip
     benchmark["status"] = {"observedGeneration": 1, "conditions": [ready], "winner": winner, "ranking": [first]}
     canary = {"type": "Benchmark", "benchmark": {"ref": {"name": "web"}}}
-    return World(benchmark, a_deployment("old"), migration(canary=canary))
+    world = World(benchmark, a_deployment("old"), migration(canary=canary))
+    world.metrics.behaviours["shop-canary"] = winner_is
+    return world
+
+
+def _is_scaled_away(world: World) -> bool:
+    canary = world.cluster.peek(Ref("Deployment", NAMESPACE, "shop-canary"))
+    return outcome_of(world)[0] == "RolledBack" and canary is not None and canary["spec"]["replicas"] == 0
 
 
 def _ends(result: str, generation: int = 1) -> object:
@@ -225,6 +232,9 @@ def _cross_checked_world(**by_h2load: float) -> World:
 
 MIGRATIONS = {
     "promoted, with a canary that a benchmark chose": _story(a_published_world, _ends("Promoted")),
+    "rolled back, and the canary that a benchmark chose scaled away": _story(
+        lambda: a_published_world(Behaviour(error_share=0.9)), _is_scaled_away
+    ),
     "promoted": _story(a_world, _ends("Promoted")),
     "rolled back for latency": _story(lambda: a_world(Behaviour(slow_share=0.2)), _ends("RolledBack")),
     "rolled back for errors": _story(lambda: a_world(Behaviour(error_share=0.9)), _ends("RolledBack")),

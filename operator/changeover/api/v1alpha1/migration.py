@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from changeover.api.v1alpha1.backend import Backend, Canary
-from changeover.api.v1alpha1.base import Model, Name, Rule, described, refuse_doubles, unique_by
+from changeover.api.v1alpha1.base import Duration, Model, Name, Rule, described, refuse_doubles, unique_by
 from changeover.api.v1alpha1.decision import DecisionDesign
 from changeover.api.v1alpha1.objective import Objective
 from changeover.api.v1alpha1.step import Step
@@ -24,6 +24,16 @@ class MigrationMetrics(Model):
     )
     requests: Literal["Traefik"] = described(
         "Gateway whose request counters and latency histograms are read. Default: Traefik.", default="Traefik"
+    )
+
+
+class Drain(Model):
+    """What long-lived connections get when the canary has lost its traffic."""
+
+    timeout: Duration = described(
+        "After a rollback, a canary that the operator made (type Benchmark) keeps its pods for so long at least, since "
+        "WebSockets and the like may be open; then it is scaled to 0. Default: 5m. Example: 1h.",
+        default="5m",
     )
 
 
@@ -58,6 +68,7 @@ class MigrationSpec(Model):
         json_schema_extra=unique_by("name"),
     )
     decision: DecisionDesign = described("Error rates and blocks. Default: 1 % and 1m.", default=DecisionDesign())
+    drain: Drain = described("Time for open connections. Default: {timeout: 5m}.", default=Drain())
     metrics: MigrationMetrics = described(
         "Where the evidence is read. Default: source default.", default=MigrationMetrics()
     )
