@@ -101,7 +101,12 @@ def canary() -> list[Manifest]:
     body = {
         "metadata": {"generation": 1},
         "spec": benchmark().spec.model_dump(by_alias=True, exclude_none=True),
-        "status": {"observedGeneration": 1, "conditions": [condition], "winner": {"candidate": "express"}},
+        "status": {
+            "observedGeneration": 1,
+            "conditions": [condition],
+            "winner": {"candidate": "express"},
+            "ranking": [{"candidate": "express", "imageDigest": "sha256:" + "1" * 64}],
+        },
     }
     where = {"nodeSelector": {"pool": "web"}, "tolerations": [{"key": "web"}]}
     chosen = {"ref": {"name": "web"}, "replicas": 3, "placement": where}
