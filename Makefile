@@ -79,7 +79,7 @@ generators: $(VENV)/.installed images ## the load generators against servers wit
 apiserver: $(VENV)/.installed cluster ## tests on a real etcd and kube-apiserver
 	@$(BIN)/pytest -q -m apiserver tests
 
-trust-crash: $(VENV)/.installed cluster ## the operator killed before and after every write of a migration (20 minutes)
+trust-crash: $(VENV)/.installed cluster ## the operator killed before and after every write of a migration (9 minutes)
 	@CHANGEOVER_KILLS=all $(BIN)/pytest -q -s -m apiserver tests/apiserver/test_kills.py
 
 e2e: $(VENV)/.installed cluster images ## the main job on the local cluster, asserted

@@ -47,6 +47,7 @@ class Proxy(ThreadingHTTPServer):
         self.tls = ssl.create_default_context(cafile=certificates)
         self.writes: list[Write] = []
         self.kill: Callable[[], None] = lambda: None
+        self.wrote: Callable[[Write], None] = lambda write: None  # told of each write that was passed on
         self._last: tuple[str, int, bool] | None = None
         self._lock = threading.Lock()  # writes are passed on one at a time, so that the k-th is the k-th
 
@@ -68,6 +69,7 @@ class Proxy(ThreadingHTTPServer):
                 return None
             self.writes.append(write)
             answer = send()
+            self.wrote(write)
             if self._last == (write.what, number, True):
                 self._die()
                 return None

@@ -60,7 +60,10 @@ def delete(stage: Stage) -> None:
 STORIES = {
     "promoted": Story(lambda stage: outcome_of(stage) == "Promoted"),
     "rolled back for its errors": Story(lambda stage: outcome_of(stage) == "RolledBack", failed={"new": 0.5}),
-    "aborted by a person": Story(lambda stage: outcome_of(stage) == "RolledBack", abort),
+    # Whether the objectives were judged before depends on when the person came.
+    "aborted by a person": Story(
+        lambda stage: outcome_of(stage) == "RolledBack", abort, undetermined=frozenset({"ObjectivesMet"})
+    ),
     "deleted under way": Story(lambda stage: stage.migration() is None, delete),
 }
 
@@ -93,15 +96,17 @@ def run(server: ApiServer, story: Story, folder: Path, kill: Kill | None = None)
         if kill is not None:
             stage.proxy.kill_at(*kill)
         tell(stage, story)
-        return Course(end_of(stage), [w.what for w in stage.proxy.writes], written_weights(stage), stage.starts)
+        return Course(end_of(stage, story), [w.what for w in stage.proxy.writes], written_weights(stage), stage.starts)
 
 
-def end_of(stage: Stage) -> dict[str, Any]:
+def end_of(stage: Stage, story: Story) -> dict[str, Any]:
     """What must be the same however often the process died."""
     route, migration = stage.route(), stage.migration()
     assert route is not None
     labels, spec, mark = route_facts(route)
     facts = status_facts(migration["status"]) if migration is not None else {}
+    if facts:
+        facts["conditions"] = [one for one in facts["conditions"] if one[0] not in story.undetermined]
     finalizers = migration["metadata"].get("finalizers") if migration is not None else None
     return {"labels": labels, "rules": spec["rules"], "mark": mark, "finalizers": finalizers, **facts}
 
