@@ -66,6 +66,7 @@ class Reason(StrEnum):
     SHARED_INCIDENT = "SharedIncident"  # stable and canary are bad at once: the canary is not blamed
     BLIND = "Blind"  # no fresh evidence; the weight stays, and goes to 0 after spec.decision.maxBlind
     STEPPED = "Stepped"  # the weight was raised one step
+    WAITING_FOR_WINDOW = "WaitingForWindow"  # all is well; spec.windows lets no weight rise now, and says when again
     WAITING_FOR_APPROVAL = "WaitingForApproval"  # all is well; a person is to approve the next step
     PAUSED = "Paused"  # a person asked that the weight does not rise; harm still rolls back
     RESUMED = "Resumed"  # a person ended the pause

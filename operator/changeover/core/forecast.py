@@ -23,6 +23,7 @@ from changeover.core.evidence import (
 from changeover.core.mark import Mark
 from changeover.core.observed import Counts, Evidence
 from changeover.core.sequential import expected_blocks
+from changeover.core.windows import next_opening
 
 ASSUMED_RATIO = 0.5  # of the canary's bad share to its limit, where stable shows none (§3)
 LEAST_RATIO = 0.05
@@ -52,8 +53,20 @@ def forecast(spec: MigrationSpec, mark: Mark, evidence: StepEvidence, scrape_sec
     # What was expected and has passed is no more expected: then the next block may decide.
     earliest = evidence.until + timedelta(seconds=duration_seconds(spec.decision.block))
     ends = [max(mark.since + timedelta(seconds=known[0][at]), earliest) for at in (0, 1)]
-    rest = [timedelta(seconds=sum(length[at] for length in known[1:])) for at in (0, 1)]
-    return Forecast(ends[0], ends[0] + rest[0], ends[1] + rest[1], rate)
+    early, late = (_chain(spec, ends[at], [length[at] for length in known[1:]]) for at in (0, 1))
+    return Forecast(early[0], early[-1], late[-1], rate) if early and late else None
+
+
+def _chain(spec: MigrationSpec, decided: datetime, lengths: list[float]) -> list[datetime]:
+    """The ends of this step, which is decided then, and of those that come; empty when no window opens for one."""
+    ends = []
+    for length in lengths:
+        left = next_opening(spec.windows, decided)
+        if left is None:
+            return []
+        ends.append(left)
+        decided = left + timedelta(seconds=length)
+    return [*ends, decided]
 
 
 def _requests(block: Evidence) -> int:

@@ -16,6 +16,7 @@ from changeover.core.migration_end import LOOK_AFTER_SECONDS
 from changeover.core.migration_state import SeenMigration, Step, make_outcome, split
 from changeover.core.observed import Evidence, NoData, Unreadable
 from changeover.core.weighing import Weighing
+from changeover.core.windows import closed, wrong
 
 Waiting = tuple[Reason, str]  # why the weight does not rise yet
 
@@ -82,8 +83,15 @@ def rise(seen: SeenMigration, mark: Mark, message: str, weighing: Weighing | Non
         waiting = waits_for(seen, mark)
         if waiting is not None:
             reason, why = waiting
-            return Step(reason, f"{why}; {message}", (), mark, weighing)
+            stalled = reason is Reason.INVALID_SPEC  # what can only be mended by a person; harm is watched all the same
+            return Step(reason, f"{why}; {message}", (), mark, weighing, stalled=stalled)
     return raise_to(seen, mark, mark.step + 1, message, weighing)
+
+
+def _window(seen: SeenMigration, mark: Mark) -> Waiting | None:
+    why = closed(seen.spec.windows, seen.now)
+    reason = Reason.INVALID_SPEC if wrong(seen.spec.windows) else Reason.WAITING_FOR_WINDOW
+    return (reason, f"step {mark.step + 1}/{len(seen.spec.steps)} waits: {why}") if why else None
 
 
 def _approval(seen: SeenMigration, mark: Mark) -> Waiting | None:
@@ -97,7 +105,7 @@ def _approval(seen: SeenMigration, mark: Mark) -> Waiting | None:
 
 # What the next step waits for when all evidence speaks for it; the first that has something to say. A person is last:
 # who approves raises at once, so nothing else may be left to wait for.
-_BEFORE_A_RISE: tuple[Callable[[SeenMigration, Mark], Waiting | None], ...] = (_approval,)
+_BEFORE_A_RISE: tuple[Callable[[SeenMigration, Mark], Waiting | None], ...] = (_window, _approval)
 
 
 def paused(mark: Mark, message: str, weighing: Weighing | None) -> Step:

@@ -22,6 +22,7 @@ from changeover.core.observed import Counts, Evidence, Route, Unreadable
 from changeover.core.plan import HoldFinalizer, SetSplit
 from changeover.core.raising import raise_to
 from changeover.core.requests import ACCEPTED, REFUSED, VERBS, Request
+from changeover.core.windows import closed
 
 # All is well as far as it can be told, so that a person may take the responsibility for the rest. A reason that is not
 # here refuses a promotion.
@@ -162,7 +163,7 @@ def _why_not_promoted(asked: Asked) -> str | None:
         return f"it is on the last step already: {asked.step.message}"
     if asked.step.reason not in PROMOTABLE:
         return f"not promoted at {asked.where}: {asked.step.message}"
-    missed = _held_against(asked)
+    missed = closed(asked.seen.spec.windows, asked.seen.now) or _held_against(asked)
     return None if missed is None else f"not promoted at {asked.where}: {missed}"
 
 

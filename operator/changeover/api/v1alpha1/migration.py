@@ -12,6 +12,7 @@ from changeover.api.v1alpha1.decision import DecisionDesign
 from changeover.api.v1alpha1.objective import Objective
 from changeover.api.v1alpha1.step import Step
 from changeover.api.v1alpha1.traffic import Traffic
+from changeover.api.v1alpha1.windows import Windows
 
 
 class MigrationMetrics(Model):
@@ -60,6 +61,11 @@ class MigrationSpec(Model):
     decision: DecisionDesign = described("Error rates and blocks. Default: 1 % and 1m.", default=DecisionDesign())
     metrics: MigrationMetrics = described(
         "Where the evidence is read. Default: source default.", default=MigrationMetrics()
+    )
+    windows: Windows = described(
+        "When a weight may rise. Rollback, holding, pause, abort, and the end after the last step wait for nothing. "
+        "Default: at all times. Example: {allowed: ['0 9-17 * * 1-5'], timeZone: Europe/Berlin}.",
+        default=Windows(),
     )
 
     @model_validator(mode="after")
