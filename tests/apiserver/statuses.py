@@ -171,6 +171,7 @@ MIGRATION = {
         "at": NOW,
         "hours": 24,
         "message": "from 24 hours of stable: latency",
+        "busiest": "13:20-14:20 UTC",
         "statistics": '{"key":"0badcafe","targets":{},"why":""}',
     },
     "estimatedEnd": NOW,

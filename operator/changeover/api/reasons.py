@@ -79,6 +79,7 @@ class Reason(StrEnum):
     ROLLED_BACK = "RolledBack"  # ended on stable
     WAITING_FOR_DURATION = "WaitingForDuration"  # the evidence is enough; the step's minDuration is not over
     WAITING_FOR_REQUESTS = "WaitingForRequests"  # the evidence is enough; the step's minRequests are not reached
+    WAITING_FOR_DAILY_PEAK = "WaitingForDailyPeak"  # the step has not seen the busiest hour yet, or it is not known
     UNDECIDED = "Undecided"  # maxDuration passed without a decision; held for a person
     OBJECTIVES_HELD = "ObjectivesHeld"  # every objective passes with the required confidence
     LATENCY_MISSED = "LatencyObjectiveMissed"  # too many requests were slower than the bound

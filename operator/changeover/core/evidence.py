@@ -18,6 +18,7 @@ from changeover.api.v1alpha1.objective import Objective
 from changeover.core import sequential
 from changeover.core.capacity import PLAIN, PROJECTED, CapacityDesign, CPUShare
 from changeover.core.conditions import parse_timestamp
+from changeover.core.daily_peak import Coverage
 from changeover.core.design import Baseline
 from changeover.core.measured_share import disagreement
 from changeover.core.observed import Counts, Evidence
@@ -39,6 +40,7 @@ class StepEvidence:
     peak: float = 0.0  # the highest rate of the last 24 hours as far as this step knows, requests/s; 0: not known
     requests: int = 0
     off: int = 0  # consecutive blocks, up to now, whose split was not that of the weight
+    covered: Coverage = field(default_factory=Coverage)  # of the day's busiest hour, where a step is to cover it
     last: Evidence | None = None  # the latest block, to be shown; not kept over a restart
 
     @classmethod
@@ -54,6 +56,7 @@ class StepEvidence:
             "requests": self.requests,
             "off": self.off,
             **({"load": self.load.to_dict(), "peak": self.peak} if self.load.blocks or self.load.unseen else {}),
+            **({"covered": self.covered.to_dict()} if self.covered.peaks else {}),
             "states": {name: state.to_dict() for name, state in self.states.items()},
             "cpu": {name: share.to_dict() for name, share in self.cpu.items()},
         }
@@ -75,6 +78,7 @@ class StepEvidence:
                 off=int(content.get("off", 0)),
                 load=LoadShare.from_dict(content["load"]) if "load" in content else LoadShare.start(),
                 peak=float(content.get("peak", 0.0)),
+                covered=Coverage.from_dict(content["covered"]) if "covered" in content else Coverage(),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return None
@@ -93,6 +97,7 @@ class Split:
     pods: int = 1
     benchmarked_rps: float = 0.0
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    peaks: tuple[int, ...] = ()  # the busiest hours of the day, where a step is to cover one
 
 
 def make_design(spec: MigrationSpec) -> Design:
@@ -147,6 +152,7 @@ def fold(evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence]
             load=_load(evidence, block, share, split.pods, spec),
             requests=evidence.requests + requests,
             off=0,
+            covered=evidence.covered.add(block, split.peaks),
             last=block,
         )
     return evidence

@@ -9,6 +9,7 @@ from typing import Any
 from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.migration import MigrationSpec
 from changeover.core.as_measured import Benchmarked
+from changeover.core.daily_peak import any_wants_peak
 from changeover.core.day import Day
 from changeover.core.evidence import StepEvidence
 from changeover.core.mark import Mark, Phase
@@ -63,6 +64,11 @@ class Step:
     stalled: bool = False
     recheck_after: float | None = TICK_SECONDS
     request: Request | None = None  # what a person asked for, and was answered in this pass
+
+
+def peaks_of(seen: SeenMigration) -> tuple[int, ...]:
+    """The busiest hours of the day, where a step is to cover one; empty when they are not known."""
+    return seen.day.peaks if seen.day is not None and any_wants_peak(seen.spec) else ()
 
 
 def split(mark: Mark) -> SetSplit:

@@ -28,7 +28,7 @@ from changeover.core.windows import closed
 # here refuses a promotion.
 PROMOTABLE = frozenset({
     Reason.STEPPED, Reason.WAITING_EVIDENCE, Reason.WAITING_FOR_DURATION, Reason.WAITING_FOR_REQUESTS,
-    Reason.WAITING_FOR_APPROVAL, Reason.UNDECIDED,
+    Reason.WAITING_FOR_APPROVAL, Reason.WAITING_FOR_DAILY_PEAK, Reason.UNDECIDED,
 })  # fmt: skip
 ROLLING = frozenset({Reason.ROLLING_BACK, Reason.ROLLED_BACK})
 

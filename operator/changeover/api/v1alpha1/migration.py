@@ -40,6 +40,10 @@ class MigrationSpec(Model):
             rule="self.steps.map(s, s.weightPercent).isSorted()",
             message="steps: weightPercent must rise from step to step; sort the steps",
         ),
+        Rule(
+            rule="self.decision.baseline.policy != 'None' || !self.steps.exists(s, has(s.covers) && s.covers != [])",
+            message="steps: covers needs a day of stable; set decision.baseline.policy to UseWhenPresent or Require",
+        ),
     )
     suspend: bool = described(
         "Pause: the weight stays where it is, whatever the canary does. To stop only the rising and stay protected, "
@@ -77,4 +81,6 @@ class MigrationSpec(Model):
         weights = [s.weight_percent for s in self.steps]
         if weights != sorted(weights):
             raise ValueError(self.cel[1].message)
+        if self.decision.baseline.policy == "None" and any(step.covers for step in self.steps):
+            raise ValueError(self.cel[2].message)
         return self
