@@ -156,6 +156,7 @@ MIGRATION = {
             ("cpu", "CPU", "31.4", "40", "% of limit"),
             ("errors", "Errors", "0.01", "0.1", "%"),
             ("latency", "Latency", "12.3", "50", "ms"),
+            ("queue", "Query", "12", "100", "jobs"),
         )
     ],
     "history": [{"at": NOW, "from": 1, "to": 10, "reason": "Stepped", "message": "p99 12ms <= 50ms"}],

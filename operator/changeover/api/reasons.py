@@ -85,6 +85,10 @@ class Reason(StrEnum):
     LATENCY_MISSED = "LatencyObjectiveMissed"  # too many requests were slower than the bound
     ERRORS_MISSED = "ErrorsObjectiveMissed"  # too many requests failed
     CPU_MISSED = "CPUObjectiveMissed"  # the canary uses more CPU than allowed
+    QUERY_MISSED = "QueryObjectiveMissed"  # a query of the spec was above its bound at the end of three blocks
+    QUERY_HOLDS = (
+        "QueryObjectiveHolds"  # all is well but a query of the spec: above its bound at the last look, or silent
+    )
     WEIGHT_NOT_EFFECTIVE = "WeightNotEffective"  # the traffic does not split as the weight says
     WEIGHT_PUT_BACK = "WeightPutBack"  # somebody else changed the route's weights; ours were written again
     CONTESTED = "Contested"  # somebody else changes the weights again and again; it is left to a person

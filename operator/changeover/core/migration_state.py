@@ -47,6 +47,7 @@ class SeenMigration:
     blocks: tuple[Evidence, ...] | Unreadable  # whole blocks since then, in order
     latest: Evidence | NoData | Unreadable | None  # the last scrape
     scrape_seconds: float
+    queries_refused: str = ""  # why the metric source may not be asked the spec's own queries
     day: Day | None = None  # what stable was like over a day, from status or read in this pass
     peak: float | NoData | Unreadable | None = None  # requests/s; asked for with a new block, when a target needs it
 

@@ -11,6 +11,7 @@ from changeover.api.v1alpha1.step import Step as StepSpec
 from changeover.core import names
 from changeover.core.daily_peak import lacking, wants_peak
 from changeover.core.evidence import StepEvidence
+from changeover.core.guards import held_against, unanswerable
 from changeover.core.harm import roll_back
 from changeover.core.mark import Mark, Phase
 from changeover.core.measured_share import disagreement
@@ -36,6 +37,9 @@ def advance(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
     split_is_off = disagreement(seen.latest, mark.weight)
     if split_is_off:
         return Step(Reason.WEIGHT_NOT_EFFECTIVE, f"{split_is_off} in the last scrapes", (), mark, weighing)
+    against = held_against(seen.spec, seen.latest)
+    if against:
+        return Step(Reason.QUERY_HOLDS, f"{against}; {weighing.message}", (), mark, weighing)
     if mark.step < len(seen.spec.steps):
         return rise(seen, mark, weighing.message, weighing)
     message = f"held its objectives at {mark.weight} %: {weighing.message}"
@@ -112,6 +116,14 @@ def _unknown_peak(seen: SeenMigration) -> str:
     return f"a step is to cover the day's busiest hour, which is not known: {why}"
 
 
+def _queries(seen: SeenMigration, mark: Mark) -> Waiting | None:
+    """Before any weight it is known whether the queries may be asked, and are understood."""
+    if seen.queries_refused:
+        return Reason.INVALID_SPEC, seen.queries_refused
+    why = unanswerable(seen.spec, seen.latest) if isinstance(seen.latest, Evidence) else ""
+    return (Reason.METRICS_MISSING, why) if why else None
+
+
 def _window(seen: SeenMigration, mark: Mark) -> Waiting | None:
     why = closed(seen.spec.windows, seen.now)
     reason = Reason.INVALID_SPEC if wrong(seen.spec.windows) else Reason.WAITING_FOR_WINDOW
@@ -129,7 +141,12 @@ def _approval(seen: SeenMigration, mark: Mark) -> Waiting | None:
 
 # What the next step waits for when all evidence speaks for it; the first that has something to say. A person is last:
 # who approves raises at once, so nothing else may be left to wait for.
-_BEFORE_A_RISE: tuple[Callable[[SeenMigration, Mark], Waiting | None], ...] = (_busiest_hour, _window, _approval)
+_BEFORE_A_RISE: tuple[Callable[[SeenMigration, Mark], Waiting | None], ...] = (
+    _queries,
+    _busiest_hour,
+    _window,
+    _approval,
+)
 
 
 def paused(mark: Mark, message: str, weighing: Weighing | None) -> Step:

@@ -14,6 +14,7 @@ from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.objective import Objective
 from changeover.core import migration, requests
 from changeover.core.evidence import limit_of
+from changeover.core.guards import held_against
 from changeover.core.harm import roll_back
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_end import LOOK_AFTER_SECONDS
@@ -172,6 +173,9 @@ def _held_against(asked: Asked) -> str | None:
     latest, has_weight = asked.seen.latest, asked.mark is not None and asked.mark.weight > 0
     if not isinstance(latest, Evidence) or (has_weight and latest.canary is None):
         return "the last scrapes show nothing, and no weight is raised blindly"
+    against = held_against(asked.seen.spec, latest) if has_weight else asked.seen.queries_refused
+    if against:
+        return against
     for objective in asked.seen.spec.objectives:
         limit = limit_of(objective)
         for where, bad, requests_seen in _looks(asked, objective, latest.canary):

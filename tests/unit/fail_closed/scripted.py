@@ -26,6 +26,12 @@ Series = dict[str, Any]
 Answer = Callable[["Handler"], None]
 
 
+def vector(*values: str) -> bytes:
+    """The answer to an instant query: one series a value."""
+    result = [{"metric": {"n": str(n)}, "value": [0, value]} for n, value in enumerate(values)]
+    return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
+
+
 class Scripted(Server):
     """``distort`` changes the true series before they are told; ``answer`` replaces the whole answer."""
 
@@ -37,10 +43,15 @@ class Scripted(Server):
         self.share: Callable[[str, datetime, datetime], float | None] = world.share
         self.skew = 0.0  # seconds by which its clock is ahead
         self.answer: Answer = self.tell
+        self.own_query = ""  # of an objective of type Query
+        self.own_answer = vector("12")
 
     def tell(self, handler: Handler) -> None:
         asked = parse_qs(urlsplit(handler.path).query)
         query, at = asked["query"][0], float(asked["time"][0])
+        if query == self.own_query:
+            handler.send(self.own_answer)
+            return
         series = self.distort(self._series(query, at), at)
         body = {"status": "success", "data": {"resultType": "matrix", "result": series}}
         handler.send(json.dumps(body).encode())

@@ -44,6 +44,10 @@ class MigrationSpec(Model):
             rule="self.decision.baseline.policy != 'None' || !self.steps.exists(s, has(s.covers) && s.covers != [])",
             message="steps: covers needs a day of stable; set decision.baseline.policy to UseWhenPresent or Require",
         ),
+        Rule(
+            rule="self.objectives.exists(o, o.type != 'Query')",
+            message="objectives: a Query is a guard and no evidence; add an objective of type Latency, Errors or CPU",
+        ),
     )
     suspend: bool = described(
         "Pause: the weight stays where it is, whatever the canary does. To stop only the rising and stay protected, "
@@ -83,4 +87,6 @@ class MigrationSpec(Model):
             raise ValueError(self.cel[1].message)
         if self.decision.baseline.policy == "None" and any(step.covers for step in self.steps):
             raise ValueError(self.cel[2].message)
+        if all(objective.type == "Query" for objective in self.objectives):
+            raise ValueError(self.cel[3].message)
         return self

@@ -36,7 +36,7 @@ class ObjectiveStatus(Model):
     """One objective against its target."""
 
     name: ShortText = described("Objective.")
-    type: Literal["Latency", "Errors", "CPU"] = described("Kind of the objective.")
+    type: Literal["Latency", "Errors", "CPU", "Query"] = described("Kind of the objective.")
     stable: Number = described("Stable's figure in this step. Empty when unknown.", default="")
     canary: Number = described("The canary's figure in this step. Empty when unknown.", default="")
     target: Number = described("Target.")
