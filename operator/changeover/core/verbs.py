@@ -173,7 +173,7 @@ def _held_against(asked: Asked) -> str | None:
     latest, has_weight = asked.seen.latest, asked.mark is not None and asked.mark.weight > 0
     if not isinstance(latest, Evidence) or (has_weight and latest.canary is None):
         return "the last scrapes show nothing, and no weight is raised blindly"
-    against = held_against(asked.seen.spec, latest) if has_weight else asked.seen.queries_refused
+    against = held_against(asked.seen.spec, latest) if has_weight else ""
     if against:
         return against
     for objective in asked.seen.spec.objectives:

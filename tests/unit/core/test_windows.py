@@ -101,6 +101,9 @@ def test_an_hour_that_the_clock_repeats_is_open_both_times() -> None:
     assert [closed(two, second + timedelta(minutes=m)) for m in (-1, 0, 59)] == ["", "", ""]
     assert closed(two, second + timedelta(minutes=60))
     assert next_opening(half, second) == second + timedelta(minutes=30)
+    twice = windows("10-10 2 * * *", "50-50 2 * * *")
+    assert next_opening(twice, first + timedelta(minutes=30)) == first + timedelta(minutes=50)
+    assert next_opening(twice, first + timedelta(minutes=51)) == second + timedelta(minutes=10)
     assert "02:30 CET" in closed(half, second) and "02:30 CEST" in closed(half, first)
 
 

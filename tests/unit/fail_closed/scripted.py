@@ -45,11 +45,13 @@ class Scripted(Server):
         self.answer: Answer = self.tell
         self.own_query = ""  # of an objective of type Query
         self.own_answer = vector("12")
+        self.own_asked = 0
 
     def tell(self, handler: Handler) -> None:
         asked = parse_qs(urlsplit(handler.path).query)
         query, at = asked["query"][0], float(asked["time"][0])
         if query == self.own_query:
+            self.own_asked += 1
             handler.send(self.own_answer)
             return
         series = self.distort(self._series(query, at), at)
