@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -111,6 +112,17 @@ def test_a_repeated_hour_is_frozen_both_times() -> None:
     frozen = windows(frozen=("0 2 * * *",))
     first = datetime(2026, 10, 25, 0, 0, tzinfo=UTC)
     assert next_opening(frozen, first) == first + timedelta(hours=2)
+
+
+def test_zones_are_known_where_the_system_has_none() -> None:
+    """As in a slim image: they come with the package tzdata."""
+    known = zoneinfo.TZPATH
+    zoneinfo.reset_tzpath(to=[])
+    try:
+        berlin = ZoneInfo.no_cache("Europe/Berlin")
+    finally:
+        zoneinfo.reset_tzpath(to=known)
+    assert at("2026-07-01T12:00").astimezone(berlin).hour == 12
 
 
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kolkata"])
