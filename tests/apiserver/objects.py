@@ -47,8 +47,7 @@ def _spec(draw: Draw, schema: Schema) -> dict[str, Any]:
 
 def _keep_references(draw: Draw, spec: dict[str, Any]) -> None:
     """Make true, most of the time, what a schema alone cannot say."""
-    if "steps" in spec and draw(st.integers(0, 9)):
-        spec["steps"].sort(key=lambda step: step["weightPercent"])
+    _keep_steps(draw, spec)
     if "ranking" in spec and "scenario" in spec["ranking"] and draw(st.integers(0, 9)):
         spec["ranking"]["scenario"] = draw(st.sampled_from([s["name"] for s in spec["scenarios"]]))
     _keep_claims(draw, spec)
@@ -58,6 +57,15 @@ def _keep_references(draw: Draw, spec: dict[str, Any]) -> None:
         for low, high in (("min", "max"), ("minDuration", "maxDuration"), ("block", "maxBlind")):
             if draw(st.integers(0, 9)):
                 _put_in_order(holder, low, high)
+
+
+def _keep_steps(draw: Draw, spec: dict[str, Any]) -> None:
+    """Sorted, and few that cover the daily peak, which needs a long maxDuration and a day of stable."""
+    if "steps" in spec and draw(st.integers(0, 9)):
+        spec["steps"].sort(key=lambda step: step["weightPercent"])
+    for step in spec.get("steps", []):
+        if draw(st.integers(0, 9)):
+            step.pop("covers", None)
 
 
 def _keep_one_origin(draw: Draw, candidate: dict[str, Any]) -> None:

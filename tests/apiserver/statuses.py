@@ -156,6 +156,7 @@ MIGRATION = {
             ("cpu", "CPU", "31.4", "40", "% of limit"),
             ("errors", "Errors", "0.01", "0.1", "%"),
             ("latency", "Latency", "12.3", "50", "ms"),
+            ("queue", "Query", "12", "100", "jobs"),
         )
     ],
     "history": [{"at": NOW, "from": 1, "to": 10, "reason": "Stepped", "message": "p99 12ms <= 50ms"}],
@@ -171,6 +172,7 @@ MIGRATION = {
         "at": NOW,
         "hours": 24,
         "message": "from 24 hours of stable: latency",
+        "busiest": "13:20-14:20 UTC",
         "statistics": '{"key":"0badcafe","targets":{},"why":""}',
     },
     "estimatedEnd": NOW,

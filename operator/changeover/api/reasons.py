@@ -66,6 +66,7 @@ class Reason(StrEnum):
     SHARED_INCIDENT = "SharedIncident"  # stable and canary are bad at once: the canary is not blamed
     BLIND = "Blind"  # no fresh evidence; the weight stays, and goes to 0 after spec.decision.maxBlind
     STEPPED = "Stepped"  # the weight was raised one step
+    WAITING_FOR_WINDOW = "WaitingForWindow"  # all is well; spec.windows lets no weight rise now, and says when again
     WAITING_FOR_APPROVAL = "WaitingForApproval"  # all is well; a person is to approve the next step
     PAUSED = "Paused"  # a person asked that the weight does not rise; harm still rolls back
     RESUMED = "Resumed"  # a person ended the pause
@@ -78,11 +79,16 @@ class Reason(StrEnum):
     ROLLED_BACK = "RolledBack"  # ended on stable
     WAITING_FOR_DURATION = "WaitingForDuration"  # the evidence is enough; the step's minDuration is not over
     WAITING_FOR_REQUESTS = "WaitingForRequests"  # the evidence is enough; the step's minRequests are not reached
+    WAITING_FOR_DAILY_PEAK = "WaitingForDailyPeak"  # the step has not seen the busiest hour yet, or it is not known
     UNDECIDED = "Undecided"  # maxDuration passed without a decision; held for a person
     OBJECTIVES_HELD = "ObjectivesHeld"  # every objective passes with the required confidence
     LATENCY_MISSED = "LatencyObjectiveMissed"  # too many requests were slower than the bound
     ERRORS_MISSED = "ErrorsObjectiveMissed"  # too many requests failed
     CPU_MISSED = "CPUObjectiveMissed"  # the canary uses more CPU than allowed
+    QUERY_MISSED = "QueryObjectiveMissed"  # a query of the spec was above its bound at the end of three blocks
+    QUERY_HOLDS = (
+        "QueryObjectiveHolds"  # all is well but a query of the spec: above its bound at the last look, or silent
+    )
     WEIGHT_NOT_EFFECTIVE = "WeightNotEffective"  # the traffic does not split as the weight says
     WEIGHT_PUT_BACK = "WeightPutBack"  # somebody else changed the route's weights; ours were written again
     CONTESTED = "Contested"  # somebody else changes the weights again and again; it is left to a person

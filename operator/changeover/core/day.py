@@ -16,6 +16,7 @@ from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.migration import MigrationSpec
 from changeover.core import names
 from changeover.core.conditions import parse_timestamp, timestamp
+from changeover.core.daily_peak import any_wants_peak, busiest, told
 from changeover.core.design import Baseline, make_baseline
 from changeover.core.evidence import bad_requests, limit_of
 from changeover.core.observed import Counts
@@ -37,15 +38,17 @@ class Day:
     hours: int = 0
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     why: str = ""
+    peaks: tuple[int, ...] = ()  # the busiest hours: their beginnings, minutes since midnight, UTC
 
     def to_status(self) -> dict[str, Any]:
         """As status keeps it."""
-        told = {name: baseline.to_dict() for name, baseline in self.baselines.items()}
-        content = {"key": self.key, "targets": told, "why": self.why}
+        targets = {name: baseline.to_dict() for name, baseline in self.baselines.items()}
+        content = {"key": self.key, "targets": targets, "why": self.why, "peaks": list(self.peaks)}
         return {
             "at": timestamp(self.at),
             "hours": self.hours,
             "message": self.message[:1024],
+            "busiest": told(self.peaks) if self.peaks else "",
             "statistics": json.dumps(content, separators=(",", ":"), sort_keys=True),
         }
 
@@ -57,6 +60,13 @@ class Day:
         known = ", ".join(sorted(self.baselines)) or "no target (too few bad requests to know their rate)"
         return f"from {self.hours} hours of stable: {known}"
 
+    @property
+    def why_no_peak(self) -> str:
+        """Why the busiest hour is not known."""
+        return (
+            self.why or "an hour of the day was counted on no day; a longer spec.decision.baseline.window may hold it"
+        )
+
     @classmethod
     def parse(cls, status: Mapping[str, Any] | None, key: str) -> Day | None:
         """Inverse of ``to_status``; None when it is of something else, or not readable."""
@@ -66,7 +76,8 @@ class Day:
             if content["key"] != key:
                 return None
             baselines = {name: Baseline.from_dict(one) for name, one in content["targets"].items()}
-            return cls(parse_timestamp(kept["at"]), key, int(kept["hours"]), baselines, str(content["why"]))
+            return cls(parse_timestamp(kept["at"]), key, int(kept["hours"]), baselines, str(content["why"]),
+                       tuple(int(one) for one in content.get("peaks", ())))  # fmt: skip
         except (AttributeError, KeyError, TypeError, ValueError):
             return None
 
@@ -97,12 +108,15 @@ def make_day(at: datetime, key: str, spec: MigrationSpec, counted: Sequence[Coun
         baseline = make_baseline(sums)
         if baseline is not None:
             found[objective.name] = baseline
-    return Day(at, key, len(known), found)
+    return Day(at, key, len(known), found, peaks=busiest(at, counted))
 
 
 def is_due(day: Day | None, spec: MigrationSpec, now: datetime) -> bool:
     """Whether it is to be read: once, or again and again where it is required and was not there."""
-    if spec.decision.baseline.policy == "None" or not any(limit_of(o) is not None for o in spec.objectives):
+    if spec.decision.baseline.policy == "None" or not (
+        any_wants_peak(spec) or any(limit_of(o) is not None for o in spec.objectives)
+    ):
         return False
     lacking = day is None or (bool(day.why) and spec.decision.baseline.policy == "Require")
+    lacking |= day is not None and not day.peaks and any_wants_peak(spec)
     return lacking and (day is None or now - day.at >= ASK_AGAIN)

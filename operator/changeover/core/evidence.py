@@ -18,7 +18,9 @@ from changeover.api.v1alpha1.objective import Objective
 from changeover.core import sequential
 from changeover.core.capacity import PLAIN, PROJECTED, CapacityDesign, CPUShare
 from changeover.core.conditions import parse_timestamp
+from changeover.core.daily_peak import Coverage
 from changeover.core.design import Baseline
+from changeover.core.guards import Guard, fold_guards
 from changeover.core.measured_share import disagreement
 from changeover.core.observed import Counts, Evidence
 from changeover.core.projection import LoadShare
@@ -39,6 +41,8 @@ class StepEvidence:
     peak: float = 0.0  # the highest rate of the last 24 hours as far as this step knows, requests/s; 0: not known
     requests: int = 0
     off: int = 0  # consecutive blocks, up to now, whose split was not that of the weight
+    guards: Mapping[str, Guard] = field(default_factory=dict)  # of the user's own queries, by objective
+    covered: Coverage = field(default_factory=Coverage)  # of the day's busiest hour, where a step is to cover it
     last: Evidence | None = None  # the latest block, to be shown; not kept over a restart
 
     @classmethod
@@ -54,6 +58,8 @@ class StepEvidence:
             "requests": self.requests,
             "off": self.off,
             **({"load": self.load.to_dict(), "peak": self.peak} if self.load.blocks or self.load.unseen else {}),
+            **({"guards": {name: guard.to_dict() for name, guard in self.guards.items()}} if self.guards else {}),
+            **({"covered": self.covered.to_dict()} if self.covered.peaks else {}),
             "states": {name: state.to_dict() for name, state in self.states.items()},
             "cpu": {name: share.to_dict() for name, share in self.cpu.items()},
         }
@@ -75,6 +81,8 @@ class StepEvidence:
                 off=int(content.get("off", 0)),
                 load=LoadShare.from_dict(content["load"]) if "load" in content else LoadShare.start(),
                 peak=float(content.get("peak", 0.0)),
+                guards={name: Guard.from_dict(guard) for name, guard in content.get("guards", {}).items()},
+                covered=Coverage.from_dict(content["covered"]) if "covered" in content else Coverage(),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return None
@@ -93,6 +101,7 @@ class Split:
     pods: int = 1
     benchmarked_rps: float = 0.0
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    peaks: tuple[int, ...] = ()  # the busiest hours of the day, where a step is to cover one
 
 
 def make_design(spec: MigrationSpec) -> Design:
@@ -134,7 +143,9 @@ def fold(evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence]
             raise ValueError(f"a block from {block.start} does not follow evidence until {evidence.until}")
         if disagreement(block, split.weight):
             against = _updated(evidence, spec, block, split, only_against=True)
-            evidence = replace(evidence, until=block.end, states=against, off=evidence.off + 1, last=block)
+            guards = fold_guards(evidence.guards, spec, block, is_off=True)
+            off = evidence.off + 1
+            evidence = replace(evidence, until=block.end, states=against, guards=guards, off=off, last=block)
             continue
         requests = block.canary.requests if block.canary is not None else 0
         limit = split.limit_cores
@@ -147,6 +158,8 @@ def fold(evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence]
             load=_load(evidence, block, share, split.pods, spec),
             requests=evidence.requests + requests,
             off=0,
+            guards=fold_guards(evidence.guards, spec, block, is_off=False),
+            covered=evidence.covered.add(block, split.peaks),
             last=block,
         )
     return evidence

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.migration import MigrationSpec
 from changeover.api.v1alpha1.step import Step as StepSpec
+from changeover.core.daily_peak import Coverage, earliest, wants_peak
 from changeover.core.evidence import (
     SETTLE_SCRAPES,
     StepEvidence,
@@ -23,6 +24,7 @@ from changeover.core.evidence import (
 from changeover.core.mark import Mark
 from changeover.core.observed import Counts, Evidence
 from changeover.core.sequential import expected_blocks
+from changeover.core.windows import next_opening
 
 ASSUMED_RATIO = 0.5  # of the canary's bad share to its limit, where stable shows none (§3)
 LEAST_RATIO = 0.05
@@ -38,8 +40,13 @@ class Forecast:
     requests_per_second: float
 
 
-def forecast(spec: MigrationSpec, mark: Mark, evidence: StepEvidence, scrape_seconds: float) -> Forecast | None:
-    """From the last block; None without one, without traffic, or when a step would never be decided."""
+def forecast(
+    spec: MigrationSpec, mark: Mark, evidence: StepEvidence, scrape_seconds: float, peaks: tuple[int, ...] = ()
+) -> Forecast | None:
+    """From the last block; None without one, without traffic, or when a step would never be decided.
+
+    `peaks` are the busiest hours of the day, which a step may have to cover.
+    """
     last = evidence.last
     if last is None or mark.weight == 0 or not _requests(last):
         return None
@@ -50,10 +57,35 @@ def forecast(spec: MigrationSpec, mark: Mark, evidence: StepEvidence, scrape_sec
     if len(known) < len(lengths):
         return None
     # What was expected and has passed is no more expected: then the next block may decide.
-    earliest = evidence.until + timedelta(seconds=duration_seconds(spec.decision.block))
-    ends = [max(mark.since + timedelta(seconds=known[0][at]), earliest) for at in (0, 1)]
-    rest = [timedelta(seconds=sum(length[at] for length in known[1:])) for at in (0, 1)]
-    return Forecast(ends[0], ends[0] + rest[0], ends[1] + rest[1], rate)
+    next_block = evidence.until + timedelta(seconds=duration_seconds(spec.decision.block))
+    ends = [max(mark.since + timedelta(seconds=known[0][at]), next_block) for at in (0, 1)]
+    if wants_peak(current):
+        covered = earliest(evidence.until, peaks, evidence.covered)
+        if covered is None:
+            return None
+        ends = [max(end, covered) for end in ends]
+    rest = [[(step, length[at]) for step, length in zip(coming, known[1:], strict=True)] for at in (0, 1)]
+    early, late = (_chain(spec, ends[at], rest[at], peaks) for at in (0, 1))
+    return Forecast(early[0], early[-1], late[-1], rate) if early and late else None
+
+
+def _chain(
+    spec: MigrationSpec, decided: datetime, coming: list[tuple[StepSpec, float]], peaks: tuple[int, ...]
+) -> list[datetime]:
+    """The ends of this step, which is decided then, and of those that come; empty when one of them never ends."""
+    ends = []
+    for step, length in coming:
+        left = next_opening(spec.windows, decided)
+        if left is None:
+            return []
+        ends.append(left)
+        decided = left + timedelta(seconds=length)
+        if wants_peak(step):
+            seen = earliest(left, peaks, Coverage())
+            if seen is None:
+                return []
+            decided = max(decided, seen)
+    return [*ends, decided]
 
 
 def _requests(block: Evidence) -> int:

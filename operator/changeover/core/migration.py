@@ -27,6 +27,7 @@ from changeover.core.migration_state import (
     Step,
     attempt_of,
     first_mark,
+    peaks_of,
     split,
 )
 from changeover.core.observed import Evidence, Route, Unreadable, Workload
@@ -171,7 +172,7 @@ def _weigh(seen: SeenMigration, mark: Mark, canary: Workload) -> Weighing:
     cores = canary.cpu_limit * canary.replicas if canary.cpu_limit is not None else None
     benchmarked = seen.choice.benchmarked.rps if isinstance(seen.choice, CanaryChoice) else 0.0
     baselines = seen.day.baselines if seen.day is not None else {}
-    split_ = Split(mark.weight, cores, max(1, canary.replicas), benchmarked, baselines)
+    split_ = Split(mark.weight, cores, max(1, canary.replicas), benchmarked, baselines, peaks_of(seen))
     if not isinstance(seen.blocks, Unreadable):
         evidence = fold(evidence, seen.spec, seen.blocks, split_)
     if isinstance(seen.peak, float):

@@ -9,6 +9,7 @@ from typing import Any
 from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.migration import MigrationSpec
 from changeover.core.as_measured import Benchmarked
+from changeover.core.daily_peak import any_wants_peak
 from changeover.core.day import Day
 from changeover.core.evidence import StepEvidence
 from changeover.core.mark import Mark, Phase
@@ -46,6 +47,7 @@ class SeenMigration:
     blocks: tuple[Evidence, ...] | Unreadable  # whole blocks since then, in order
     latest: Evidence | NoData | Unreadable | None  # the last scrape
     scrape_seconds: float
+    queries_refused: str = ""  # why the metric source may not be asked the spec's own queries
     day: Day | None = None  # what stable was like over a day, from status or read in this pass
     peak: float | NoData | Unreadable | None = None  # requests/s; asked for with a new block, when a target needs it
 
@@ -63,6 +65,11 @@ class Step:
     stalled: bool = False
     recheck_after: float | None = TICK_SECONDS
     request: Request | None = None  # what a person asked for, and was answered in this pass
+
+
+def peaks_of(seen: SeenMigration) -> tuple[int, ...]:
+    """The busiest hours of the day, where a step is to cover one; empty when they are not known."""
+    return seen.day.peaks if seen.day is not None and any_wants_peak(seen.spec) else ()
 
 
 def split(mark: Mark) -> SetSplit:

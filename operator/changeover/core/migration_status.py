@@ -12,7 +12,7 @@ from changeover.core.evidence import StepEvidence
 from changeover.core.forecast import forecast
 from changeover.core.mark import MESSAGE_LENGTH, Mark
 from changeover.core.measured_share import measured_percent
-from changeover.core.migration_state import SeenMigration, Step, attempt_of
+from changeover.core.migration_state import SeenMigration, Step, attempt_of, peaks_of
 from changeover.core.observed import Evidence, Route, Unreadable, Workload
 from changeover.core.plan import Judgement, SetSplit
 from changeover.core.requests import REFUSED, answers, told
@@ -133,7 +133,7 @@ def _forecast(seen: SeenMigration, step: Step) -> dict[str, Any]:
         before = seen.owner.status
         same = (before.get("step") or {}).get("since") == timestamp(mark.since)
         return {key: before[key] for key in ("forecast", "estimatedEnd") if key in before} if same else {}
-    found = forecast(seen.spec, mark, step.weighing.evidence, seen.scrape_seconds)
+    found = forecast(seen.spec, mark, step.weighing.evidence, seen.scrape_seconds, peaks_of(seen))
     if found is None or step.weighing.evidence.since != mark.since:
         return {}
     told = {

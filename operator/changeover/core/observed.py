@@ -125,6 +125,8 @@ class Evidence:
     canary: Counts | None
     stable: Counts | None
     canary_cores: float | None  # CPU of the canary's pods, cores
+    # What the user's own queries gave at the span's end, by objective.
+    readings: Mapping[str, float | NoData | Unreadable] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

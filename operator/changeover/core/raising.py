@@ -9,26 +9,26 @@ from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.step import Step as StepSpec
 from changeover.core import names
+from changeover.core.daily_peak import lacking, wants_peak
+from changeover.core.evidence import StepEvidence
+from changeover.core.guards import held_against, unanswerable
 from changeover.core.harm import roll_back
 from changeover.core.mark import Mark, Phase
 from changeover.core.measured_share import disagreement
 from changeover.core.migration_end import LOOK_AFTER_SECONDS
-from changeover.core.migration_state import SeenMigration, Step, make_outcome, split
+from changeover.core.migration_state import SeenMigration, Step, make_outcome, peaks_of, split
 from changeover.core.observed import Evidence, NoData, Unreadable, Workload
 from changeover.core.weighing import Weighing
+from changeover.core.windows import closed, wrong
 
 Waiting = tuple[Reason, str]  # why the weight does not rise yet
 
 
 def advance(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
-    step = _current(seen, mark)
-    stayed = (seen.now - mark.since).total_seconds()
-    if stayed < duration_seconds(step.min_duration):
-        message = f"{weighing.message}; the step lasts at least {step.min_duration}"
-        return Step(Reason.WAITING_FOR_DURATION, message, (), mark, weighing)
-    if weighing.evidence.requests < step.min_requests:
-        message = f"{weighing.message}; {weighing.evidence.requests} of at least {step.min_requests} requests"
-        return Step(Reason.WAITING_FOR_REQUESTS, message, (), mark, weighing)
+    waiting = _too_early(seen, mark, weighing.evidence)
+    if waiting is not None:
+        reason, why = waiting
+        return Step(reason, f"{weighing.message}; {why}", (), mark, weighing)
     unseen = _unseen(seen.latest, mark)
     if unseen or not isinstance(seen.latest, Evidence):
         # What was enough a block ago is no ground to go on blindly now.
@@ -37,11 +37,28 @@ def advance(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
     split_is_off = disagreement(seen.latest, mark.weight)
     if split_is_off:
         return Step(Reason.WEIGHT_NOT_EFFECTIVE, f"{split_is_off} in the last scrapes", (), mark, weighing)
+    against = held_against(seen.spec, seen.latest)
+    if against:
+        return Step(Reason.QUERY_HOLDS, f"{against}; {weighing.message}", (), mark, weighing)
     if mark.step < len(seen.spec.steps):
         return rise(seen, mark, weighing.message, weighing)
     message = f"held its objectives at {mark.weight} %: {weighing.message}"
     outcome = make_outcome("Promoted", seen, mark, Reason.PROMOTED, message)
     return Step(Reason.PROMOTED, message, (), mark, weighing, outcome, recheck_after=LOOK_AFTER_SECONDS)
+
+
+def _too_early(seen: SeenMigration, mark: Mark, evidence: StepEvidence) -> Waiting | None:
+    """What the step has still to see, though all that it has seen speaks for the canary."""
+    step = _current(seen, mark)
+    if (seen.now - mark.since).total_seconds() < duration_seconds(step.min_duration):
+        return Reason.WAITING_FOR_DURATION, f"the step lasts at least {step.min_duration}"
+    if evidence.requests < step.min_requests:
+        return Reason.WAITING_FOR_REQUESTS, f"{evidence.requests} of at least {step.min_requests} requests"
+    if not wants_peak(step):
+        return None
+    peaks = peaks_of(seen)
+    why = lacking(evidence.covered, peaks) if peaks else _unknown_peak(seen)
+    return (Reason.WAITING_FOR_DAILY_PEAK, why) if why else None
 
 
 def _unseen(latest: Evidence | NoData | Unreadable | None, mark: Mark) -> str:
@@ -82,8 +99,35 @@ def rise(seen: SeenMigration, mark: Mark, message: str, weighing: Weighing | Non
         waiting = waits_for(seen, mark)
         if waiting is not None:
             reason, why = waiting
-            return Step(reason, f"{why}; {message}", (), mark, weighing)
+            stalled = reason is Reason.INVALID_SPEC  # what can only be mended by a person; harm is watched all the same
+            return Step(reason, f"{why}; {message}", (), mark, weighing, stalled=stalled)
     return raise_to(seen, mark, mark.step + 1, message, weighing)
+
+
+def _busiest_hour(seen: SeenMigration, mark: Mark) -> Waiting | None:
+    """It is to be known beforehand, of stable alone: once the canary has weight, stable's counters are a part."""
+    if peaks_of(seen) or not any(wants_peak(step) for step in seen.spec.steps[mark.step :]):
+        return None
+    return Reason.WAITING_FOR_DAILY_PEAK, _unknown_peak(seen)
+
+
+def _unknown_peak(seen: SeenMigration) -> str:
+    why = seen.day.why_no_peak if seen.day is not None else "stable's day was not read yet"
+    return f"a step is to cover the day's busiest hour, which is not known: {why}"
+
+
+def _queries(seen: SeenMigration, mark: Mark) -> Waiting | None:
+    """Before any weight it is known whether the queries may be asked, and are understood."""
+    if seen.queries_refused:
+        return Reason.INVALID_SPEC, seen.queries_refused
+    why = unanswerable(seen.spec, seen.latest) if isinstance(seen.latest, Evidence) else ""
+    return (Reason.METRICS_MISSING, why) if why else None
+
+
+def _window(seen: SeenMigration, mark: Mark) -> Waiting | None:
+    why = closed(seen.spec.windows, seen.now)
+    reason = Reason.INVALID_SPEC if wrong(seen.spec.windows) else Reason.WAITING_FOR_WINDOW
+    return (reason, f"step {mark.step + 1}/{len(seen.spec.steps)} waits: {why}") if why else None
 
 
 def _approval(seen: SeenMigration, mark: Mark) -> Waiting | None:
@@ -97,7 +141,12 @@ def _approval(seen: SeenMigration, mark: Mark) -> Waiting | None:
 
 # What the next step waits for when all evidence speaks for it; the first that has something to say. A person is last:
 # who approves raises at once, so nothing else may be left to wait for.
-_BEFORE_A_RISE: tuple[Callable[[SeenMigration, Mark], Waiting | None], ...] = (_approval,)
+_BEFORE_A_RISE: tuple[Callable[[SeenMigration, Mark], Waiting | None], ...] = (
+    _queries,
+    _busiest_hour,
+    _window,
+    _approval,
+)
 
 
 def paused(mark: Mark, message: str, weighing: Weighing | None) -> Step:

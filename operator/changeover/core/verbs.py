@@ -14,6 +14,7 @@ from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.objective import Objective
 from changeover.core import migration, requests
 from changeover.core.evidence import limit_of
+from changeover.core.guards import held_against
 from changeover.core.harm import roll_back
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_end import LOOK_AFTER_SECONDS
@@ -22,12 +23,13 @@ from changeover.core.observed import Counts, Evidence, Route, Unreadable
 from changeover.core.plan import HoldFinalizer, SetSplit
 from changeover.core.raising import raise_to
 from changeover.core.requests import ACCEPTED, REFUSED, VERBS, Request
+from changeover.core.windows import closed
 
 # All is well as far as it can be told, so that a person may take the responsibility for the rest. A reason that is not
 # here refuses a promotion.
 PROMOTABLE = frozenset({
     Reason.STEPPED, Reason.WAITING_EVIDENCE, Reason.WAITING_FOR_DURATION, Reason.WAITING_FOR_REQUESTS,
-    Reason.WAITING_FOR_APPROVAL, Reason.UNDECIDED,
+    Reason.WAITING_FOR_APPROVAL, Reason.WAITING_FOR_DAILY_PEAK, Reason.UNDECIDED,
 })  # fmt: skip
 ROLLING = frozenset({Reason.ROLLING_BACK, Reason.ROLLED_BACK})
 
@@ -162,7 +164,7 @@ def _why_not_promoted(asked: Asked) -> str | None:
         return f"it is on the last step already: {asked.step.message}"
     if asked.step.reason not in PROMOTABLE:
         return f"not promoted at {asked.where}: {asked.step.message}"
-    missed = _held_against(asked)
+    missed = closed(asked.seen.spec.windows, asked.seen.now) or _held_against(asked)
     return None if missed is None else f"not promoted at {asked.where}: {missed}"
 
 
@@ -171,6 +173,9 @@ def _held_against(asked: Asked) -> str | None:
     latest, has_weight = asked.seen.latest, asked.mark is not None and asked.mark.weight > 0
     if not isinstance(latest, Evidence) or (has_weight and latest.canary is None):
         return "the last scrapes show nothing, and no weight is raised blindly"
+    against = held_against(asked.seen.spec, latest) if has_weight else ""
+    if against:
+        return against
     for objective in asked.seen.spec.objectives:
         limit = limit_of(objective)
         for where, bad, requests_seen in _looks(asked, objective, latest.canary):

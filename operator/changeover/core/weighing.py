@@ -9,7 +9,7 @@ from typing import Any
 from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.migration import MigrationSpec
-from changeover.api.v1alpha1.objective import CPUObjective, Objective
+from changeover.api.v1alpha1.objective import CPUObjective, Objective, QueryObjective
 from changeover.core import sequential
 from changeover.core.capacity import CPUShare, judge_share
 from changeover.core.evidence import (
@@ -21,13 +21,19 @@ from changeover.core.evidence import (
     projection_design,
     targets_of,
 )  # fmt: skip
+from changeover.core.guards import Guard
 from changeover.core.measured_share import disagreement
 from changeover.core.observed import Counts, Evidence
 from changeover.core.projection import CapacityAnswer, Density, project
 from changeover.core.sequential import Decision, Design, TargetDecision, TargetState, TargetVerdict, Verdict
 
 _OF_PROJECTION = {CapacityAnswer.PASS: TargetVerdict.PASSING, CapacityAnswer.OVER: TargetVerdict.FAILING}
-MISSED = {"Latency": Reason.LATENCY_MISSED, "Errors": Reason.ERRORS_MISSED, "CPU": Reason.CPU_MISSED}
+MISSED = {
+    "Latency": Reason.LATENCY_MISSED,
+    "Errors": Reason.ERRORS_MISSED,
+    "CPU": Reason.CPU_MISSED,
+    "Query": Reason.QUERY_MISSED,
+}
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,9 @@ def weigh(evidence: StepEvidence, spec: MigrationSpec, split: Split) -> Weighing
         message = "; ".join(f"{v.name} {v.canary}{v.unit} within {v.target}{v.unit}" for v in views)
         return Weighing(evidence, Verdict.ADVANCE, Reason.OBJECTIVES_HELD, message, views)
     waiting = next(view for view in views if view.verdict != "Passing")
-    return Weighing(evidence, Verdict.HOLD, _hold_reason(decision), f"{waiting.name}: {waiting.why}", views)
+    is_silent = waiting.type == "Query" and waiting.verdict == "NoData"
+    reason = Reason.METRICS_MISSING if is_silent else _hold_reason(decision)
+    return Weighing(evidence, Verdict.HOLD, reason, f"{waiting.name}: {waiting.why}", views)
 
 
 def _weigh_off(evidence: StepEvidence, design: Design, weight: int, views: tuple[ObjectiveView, ...]) -> Weighing:
@@ -122,6 +130,8 @@ def _view(
 ) -> ObjectiveView:
     if objective.cpu is not None:
         return _cpu_view(objective.name, objective.cpu, evidence, spec, split)
+    if objective.query is not None:
+        return _query_view(objective.name, objective.query, evidence)
     one = judged[objective.name]
     if objective.latency is not None:
         stable, canary = (_shown(evidence, arm, objective.name) for arm in ("stable", "canary"))
@@ -145,6 +155,13 @@ def _cpu_view(
         verdict, why = _projected(target, evidence, spec, split)
     shown = f"{100 * share.mean:.1f}" if share.mean is not None else ""
     return ObjectiveView(name, "CPU", "", shown, str(target.max_percent), "%", evidence.requests, verdict.value, why)
+
+
+def _query_view(name: str, query: QueryObjective, evidence: StepEvidence) -> ObjectiveView:
+    guard = evidence.guards.get(name, Guard())
+    verdict, why = guard.judge(float(query.max), query.unit)
+    shown = f"{guard.value:.6g}" if guard.value is not None else ""
+    return ObjectiveView(name, "Query", "", shown, query.max, query.unit, evidence.requests, verdict.value, why)
 
 
 def _projected(

@@ -19,6 +19,7 @@ from changeover.core.observed import Counts, Evidence, NoData, Owner, Route, Unr
 from changeover.core.plan import Ref
 from changeover.ports import BackendPort, Bound, CountQuery, Dependencies, MetricSource, SplitTarget
 from changeover.reconcilers.observe_benchmark import readable
+from changeover.reconcilers.observe_queries import Questions, questions, refusal
 from changeover.reconcilers.workloads import read_workload
 
 LEAST_SPAN = timedelta(seconds=1)  # of what is asked for; nothing is counted in no time
@@ -63,7 +64,9 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
     canary = await readable(read_workload(deps.cluster, owner.namespace, _canary_workload(owner, spec)))
     now = deps.clock.now()
     evidence = _evidence(owner, route)
-    reader = EvidenceReader(spec, target, Measured(source, scrape), canary)
+    asked = questions(spec, target, _pod_names(canary), _canary_workload(owner, spec))
+    own = Questions(source, asked, refusal(spec, deps))
+    reader = EvidenceReader(spec, target, Measured(source, scrape, own), canary)
     latest = await reader.read(_latest_start(route, now, scrape), now)
     key = key_of(fingerprint_of(target, spec), spec)
     day = Day.parse(owner.status.get("baseline"), key)
@@ -84,6 +87,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         latest=latest,
         scrape_seconds=scrape,
         day=day,
+        queries_refused=own.refused,
         # A day's peak is a costly question, and does not change within a block.
         peak=await reader.peak(now) if blocks and is_projected(spec) else None,
     )
@@ -167,6 +171,7 @@ class Measured:
 
     source: MetricSource
     scrape_seconds: float
+    own: Questions  # the migration's own queries
 
 
 class EvidenceReader:
@@ -183,6 +188,7 @@ class EvidenceReader:
         self._namespace = target.namespace
         self._target = target
         self._source = measured.source
+        self._own = measured.own
         self._scrape = timedelta(seconds=measured.scrape_seconds)
         self._pods = _pod_names(canary)
         self._bounds = _bounds(spec)
@@ -205,6 +211,7 @@ class EvidenceReader:
             None if isinstance(canary, NoData) else canary,
             None if isinstance(stable, NoData) else stable,
             cores,
+            await self._own.read(end),
         )
 
     async def peak(self, at: datetime) -> float | NoData | Unreadable:

@@ -20,13 +20,15 @@ SETTLE = 2 * SCRAPE
 ERRORS = [{"name": "errors", "type": "Errors", "errors": {"maxPercent": "1"}}]
 
 
-def told(stable: Counts | None = None, blocks_seen: int = 3, **spec: Any) -> Forecast | None:
+def told(
+    stable: Counts | None = None, blocks_seen: int = 3, peaks: tuple[int, ...] = (), **spec: Any
+) -> Forecast | None:
     """Of a canary that gets 600 of 6,000 requests a minute, or as `stable` has it."""
     wanted = migration_spec(**{"objectives": ERRORS, **spec})
     evidence = kept(blocks_seen)
     assert evidence.last is not None
     last = replace(evidence.last, stable=stable) if stable is not None else evidence.last
-    return forecast(wanted, mark(), replace(evidence, last=last), SCRAPE)
+    return forecast(wanted, mark(), replace(evidence, last=last), SCRAPE, peaks)
 
 
 def minutes(requests_a_block: float, ratio: float = 0.5) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from changeover.core import names
 from changeover.core.conditions import parse_timestamp
 from changeover.core.plan import Manifest, Ref
 from changeover.testing.builders import NAMESPACE, a_benchmark, a_deployment, a_migration
+from changeover.testing.clock import START
 from changeover.testing.metrics import Behaviour
 from changeover.testing.world import World
 
@@ -140,6 +143,32 @@ def a_world_with_approvals() -> World:
     return a_world(steps=steps)
 
 
+QUEUE = {"name": "queue", "type": "Query", "query": {"promQL": "max(queue_length)", "max": "100"}}
+ERRORS = {"name": "errors", "type": "Errors", "errors": {"maxPercent": "1"}}
+
+
+def a_world_with_a_queue() -> World:
+    world = a_world(objectives=[ERRORS, QUEUE])
+    world.metrics.values["max(queue_length)"] = 12.0
+    return world
+
+
+def lengthen_queue(world: World) -> None:
+    if on_canary(world):
+        world.metrics.values["max(queue_length)"] = 200.0
+
+
+def a_world_that_waits() -> World:
+    """Each weight waits for its window, and the first step for an hour of a day that is flat."""
+    steps = [{"weightPercent": 10, "minDuration": "2m", "covers": ["DailyPeak"]},
+             {"weightPercent": 100, "minDuration": "2m"}]  # fmt: skip
+    windows = {"allowed": ["2-4 13 * * *", "10-19 14 * * *"], "timeZone": "Europe/Berlin"}
+    world = a_world(steps=steps, windows=windows, objectives=[ERRORS, QUEUE])
+    world.metrics.values["max(queue_length)"] = 12.0
+    world.splits.known.insert(0, (START - timedelta(days=2), {"old": 1.0}))
+    return world
+
+
 def a_published_world(winner_is: Behaviour = Behaviour()) -> World:  # noqa: B008 (it is frozen)
     """A benchmark that has published, and a migration to its winner."""
     benchmark = a_benchmark()
@@ -250,6 +279,13 @@ MIGRATIONS = {
         lambda: a_world(Behaviour(slow_share=0.2)), _ends("Promoted", 2), edit_during_rollback
     ),
     "approved": _story(a_world_with_approvals, _ends("Promoted"), approve_what_waits),
+    "promoted in windows, past the busiest hour": Scenario(
+        a_world_that_waits,
+        MIGRATION,
+        _ends("Promoted"),
+        stride=7,  # type: ignore[arg-type]
+    ),
+    "rolled back for a query": _story(a_world_with_a_queue, _ends("RolledBack"), lengthen_queue),
     "aborted mid-step": _story(a_world, _ends("RolledBack"), abort_mid_step),
     "aborted before any weight": _story(a_world_with_approvals, _ends("RolledBack"), abort_instead_of_approving),
     "promoted by hand": _story(a_world, _ends("Promoted"), promote_mid_step),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import pytest
 from changeover.core import record_store
 
 from tests.unit.crash.replay import Scenario, replay, run_reference
-from tests.unit.crash.scenarios import BENCHMARKS, MIGRATIONS
+from tests.unit.crash.scenarios import BENCHMARKS, MIGRATIONS, reason_of, status_of
 
 STORIES = MIGRATIONS | BENCHMARKS
 CHECKED = ("fast", "lame")
@@ -75,6 +77,22 @@ async def test_what_the_stories_of_the_verbs_hold(
     assert status["requests"] == [(verb, token, "Accepted") for verb, token in requests]
     assert (status["attempt"], status["paused"]) == (2 if "retried" in story else 1, False)
     assert status["outcome"]["attempt"] == status["attempt"]
+
+
+async def test_a_story_in_windows_waits_for_the_busiest_hour_and_for_each_opening() -> None:
+    """The first weight in the first window, at 12:02; the second in the second, at 13:10, the hour being over."""
+    story = MIGRATIONS["promoted in windows, past the busiest hour"]
+    reference = await run_reference(story)
+    waits = [reason_of(world) for _, world in reference.starts]
+    wanted = ["WaitingForWindow", "WaitingForDailyPeak", "WaitingForWindow"]
+    assert [one for one, _ in groupby(waits) if one in wanted] == wanted
+    rises = [entry["at"] for entry in status_of(reference.starts[-1][1])["history"]]
+    assert rises == ["2030-01-01T12:02:00Z", "2030-01-01T13:10:00Z"]
+
+
+async def test_a_story_of_a_query_ends_for_it() -> None:
+    status = (await run_reference(MIGRATIONS["rolled back for a query"])).end["statuses"][0]
+    assert status["history"] == [UP[0], (10, 0, "QueryObjectiveMissed")]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,12 @@ Answer = Callable[["Handler"], None]
 Share = Callable[[str, datetime, datetime], float | None]
 
 
+def vector(*values: str) -> bytes:
+    """The answer to an instant query: one series a value."""
+    result = [{"metric": {"n": str(n)}, "value": [0, value]} for n, value in enumerate(values)]
+    return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
+
+
 class Scripted(Server):
     """``distort`` changes the true series before they are told; ``answer`` replaces the whole answer.
 
@@ -46,10 +52,17 @@ class Scripted(Server):
         self.failed: dict[str, float] = {}
         self.skew = 0.0  # seconds by which its clock is ahead
         self.answer: Answer = self.tell
+        self.own_query = ""  # of an objective of type Query
+        self.own_answer = vector("12")
+        self.own_asked = 0
 
     def tell(self, handler: Handler) -> None:
         asked = parse_qs(urlsplit(handler.path).query)
         query, at = asked["query"][0], float(asked["time"][0])
+        if query == self.own_query:
+            self.own_asked += 1
+            handler.send(self.own_answer)
+            return
         series = self.distort(self._series(query, at), at)
         body = {"status": "success", "data": {"resultType": "matrix", "result": series}}
         handler.send(json.dumps(body).encode())
@@ -103,9 +116,17 @@ class Scripted(Server):
         ]
 
 
+class OfWorld(Scripted):
+    """Of a fake world."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.splits.share, lambda: [pod["metadata"]["name"] for pod in world.cluster.all("Pod")])
+        self.world = world
+
+
 @contextmanager
-def scripted(world: World) -> Iterator[Scripted]:
-    server = Scripted(world.splits.share, lambda: [pod["metadata"]["name"] for pod in world.cluster.all("Pod")])
+def scripted(world: World) -> Iterator[OfWorld]:
+    server = OfWorld(world)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

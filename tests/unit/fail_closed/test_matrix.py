@@ -15,7 +15,7 @@ from changeover.reconcilers.migration import reconcile_migration
 from changeover.testing.builders import NAMESPACE, a_deployment, a_migration
 from changeover.testing.world import World
 
-from tests.unit.fail_closed.scripted import Scripted, Series, scripted
+from tests.unit.fail_closed.scripted import OfWorld, Series, scripted
 from tests.unit.loopback import Handler
 
 MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")
@@ -23,17 +23,17 @@ PASS_SECONDS = 30.0
 GOOD_PASSES = 6  # at the first weight, before the fault: evidence, but not enough to go on
 FAULTY_PASSES = 16  # eight minutes: maxBlind is five
 
-Fault = Callable[[Scripted], None]
+Fault = Callable[[OfWorld], None]
 
 
 @pytest.fixture
-def told() -> Iterator[Scripted]:
+def told() -> Iterator[OfWorld]:
     world = World(a_deployment("old"), a_deployment("new"), a_migration())
     with scripted(world) as server:
         yield server
 
 
-async def passes(told: Scripted, number: int) -> list[int]:
+async def passes(told: OfWorld, number: int) -> list[int]:
     """The weight after each pass."""
     deps = replace(told.world.dependencies(), sources={"default": told.source()})
     seen = []
@@ -44,20 +44,20 @@ async def passes(told: Scripted, number: int) -> list[int]:
     return seen
 
 
-def ready(told: Scripted) -> dict[str, Any]:
+def ready(told: OfWorld) -> dict[str, Any]:
     status = (told.world.cluster.peek(MIGRATION) or {})["status"]
     return next(c for c in status["conditions"] if c["type"] == "Ready")
 
 
 def distorting(change: Callable[[list[Series], float], list[Series]]) -> Fault:
-    def begin(told: Scripted) -> None:
+    def begin(told: OfWorld) -> None:
         told.distort = change
 
     return begin
 
 
 def answering(answer: Callable[[Handler], None]) -> Fault:
-    def begin(told: Scripted) -> None:
+    def begin(told: OfWorld) -> None:
         told.answer = answer
 
     return begin
@@ -126,7 +126,7 @@ def huge(handler: Handler) -> None:
 
 
 def ignores_the_weight(share: float) -> Fault:
-    def begin(told: Scripted) -> None:
+    def begin(told: OfWorld) -> None:
         shares = {"new": share, "old": 1 - share}
         before = told.share
         fault_from = told.world.clock.now()
@@ -143,7 +143,7 @@ def ignores_the_weight(share: float) -> Fault:
     return begin
 
 
-def ahead(told: Scripted) -> None:
+def ahead(told: OfWorld) -> None:
     """What it tells as now is of a time before the canary had any weight."""
     told.skew = 3600.0
 
@@ -175,7 +175,7 @@ CELLS: dict[str, tuple[Fault, str]] = {
 }
 
 
-async def test_without_a_fault_it_is_promoted(told: Scripted) -> None:
+async def test_without_a_fault_it_is_promoted(told: OfWorld) -> None:
     """Else the matrix would show nothing."""
     weights = await passes(told, 70)
     assert sorted(set(weights)) == [0, 10, 50, 100]
@@ -183,7 +183,7 @@ async def test_without_a_fault_it_is_promoted(told: Scripted) -> None:
 
 
 @pytest.mark.parametrize(("fault", "reason"), CELLS.values(), ids=CELLS.keys())
-async def test_the_weight_never_rises_and_goes_back_in_the_end(told: Scripted, fault: Fault, reason: str) -> None:
+async def test_the_weight_never_rises_and_goes_back_in_the_end(told: OfWorld, fault: Fault, reason: str) -> None:
     before = await passes(told, 4 + GOOD_PASSES)
     assert before[-1] == 10
     fault(told)
@@ -194,7 +194,7 @@ async def test_the_weight_never_rises_and_goes_back_in_the_end(told: Scripted, f
     assert (status["outcome"]["result"], status["outcome"]["reason"]) == ("RolledBack", reason)
 
 
-async def test_without_counters_of_stable_nobody_knows_the_split_and_the_weight_stays(told: Scripted) -> None:
+async def test_without_counters_of_stable_nobody_knows_the_split_and_the_weight_stays(told: OfWorld) -> None:
     assert (await passes(told, 4 + GOOD_PASSES))[-1] == 10
     without(lambda one: is_counter(one) and not of_canary(one))(told)
     assert set(await passes(told, 40)) == {10}
@@ -202,7 +202,7 @@ async def test_without_counters_of_stable_nobody_knows_the_split_and_the_weight_
     assert "stable has no counters, so that the split cannot be seen" in ready(told)["message"]
 
 
-async def test_a_prometheus_that_is_down_is_no_reason_to_go_on(told: Scripted) -> None:
+async def test_a_prometheus_that_is_down_is_no_reason_to_go_on(told: OfWorld) -> None:
     assert (await passes(told, 4 + GOOD_PASSES))[-1] == 10
     gone = replace(told.world.dependencies(), sources={"default": told.source()})
     told.server_close()

@@ -12,6 +12,7 @@ from changeover.api.v1alpha1.decision import DecisionDesign
 from changeover.api.v1alpha1.objective import Objective
 from changeover.api.v1alpha1.step import Step
 from changeover.api.v1alpha1.traffic import Traffic
+from changeover.api.v1alpha1.windows import Windows
 
 
 class MigrationMetrics(Model):
@@ -49,6 +50,14 @@ class MigrationSpec(Model):
             rule="self.steps.map(s, s.weightPercent).isSorted()",
             message="steps: weightPercent must rise from step to step; sort the steps",
         ),
+        Rule(
+            rule="self.decision.baseline.policy != 'None' || !self.steps.exists(s, has(s.covers) && s.covers != [])",
+            message="steps: covers needs a day of stable; set decision.baseline.policy to UseWhenPresent or Require",
+        ),
+        Rule(
+            rule="self.objectives.exists(o, o.type != 'Query')",
+            message="objectives: a Query is a guard and no evidence; add an objective of type Latency, Errors or CPU",
+        ),
     )
     suspend: bool = described(
         "Pause: the weight stays where it is, whatever the canary does. To stop only the rising and stay protected, "
@@ -72,6 +81,11 @@ class MigrationSpec(Model):
     metrics: MigrationMetrics = described(
         "Where the evidence is read. Default: source default.", default=MigrationMetrics()
     )
+    windows: Windows = described(
+        "When a weight may rise. Rollback, holding, pause, abort, and the end after the last step wait for nothing. "
+        "Default: at all times. Example: {allowed: ['0 9-17 * * 1-5'], timeZone: Europe/Berlin}.",
+        default=Windows(),
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -82,4 +96,8 @@ class MigrationSpec(Model):
         weights = [s.weight_percent for s in self.steps]
         if weights != sorted(weights):
             raise ValueError(self.cel[1].message)
+        if self.decision.baseline.policy == "None" and any(step.covers for step in self.steps):
+            raise ValueError(self.cel[2].message)
+        if all(objective.type == "Query" for objective in self.objectives):
+            raise ValueError(self.cel[3].message)
         return self

@@ -36,7 +36,7 @@ class ObjectiveStatus(Model):
     """One objective against its target."""
 
     name: ShortText = described("Objective.")
-    type: Literal["Latency", "Errors", "CPU"] = described("Kind of the objective.")
+    type: Literal["Latency", "Errors", "CPU", "Query"] = described("Kind of the objective.")
     stable: Number = described("Stable's figure in this step. Empty when unknown.", default="")
     canary: Number = described("The canary's figure in this step. Empty when unknown.", default="")
     target: Number = described("Target.")
@@ -71,6 +71,10 @@ class BaselineStatus(Model):
     at: Instant = described("When it was read.")
     hours: int = described("Hours of stable that were counted; 0: too few.")
     message: Text = described("For which objectives it is known, or why not.")
+    busiest: ShortText = described(
+        "Hours of the day with the most requests, ties within 5 %. Empty when unknown. Example: 13:20-14:20 UTC.",
+        default="",
+    )
     statistics: Annotated[str, Field(max_length=4096)] = described(
         "Stable's long-run rates, so that a restart changes no decision; JSON, for the operator."
     )

@@ -1,12 +1,25 @@
-"""What the canary of a migration must keep: latency, errors, CPU."""
+"""What the canary of a migration must keep: latency, errors, CPU, and numbers of the user's own."""
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from changeover.api.v1alpha1.base import Duration, Model, Name, Percent, Rule, described
+
+MIGRATION_PLACEHOLDERS = tuple(
+    f"{{{{ .{name} }}}}"
+    for name in (
+        "namespace", "podRegex", "window", "canaryService", "stableService", "canaryWorkload", "stableWorkload",
+    )
+)  # fmt: skip
+# No two opening braces but those of a placeholder.
+KNOWN_PLACEHOLDERS = re.compile(
+    r"^([^{]|[{][^{]|" + "|".join(name.replace("{{", "[{][{]").replace(".", "[.]") for name in MIGRATION_PLACEHOLDERS)
+    + ")*[{]?$"
+)  # fmt: skip
 
 
 class LatencyObjective(Model):
@@ -43,14 +56,49 @@ class CPUObjective(Model):
     )
 
 
+class QueryObjective(Model):
+    """A number of the user's own must stay at or under a bound: a guard, not evidence."""
+
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule=f"self.promQL.matches(r'{KNOWN_PLACEHOLDERS.pattern}')",
+            message=f"promQL holds a placeholder that is not known; take one of {', '.join(MIGRATION_PLACEHOLDERS)}",
+        ),
+    )
+    prom_ql: Annotated[str, Field(min_length=1, max_length=1024)] = described(
+        "PromQL that gives one number. Asked at the end of each block and at each look: above the bound holds the "
+        "weight, at the end of three blocks (none at or under it between) rolls back; without a value the weight is "
+        "held, and not rolled back. Placeholders: {{ .namespace }}, {{ .podRegex }} (of the canary's pods), "
+        "{{ .window }} (a block), and the names {{ .canaryService }}, {{ .stableService }}, {{ .canaryWorkload }}, "
+        "{{ .stableWorkload }}. Only a source with allowQueries in the operator's configuration takes it. Example: "
+        '\'max(queue_length{namespace="{{ .namespace }}",pod=~"{{ .podRegex }}"})\'.',
+        alias="promQL",
+    )
+    max: Annotated[str, Field(pattern=r"^-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?$", max_length=26)] = described(
+        "Bound, a decimal number. Example: 100."
+    )
+    unit: Annotated[str, Field(max_length=32)] = described(
+        "Unit of the number, shown beside it. Default: empty (none). Example: jobs.", default=""
+    )
+
+    @model_validator(mode="after")
+    def _known_placeholders(self) -> Self:
+        if KNOWN_PLACEHOLDERS.search(self.prom_ql) is None:
+            raise ValueError(self.cel[0].message)
+        return self
+
+
 class Objective(Model):
     """One target that the canary must keep at every step."""
 
-    union: ClassVar[tuple[str, ...]] = ("latency", "errors", "cpu")
+    union: ClassVar[tuple[str, ...]] = ("latency", "errors", "cpu", "query")
     name: Name = described("Name of the objective, unique here. Example: latency.")
-    type: Literal["Latency", "Errors", "CPU"] = described("Kind of objective.")
+    type: Literal["Latency", "Errors", "CPU", "Query"] = described("Kind of objective.")
     latency: LatencyObjective | None = described(
         "For type Latency. Example: {percentile: '99', max: 50ms}.", default=None
     )
     errors: ErrorsObjective | None = described("For type Errors. Example: {maxPercent: '0.1'}.", default=None)
     cpu: CPUObjective | None = described("For type CPU. Example: {maxPercent: 40}.", default=None)
+    query: QueryObjective | None = described(
+        "For type Query. Example: {promQL: 'max(queue_length)', max: '100'}.", default=None
+    )

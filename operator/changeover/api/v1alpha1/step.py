@@ -17,6 +17,10 @@ class Step(Model):
             rule="duration(self.minDuration) <= duration(self.maxDuration)",
             message="minDuration must not exceed maxDuration; raise maxDuration or lower minDuration",
         ),
+        Rule(
+            rule="!has(self.covers) || size(self.covers) == 0 || duration(self.maxDuration) >= duration('24h')",
+            message="a step that covers DailyPeak may have to wait a day for it; set maxDuration to 24h or more",
+        ),
     )
     weight_percent: Annotated[int, Field(ge=1, le=100)] = described(
         "Share of requests that the canary gets, percent. Example: 10."
@@ -39,8 +43,16 @@ class Step(Model):
         default="Automatic",
     )
 
+    covers: Annotated[list[Literal["DailyPeak"]], Field(max_length=1)] = described(
+        "What the step's evidence must include before the step is left. DailyPeak: 90 % of one of the day's busiest "
+        "hours, which are those of stable over spec.decision.baseline.window. Default: none. Example: [DailyPeak].",
+        default=[],
+    )
+
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if duration_seconds(self.min_duration) > duration_seconds(self.max_duration):
             raise ValueError(self.cel[0].message)
+        if self.covers and duration_seconds(self.max_duration) < 86_400:
+            raise ValueError(self.cel[1].message)
         return self
