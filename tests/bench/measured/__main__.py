@@ -1,7 +1,6 @@
-"""make measure WHAT="by-hand | twins [--times N] | seven | stopping | kills [--times N] [--seed S] |
-                      over-budget [--times N]"
+"""Figures on the local cluster.
 
-On the local cluster.
+make measure WHAT="by-hand | twins [--times N] | seven | stopping | kills [--times N] [--seed S] | over-budget [--times N]"
 """
 
 from __future__ import annotations
