@@ -1,6 +1,7 @@
 """Figures on the local cluster.
 
-make measure WHAT="by-hand | twins [--times N] | seven | stopping | kills [--times N] [--seed S] | over-budget [--times N]"
+make measure WHAT="by-hand | twins [--times N] | seven | stopping | kills [--times N] [--seed S] |
+                   over-budget [--times N]"
 """
 
 from __future__ import annotations
