@@ -202,7 +202,7 @@ def test_without_prometheus_the_weight_stays_and_the_reason_is_said(shop: Kube) 
     assert max(entry["to"] for entry in status["history"]) == 5
 
 
-def test_a_person_approves_pauses_and_aborts(shop: Kube) -> None:
+def test_a_person_approves_pauses_resumes_aborts_retries_and_promotes(shop: Kube) -> None:
     name = "faults-asked"
     with migrating(shop, name, "", LENIENT, FEW_ERRORS):
         steps = shop.get("cmig", name)["spec"]["steps"]
@@ -213,16 +213,25 @@ def test_a_person_approves_pauses_and_aborts(shop: Kube) -> None:
         ask(shop, name, "approve", "release-7")
         acts.wait_until("the first weight", 30, lambda: weight(shop) == STEPS[0])
         ask(shop, name, "pause", "lunch")
-        acts.wait_until("paused", 30, lambda: acts.status_of(shop, "cmig", name).get("paused", False))
+        acts.wait_until("paused", 30, lambda: acts.status_of(shop, "cmig", name)["paused"])
+        ask(shop, name, "resume", "back")
+        acts.wait_until("resumed", 30, lambda: not acts.status_of(shop, "cmig", name)["paused"])
         ask(shop, name, "abort", "enough")
-        status = rolled_back(shop, name)
-    assert (status["outcome"]["reason"], weight(shop)) == ("Aborted", 0)
-    answers = {one["verb"]: (one["token"], one["answer"]) for one in status["requests"]}
+        aborted = rolled_back(shop, name)
+        assert (aborted["outcome"]["reason"], weight(shop)) == ("Aborted", 0)
+        ask(shop, name, "retry", "again")
+        acts.wait_until("the second attempt waits", 60, lambda: reason_of(shop, name) == "WaitingForApproval")
+        ask(shop, name, "promote", "the-boss")
+        *_, promoted = acts.follow(shop, "cmig", name, END_SECONDS)
+    assert [entry["to"] for entry in promoted["history"]] == [STEPS[0], 0, 100]
+    assert (promoted["outcome"]["result"], promoted["outcome"]["attempt"]) == ("Promoted", 2)
+    answers = {one["verb"]: (one["token"], one["result"], one["answer"]) for one in promoted["requests"]}
     print(f"\n  {answers}")
-    assert {verb: token for verb, (token, _) in answers.items()} == {
-        "approve": "release-7", "pause": "lunch", "abort": "enough",
+    assert {verb: (token, result) for verb, (token, result, _) in answers.items()} == {
+        "approve": ("release-7", "Accepted"), "pause": ("lunch", "Accepted"), "resume": ("back", "Accepted"),
+        "abort": ("enough", "Accepted"), "retry": ("again", "Accepted"), "promote": ("the-boss", "Accepted"),
     }  # fmt: skip
-    assert answers["approve"][1].startswith("step 1/6 approved: 0 % -> 1 %")
+    assert answers["approve"][2].startswith("step 1/6 approved: 0 % -> 1 %")
 
 
 def ask(kube: Kube, name: str, verb: str, token: str) -> None:
