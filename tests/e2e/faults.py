@@ -68,8 +68,10 @@ def latency_below(most: str, percentile: str) -> dict[str, Any]:
     return {"name": "latency", "type": "Latency", "latency": {"percentile": percentile, "max": most}}
 
 
-def migration(lane: Lane, name: str, weights: Sequence[int], *objectives: dict[str, Any]) -> dict[str, Any]:
-    """From the lane's stable backend to one of the same name as the migration."""
+def migration(
+    lane: Lane, name: str, weights: Sequence[int], *objectives: dict[str, Any], false_advance_percent: int = 10
+) -> dict[str, Any]:
+    """From the lane's stable backend to one of the same name as the migration; hurried, as a test is, unless asked."""
     stable, canary = (
         {"service": {"name": service, "port": 80}, "workload": {"name": service}} for service in (lane.stable, name)
     )
@@ -78,7 +80,7 @@ def migration(lane: Lane, name: str, weights: Sequence[int], *objectives: dict[s
         "stable": stable, "canary": {"type": "Workload", "workload": canary}, "traffic": {"gatewayAPI": gateway},
         "steps": [{"weightPercent": weight, "minDuration": "10s", "maxDuration": "30m"} for weight in weights],
         "objectives": list(objectives),
-        "decision": {"falseAdvancePercent": 10, "block": "5s", "maxBlind": "30s"},
+        "decision": {"falseAdvancePercent": false_advance_percent, "block": "5s", "maxBlind": "30s"},
     }  # fmt: skip
     kind = {"apiVersion": "changeover.dev/v1alpha1", "kind": "CanaryMigration"}
     return {**kind, "metadata": {"name": name}, "spec": spec}
