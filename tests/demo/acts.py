@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.demo.kube import CommandFailed, Kube
+from tests.demo.kube import ROOT, CommandFailed, Kube
 
 OPERATOR_NAMESPACE = "changeover-system"
 POLL_SECONDS = 2.0
@@ -86,11 +86,16 @@ def start_shop(kube: Kube) -> None:
         kube.kubectl("rollout", "status", f"deployment/{name}", "--timeout=120s")
 
 
-def start_traffic(kube: Kube) -> None:
-    """Live load through the gateway; it begins when the gateway serves the shop."""
+def start_traffic(kube: Kube, rate: int | None = None) -> None:
+    """Live load through the gateway, requests/s as in the example or as given; it begins when the gateway serves."""
     kube.kubectl("delete", "pod", "traffic", "--ignore-not-found", "--wait")
     time.sleep(3)  # the gateway takes a new route within a second; a first 404 would be ours, not the migration's
-    kube.apply("examples/traffic.yaml")
+    example = (ROOT / "examples/traffic.yaml").read_text()
+    stated = '-q, "400"'
+    assert stated in example
+    kube.kubectl(
+        "apply", "--filename", "-", stdin=example if rate is None else example.replace(stated, f'-q, "{rate}"')
+    )
     kube.kubectl("wait", "pod/traffic", "--for=condition=Ready", "--timeout=60s")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -17,125 +17,45 @@ import pytest
 
 from tests.demo import acts
 from tests.demo.kube import Kube
+from tests.e2e import faults
+from tests.e2e.faults import Lane, errors_below, latency_below
 
-HOST, ROUTE, STABLE = "faults.example.com", "faults", "faults-stable"
+LANE = Lane("faults", "faults-stable", rate=200)
 STEPS = (1, 5, 10, 25, 50)
-RATE = 200
 SHARE_POINTS = 2.0  # that the measured share may be off
 ERRORS_SECONDS = 10  # from the first bad answer to weight 0
 CRASH_SECONDS = 10  # from the end of the first container to weight 0
+LATE_SECONDS = 10  # from the first late answer to weight 0
+TOIL_SECONDS = 40  # from the weight at which the CPU is too much to weight 0: two scrapes to settle, then blocks of 5 s
 END_SECONDS = 600
-
-SECURE = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-LOCKED = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
-
-
-def backend(name: str, fault: str = "") -> list[dict[str, Any]]:
-    """Deployment and Service of the faulty backend with one fault."""
-    container = {
-        "name": "backend", "image": "localhost/changeover-faulty:1", "env": [{"name": "FAULT", "value": fault}],
-        "ports": [{"name": "http", "containerPort": 8080}], "securityContext": LOCKED,
-        "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 1},
-        "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"cpu": "300m", "memory": "64Mi"}},
-    }  # fmt: skip
-    pod = {
-        "nodeSelector": {"changeover.dev/role": "candidate"}, "securityContext": SECURE, "containers": [container],
-        "tolerations": [{"key": "changeover.dev/role", "operator": "Exists", "effect": "NoSchedule"}],
-    }  # fmt: skip
-    labels = {"app": name}
-    template = {"metadata": {"labels": labels}, "spec": pod}
-    spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}
-    ports = [{"name": "http", "port": 80, "targetPort": "http"}]
-    return [
-        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec},
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": name},
-            "spec": {"selector": labels, "ports": ports},
-        },
-    ]
-
-
-def migration(name: str, most_errors: str) -> dict[str, Any]:
-    """From the stable backend to one of the same name as the migration."""
-    arms = {
-        arm: {"service": {"name": service, "port": 80}, "workload": {"name": service}}
-        for arm, service in (("stable", STABLE), ("canary", name))
-    }
-    gateway = {
-        "route": {"name": ROUTE}, "parentRefs": [{"name": "public", "namespace": "gateway"}], "hostnames": [HOST],
-    }  # fmt: skip
-    spec = {
-        "stable": arms["stable"], "canary": {"type": "Workload", "workload": arms["canary"]},
-        "traffic": {"gatewayAPI": gateway},
-        "steps": [
-            {"weightPercent": weight, "minDuration": "10s", "maxDuration": "30m"} for weight in (*STEPS, 100)
-        ],
-        "objectives": [
-            # No fault here is about latency, and one hiccup of a shared machine makes a tighter bound wait for minutes.
-            {"name": "latency", "type": "Latency", "latency": {"percentile": "95", "max": "1s"}},
-            {"name": "errors", "type": "Errors", "errors": {"maxPercent": most_errors}},
-        ],
-        "decision": {"falseAdvancePercent": 10, "block": "5s", "maxBlind": "30s"},
-    }  # fmt: skip
-    return {
-        "apiVersion": "changeover.dev/v1alpha1",
-        "kind": "CanaryMigration",
-        "metadata": {"name": name},
-        "spec": spec,
-    }
-
-
-def traffic() -> dict[str, Any]:
-    """Live load through the gateway at a constant rate, bounded to half an hour."""
-    words = ["oha", "-z", "30m", "-q", str(RATE), "-c", "20", "--latency-correction", "--no-tui", "--output-format"]
-    container = {
-        "name": "oha", "image": "localhost/changeover-loader:dev", "securityContext": LOCKED,
-        "command": [*words, "json", "--host", HOST, "http://traefik.gateway.svc/"],
-        "resources": {"requests": {"memory": "64Mi"}, "limits": {"memory": "1Gi"}},
-    }  # fmt: skip
-    spec = {
-        "restartPolicy": "Never", "automountServiceAccountToken": False, "securityContext": SECURE,
-        "nodeSelector": {"changeover.dev/role": "load"}, "containers": [container],
-    }  # fmt: skip
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "traffic"}, "spec": spec}
-
-
-def apply(kube: Kube, *objects: dict[str, Any]) -> None:
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
-    kube.kubectl("apply", "--filename", "-", stdin=text)
+# No fault but one is about latency, and one hiccup of a shared machine makes a tighter bound wait for minutes.
+LENIENT = latency_below("1s", percentile="95")
+# To show fewer errors than 1 % takes some 300 requests, which are minutes at the first weight; 5 % takes a fifth.
+FEW_ERRORS = errors_below("5")
 
 
 @pytest.fixture(scope="module")
 def shop(operator: Kube) -> Iterator[Kube]:
     """A stable backend under live load; the route is made by the first migration and handed from one to the next."""
-    route = {
-        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": ROUTE},
-        "spec": {
-            "parentRefs": [{"name": "public", "namespace": "gateway"}], "hostnames": [HOST],
-            "rules": [{"backendRefs": [{"name": STABLE, "port": 80}]}],
-        },
-    }  # fmt: skip
-    apply(operator, *backend(STABLE), route)
-    operator.kubectl("rollout", "status", f"deployment/{STABLE}", "--timeout=120s")
+    faults.apply(operator, *faults.backend(LANE.stable), faults.route_to_stable(LANE))
+    faults.ready(operator, LANE.stable)
     time.sleep(3)  # the gateway takes the route
-    apply(operator, traffic())
-    operator.kubectl("wait", "pod/traffic", "--for=condition=Ready", "--timeout=60s")
+    load = faults.traffic(LANE)
+    faults.apply(operator, load)
+    operator.kubectl("wait", f"pod/{load['metadata']['name']}", "--for=condition=Ready", "--timeout=60s")
     yield operator
     acts.clear(operator)
 
 
 @contextmanager
-def migrating(kube: Kube, name: str, fault: str = "", most_errors: str = "1") -> Iterator[None]:
-    """A canary with a fault, and the migration to it; afterwards the route is given back, and the canary goes.
-
-    To show fewer errors than 1 % takes some 300 requests, which are minutes at the first weight; 5 % takes a fifth.
-    """
-    apply(kube, *backend(name, fault))
-    kube.kubectl("rollout", "status", f"deployment/{name}", "--timeout=120s")
-    kube.kubectl("annotate", "httproute", ROUTE, f"changeover.dev/hand-over-to={name}", "--overwrite")
-    apply(kube, migration(name, most_errors))
+def migrating(
+    kube: Kube, name: str, fault: str = "", *objectives: dict[str, Any], weights: Sequence[int] = (*STEPS, 100)
+) -> Iterator[None]:
+    """A canary with a fault, and the migration to it; afterwards the route is given back, and the canary goes."""
+    faults.apply(kube, *faults.backend(name, fault))
+    faults.ready(kube, name)
+    kube.kubectl("annotate", "httproute", LANE.route, f"changeover.dev/hand-over-to={name}", "--overwrite")
+    faults.apply(kube, faults.migration(LANE, name, weights, *objectives))
     try:
         yield
     finally:
@@ -151,13 +71,15 @@ def rolled_back(kube: Kube, name: str) -> acts.Status:
 
 def mark(kube: Kube) -> dict[str, Any]:
     """The state that was written together with the weights."""
-    found: dict[str, Any] = json.loads(kube.get("httproute", ROUTE)["metadata"]["annotations"]["changeover.dev/mark"])
+    found: dict[str, Any] = json.loads(
+        kube.get("httproute", LANE.route)["metadata"]["annotations"]["changeover.dev/mark"]
+    )
     return found
 
 
 def weight(kube: Kube) -> int:
     """The weight that was decided; 0 before the route is the migration's."""
-    annotations = kube.get("httproute", ROUTE)["metadata"].get("annotations", {})
+    annotations = kube.get("httproute", LANE.route)["metadata"].get("annotations", {})
     return int(mark(kube)["weight"]) if "changeover.dev/mark" in annotations else 0
 
 
@@ -185,7 +107,7 @@ def crashes(kube: Kube, name: str) -> list[float]:
 
 def test_a_canary_that_only_fails_is_at_weight_0_within_ten_seconds(shop: Kube) -> None:
     name = "faults-errors"
-    with migrating(shop, name, "all-errors"):
+    with migrating(shop, name, "all-errors", LENIENT, errors_below("1")):
         status = rolled_back(shop, name)
         took = datetime.fromisoformat(mark(shop)["since"]).timestamp() - first_answers(shop, name)[0]
     print(f"\n  first bad answer to weight 0: {took:.1f} s; {status['outcome']['message']}")
@@ -196,7 +118,7 @@ def test_a_canary_that_only_fails_is_at_weight_0_within_ten_seconds(shop: Kube) 
 
 def test_a_canary_that_crashes_after_it_became_ready_is_rolled_back_at_the_first_crash(shop: Kube) -> None:
     name = "faults-crash"
-    with migrating(shop, name, "crashes-later"):
+    with migrating(shop, name, "crashes-later", LENIENT, errors_below("1")):
         status = rolled_back(shop, name)
         took = datetime.fromisoformat(mark(shop)["since"]).timestamp() - crashes(shop, name)[0]
     print(f"\n  first crash to weight 0: {took:.1f} s; {status['outcome']['message']}")
@@ -204,18 +126,41 @@ def test_a_canary_that_crashes_after_it_became_ready_is_rolled_back_at_the_first
     assert took <= CRASH_SECONDS
 
 
+def test_a_canary_that_answers_late_is_at_weight_0_within_ten_seconds(shop: Kube) -> None:
+    name = "faults-late"
+    with migrating(shop, name, "late", latency_below("100ms", percentile="99"), FEW_ERRORS):
+        status = rolled_back(shop, name)
+        took = datetime.fromisoformat(mark(shop)["since"]).timestamp() - first_answers(shop, name)[0]
+    print(f"\n  first late answer to weight 0: {took:.1f} s; {status['outcome']['message']}")
+    assert status["outcome"]["reason"] == "LatencyObjectiveMissed"
+    assert [entry["to"] for entry in status["history"]] == [STEPS[0], 0]
+    assert took <= LATE_SECONDS
+
+
+def test_a_canary_that_needs_too_much_cpu_is_rolled_back_in_a_few_blocks(shop: Kube) -> None:
+    """6 ms an answer of two pods with 300m each: 20 % of the limit at weight 10, half of it at 25."""
+    name, cpu = "faults-toils", {"name": "cpu", "type": "CPU", "cpu": {"maxPercent": 40}}
+    with migrating(shop, name, "toils", LENIENT, FEW_ERRORS, cpu, weights=(10, 25, 50, 100)):
+        status = rolled_back(shop, name)
+    raised, back = (instant(entry["at"].rstrip("Z")) for entry in status["history"][-2:])
+    print(f"\n  weight {status['history'][-2]['to']} to 0: {back - raised:.1f} s; {status['outcome']['message']}")
+    assert status["outcome"]["reason"] == "CPUObjectiveMissed"
+    assert [entry["to"] for entry in status["history"]] == [10, 25, 0]
+    assert back - raised <= TOIL_SECONDS
+
+
 def edit_by_hand(kube: Kube, percent: int, who: str) -> None:
-    rules = kube.get("httproute", ROUTE)["spec"]["rules"]
+    rules = kube.get("httproute", LANE.route)["spec"]["rules"]
     for one, share in zip(rules[0]["backendRefs"], (100 - percent, percent), strict=True):
         one["weight"] = share
     patch = json.dumps({"spec": {"rules": rules}})
-    kube.kubectl("patch", "httproute", ROUTE, "--type=merge", f"--field-manager={who}", "--patch", patch)
+    kube.kubectl("patch", "httproute", LANE.route, "--type=merge", f"--field-manager={who}", "--patch", patch)
 
 
 def test_a_hand_edited_weight_is_named_and_put_back_and_the_steps_are_kept(shop: Kube) -> None:
     """10 becomes 37 by hand; every step is held, none is skipped, and each gives the canary its share."""
     name, shares, edited = "faults-good", dict[int, float](), False
-    with migrating(shop, name, most_errors="5"):
+    with migrating(shop, name, "", LENIENT, FEW_ERRORS):
         for status in acts.follow(shop, "cmig", name, END_SECONDS):
             ready, traffic_ = acts.condition(status, "Ready"), status.get("traffic", {})
             if traffic_.get("measuredPercent") and ready.get("reason") != "WeightPutBack":
@@ -242,7 +187,7 @@ def event_of(kube: Kube, name: str, reason: str) -> str:
 
 def test_without_prometheus_the_weight_stays_and_the_reason_is_said(shop: Kube) -> None:
     name, monitoring = "faults-blind", ("kubectl", "--namespace", "monitoring")
-    with migrating(shop, name, most_errors="5"):
+    with migrating(shop, name, "", LENIENT, FEW_ERRORS):
         acts.wait_until("weight 5", 200, lambda: weight(shop) == 5)
         shop.run(*monitoring, "scale", "deployment/prometheus", "--replicas=0")
         try:
@@ -257,9 +202,9 @@ def test_without_prometheus_the_weight_stays_and_the_reason_is_said(shop: Kube) 
     assert max(entry["to"] for entry in status["history"]) == 5
 
 
-def test_a_person_approves_pauses_and_aborts(shop: Kube) -> None:
+def test_a_person_approves_pauses_resumes_aborts_retries_and_promotes(shop: Kube) -> None:
     name = "faults-asked"
-    with migrating(shop, name, most_errors="5"):
+    with migrating(shop, name, "", LENIENT, FEW_ERRORS):
         steps = shop.get("cmig", name)["spec"]["steps"]
         patch = json.dumps({"spec": {"steps": [{**step, "approval": "Manual"} for step in steps]}})
         shop.kubectl("patch", "cmig", name, "--type=merge", "--patch", patch)
@@ -268,16 +213,25 @@ def test_a_person_approves_pauses_and_aborts(shop: Kube) -> None:
         ask(shop, name, "approve", "release-7")
         acts.wait_until("the first weight", 30, lambda: weight(shop) == STEPS[0])
         ask(shop, name, "pause", "lunch")
-        acts.wait_until("paused", 30, lambda: acts.status_of(shop, "cmig", name).get("paused", False))
+        acts.wait_until("paused", 30, lambda: acts.status_of(shop, "cmig", name)["paused"])
+        ask(shop, name, "resume", "back")
+        acts.wait_until("resumed", 30, lambda: not acts.status_of(shop, "cmig", name)["paused"])
         ask(shop, name, "abort", "enough")
-        status = rolled_back(shop, name)
-    assert (status["outcome"]["reason"], weight(shop)) == ("Aborted", 0)
-    answers = {one["verb"]: (one["token"], one["answer"]) for one in status["requests"]}
+        aborted = rolled_back(shop, name)
+        assert (aborted["outcome"]["reason"], weight(shop)) == ("Aborted", 0)
+        ask(shop, name, "retry", "again")
+        acts.wait_until("the second attempt waits", 60, lambda: reason_of(shop, name) == "WaitingForApproval")
+        ask(shop, name, "promote", "the-boss")
+        *_, promoted = acts.follow(shop, "cmig", name, END_SECONDS)
+    assert [entry["to"] for entry in promoted["history"]] == [STEPS[0], 0, 100]
+    assert (promoted["outcome"]["result"], promoted["outcome"]["attempt"]) == ("Promoted", 2)
+    answers = {one["verb"]: (one["token"], one["result"], one["answer"]) for one in promoted["requests"]}
     print(f"\n  {answers}")
-    assert {verb: token for verb, (token, _) in answers.items()} == {
-        "approve": "release-7", "pause": "lunch", "abort": "enough",
+    assert {verb: (token, result) for verb, (token, result, _) in answers.items()} == {
+        "approve": ("release-7", "Accepted"), "pause": ("lunch", "Accepted"), "resume": ("back", "Accepted"),
+        "abort": ("enough", "Accepted"), "retry": ("again", "Accepted"), "promote": ("the-boss", "Accepted"),
     }  # fmt: skip
-    assert answers["approve"][1].startswith("step 1/6 approved: 0 % -> 1 %")
+    assert answers["approve"][2].startswith("step 1/6 approved: 0 % -> 1 %")
 
 
 def ask(kube: Kube, name: str, verb: str, token: str) -> None:

@@ -25,6 +25,8 @@ RUNS = 18  # 3 candidates x 2 scenarios x 3 rounds
 BENCHMARK_SECONDS = 1500
 MIGRATION_SECONDS = 1500
 CANDIDATES = {"express", "go-net-http", "hyperlane"}
+STEP_SECONDS, RATE = 100, 700  # each step lasts so long, at so many requests/s
+LEAST_REQUESTS = 200_000  # over all steps of the promotion
 SHARE_TOLERANCE = 3.0  # percentage points between the asked and the measured share of a step
 
 pytestmark = pytest.mark.usefixtures("story")
@@ -177,8 +179,11 @@ def test_an_invalid_migration_is_refused_with_the_field_and_the_mend(
 
 def test_live_traffic_moves_to_the_winner_and_no_request_fails(operator: Kube) -> None:
     acts.start_shop(operator)
-    acts.start_traffic(operator)
+    acts.start_traffic(operator, RATE)
     acts.migrate_to_winner(operator)
+    steps = operator.get("cmig", "migrate-to-winner")["spec"]["steps"]
+    longer = {"spec": {"steps": [{**step, "minDuration": f"{STEP_SECONDS}s"} for step in steps]}}
+    operator.kubectl("patch", "cmig", "migrate-to-winner", "--type=merge", "--patch", json.dumps(longer))
     moments = [lambda s: s.get("step", {}).get("index", 0) == 2]
     status = follow_and_kill(operator, "cmig", "migrate-to-winner", MIGRATION_SECONDS, moments)
 
@@ -199,6 +204,14 @@ def test_each_step_gave_the_canary_its_share(operator: Kube) -> None:
         stable, canary = counts["stable"], counts["canary"]
         print(f"  weight {decision['to']:>3} %: stable {stable:,.0f}, canary {canary:,.0f}: {share:.1f} %")
         assert share == pytest.approx(decision["to"], abs=SHARE_TOLERANCE)
+
+
+def test_the_steps_saw_as_many_requests_as_asked_for(operator: Kube) -> None:
+    status = acts.status_of(operator, "cmig", "migrate-to-winner")
+    begin, end = epoch(status["history"][0]["at"]), epoch(status["outcome"]["at"])
+    sent = sum(requests_between(operator, service, begin, end) for service in ARMS.values())
+    print(f"\n  {sent:,.0f} requests in the {end - begin:.0f} s from the first weight to the promotion")
+    assert sent >= LEAST_REQUESTS  # that none failed is asked at the end, of the load generator
 
 
 ARMS = {"stable": "shop-express", "canary": "migrate-to-winner-canary"}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log"
 	"math"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -31,7 +32,10 @@ const (
 	coldPause     = 200 * time.Millisecond // before the first answer; a third of it after 9 s
 	warmPause     = 10 * time.Millisecond
 	warmingTime   = 8 * time.Second
-	crashAfter    = 25 * time.Second // from the first request on: what became ready and then fails
+	crashAfter    = 25 * time.Second       // from the first request on: what became ready and then fails
+	lateness      = 160 * time.Millisecond // of answers that come too late
+	lateOf        = 80                     // answers, of which one is late: 1.25 %, a budget of 1 % exceeded by a quarter
+	toilPerAnswer = 6 * time.Millisecond   // of CPU
 	firstLifeMark = "faulty-has-lived"
 )
 
@@ -64,6 +68,34 @@ type crasher struct{ once sync.Once }
 func (c *crasher) answer(w http.ResponseWriter, number int64) {
 	c.once.Do(func() { time.AfterFunc(crashAfter, func() { os.Exit(1) }) })
 	hello(w, number)
+}
+
+func late(w http.ResponseWriter, number int64) {
+	time.Sleep(lateness)
+	hello(w, number)
+}
+
+// seldomLate is late with the chance of one in lateOf, drawn for each request: no pattern that a scrape could miss.
+func seldomLate(w http.ResponseWriter, number int64) {
+	if rand.IntN(lateOf) == 0 {
+		time.Sleep(lateness)
+	}
+	hello(w, number)
+}
+
+// toiler uses CPU time for every answer, one after another, so that wall time is CPU time unless it is throttled.
+type toiler struct{ one sync.Mutex }
+
+func (t *toiler) answer(w http.ResponseWriter, number int64) {
+	t.one.Lock()
+	burn(toilPerAnswer)
+	t.one.Unlock()
+	hello(w, number)
+}
+
+func burn(length time.Duration) {
+	for began := time.Now(); time.Since(began) < length; {
+	}
 }
 
 func slow(w http.ResponseWriter, number int64) {
@@ -149,8 +181,7 @@ func dieOnce() {
 
 func burnInBursts() {
 	for range time.Tick(burstEvery) {
-		for began := time.Now(); time.Since(began) < burstLength; {
-		}
+		burn(burstLength)
 	}
 }
 
@@ -182,6 +213,12 @@ func main() {
 		reply = wrongBody
 	case "slow":
 		reply = slow
+	case "late":
+		reply = late
+	case "seldom-late":
+		reply = seldomLate
+	case "toils":
+		reply = (&toiler{}).answer
 	case "warms":
 		reply = (&warmer{}).answer
 	case "closes":

@@ -1,6 +1,7 @@
-"""make measure WHAT="by-hand | twins [--times N] | seven | stopping | kills [--times N] [--seed S]"
+"""Figures on the local cluster.
 
-On the local cluster.
+make measure WHAT="by-hand | twins [--times N] | seven | stopping | kills [--times N] [--seed S] |
+                   over-budget [--times N]"
 """
 
 from __future__ import annotations
@@ -8,15 +9,15 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.bench.measured import by_hand, kills, seven, short, stopping, twins
+from tests.bench.measured import by_hand, kills, over_budget, seven, short, stopping, twins
 from tests.demo.kube import CommandFailed, local
 
 
 def main() -> int:
     """Exit code 0 when the measurement ended; its figures are printed, not judged."""
     parser = argparse.ArgumentParser(prog="make measure", description=__doc__)
-    parser.add_argument("what", choices=["by-hand", "twins", "seven", "stopping", "kills"])
-    parser.add_argument("--times", type=int, help="A/A benchmarks (20), or kills (5)")
+    parser.add_argument("what", choices=["by-hand", "twins", "seven", "stopping", "kills", "over-budget"])
+    parser.add_argument("--times", type=int, help="A/A benchmarks (20), kills (5), or lanes (18)")
     parser.add_argument("--seed", type=int, default=1, help="of the kills' moments and of the rounds' order with it")
     asked = parser.parse_args()
     try:
@@ -28,6 +29,8 @@ def main() -> int:
             twins.count_ties(kube, asked.times or 20)
         elif asked.what == "kills":
             kills.measure(kube, asked.times or 5, asked.seed)
+        elif asked.what == "over-budget":
+            over_budget.measure(kube, asked.times or 18)
         elif asked.what == "stopping":
             stopping.measure(kube)
         else:
