@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,7 +26,9 @@ SHARE_POINTS = 2.0  # that the measured share may be off
 ERRORS_SECONDS = 10  # from the first bad answer to weight 0
 CRASH_SECONDS = 10  # from the end of the first container to weight 0
 LATE_SECONDS = 10  # from the first late answer to weight 0
-TOIL_SECONDS = 40  # from the weight at which the CPU is too much to weight 0: two scrapes to settle, then blocks of 5 s
+TOIL_SECONDS = (
+    90  # from the weight at which the CPU is too much to weight 0: some nine blocks of 5 s; two scrapes settle before
+)
 END_SECONDS = 600
 # No fault but one is about latency, and one hiccup of a shared machine makes a tighter bound wait for minutes.
 LENIENT = latency_below("1s", percentile="95")
@@ -49,13 +51,20 @@ def shop(operator: Kube) -> Iterator[Kube]:
 
 @contextmanager
 def migrating(
-    kube: Kube, name: str, fault: str = "", *objectives: dict[str, Any], weights: Sequence[int] = (*STEPS, 100)
+    kube: Kube,
+    name: str,
+    fault: str = "",
+    *objectives: dict[str, Any],
+    weights: Sequence[int] = (*STEPS, 100),
+    **spec: Any,
 ) -> Iterator[None]:
     """A canary with a fault, and the migration to it; afterwards the route is given back, and the canary goes."""
     faults.apply(kube, *faults.backend(name, fault))
     faults.ready(kube, name)
     kube.kubectl("annotate", "httproute", LANE.route, f"changeover.dev/hand-over-to={name}", "--overwrite")
-    faults.apply(kube, faults.migration(LANE, name, weights, *objectives))
+    move = faults.migration(LANE, name, weights, *objectives)
+    move["spec"] |= spec
+    faults.apply(kube, move)
     try:
         yield
     finally:
@@ -176,6 +185,55 @@ def test_a_hand_edited_weight_is_named_and_put_back_and_the_steps_are_kept(shop:
     assert [entry["from"] for entry in status["history"]] == [0, *STEPS], "a foreign weight was adopted"
     shares.pop(0, None)  # which may last for less than a look
     assert shares == {percent: pytest.approx(percent, abs=SHARE_POINTS) for percent in (*STEPS, 100)}
+
+
+def test_of_an_adopted_route_two_weights_change_and_nothing_else(shop: Kube) -> None:
+    """The route is its users', with a filter and a rule of which the operator knows nothing."""
+    name, lane = "faults-adopted", Lane("adopted", LANE.stable, rate=100)
+    route = faults.route_to_stable(lane)
+    header = {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": [{"name": "x-by", "value": "shop"}]}}
+    both = [{"name": LANE.stable, "port": 80, "weight": 1}, {"name": name, "port": 80, "weight": 0}]
+    elsewhere = {"matches": [{"path": {"type": "PathPrefix", "value": "/else"}}], "backendRefs": []}
+    route["spec"]["rules"] = [{"filters": [header], "backendRefs": both}, elsewhere]
+    faults.apply(shop, *faults.backend(name), route)
+    faults.ready(shop, name)
+    before = shop.get("httproute", lane.route)["spec"]
+    move = faults.migration(lane, name, (25, 100), LENIENT, FEW_ERRORS)
+    move["spec"]["traffic"] = {"gatewayAPI": {"mode": "Adopted", "route": {"name": lane.route}}}
+    time.sleep(3)  # the gateway takes the route
+    faults.apply(shop, faults.traffic(lane), move)
+    try:
+        *_, status = acts.follow(shop, "cmig", name, END_SECONDS)
+    finally:
+        shop.kubectl("delete", "cmig", name, "--wait", "--timeout=30s")
+        shop.kubectl("delete", "pod", f"traffic-{lane.route}", "--grace-period=0", "--wait")
+    after = shop.get("httproute", lane.route)
+    assert status["outcome"]["result"] == "Promoted", status["outcome"]
+    assert [b.pop("weight") for b in after["spec"]["rules"][0]["backendRefs"]] == [0, 100]
+    assert [b.pop("weight") for b in before["rules"][0]["backendRefs"]] == [1, 0]
+    assert after["spec"] == before
+    assert not [key for key in after["metadata"].get("labels", {}) if "changeover" in key]
+
+
+def test_no_weight_rises_before_its_window_and_a_query_rolls_back(shop: Kube) -> None:
+    name, opens = "faults-waits", (datetime.now(UTC) + timedelta(minutes=2)).replace(second=0, microsecond=0)
+    last = min(59, opens.minute + 20)
+    hours = {"allowed": [f"{opens.minute}-{last} * * * *", "0-20 * * * *"], "timeZone": "Europe/Berlin"}
+    if opens.minute < 21 or last == opens.minute:  # the other half would be open now, or is a single minute
+        hours["allowed"] = [f"{opens.minute}-{last} * * * *"] if last > opens.minute else ["0-20 * * * *"]
+    queue = {"name": "queue", "type": "Query", "query": {"promQL": "vector(12)", "max": "100", "unit": "jobs"}}
+    acts.install(shop, "--set", "prometheus.allowQueries=true")
+    with migrating(shop, name, "", LENIENT, FEW_ERRORS, queue, windows=hours):
+        acts.wait_until("it waits", 60, lambda: reason_of(shop, name) == "WaitingForWindow")
+        acts.wait_until("the first weight", 240, lambda: weight(shop) == STEPS[0])
+        assert datetime.fromisoformat(mark(shop)["since"]) >= opens
+        objectives = shop.get("cmig", name)["spec"]["objectives"]
+        objectives[-1]["query"]["promQL"] = "vector(200)"
+        shop.kubectl("patch", "cmig", name, "--type=merge", "--patch", json.dumps({"spec": {"objectives": objectives}}))
+        status = rolled_back(shop, name)
+    acts.install(shop)
+    print(f"\n  {status['outcome']['message']}")
+    assert status["outcome"]["reason"] == "QueryObjectiveMissed"
 
 
 def event_of(kube: Kube, name: str, reason: str) -> str:
