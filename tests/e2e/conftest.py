@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from tests.demo import acts
-from tests.demo.kube import CommandFailed, Kube, local
+from tests.demo.kube import ROOT, CommandFailed, Kube, local
 
 NAMESPACE = "demo"  # the demonstration's: both serve one host name through one gateway, and must not stand side by side
 
@@ -33,6 +35,16 @@ def operator(kube: Kube) -> Iterator[Kube]:
     acts.clear(kube)
     yield kube
     acts.clear(kube)
+
+
+@pytest.fixture
+def open_operator(operator: Kube) -> Iterator[Kube]:
+    """The operator with a metric source that takes the queries of resources."""
+    values = yaml.safe_load((ROOT / "charts/changeover/values.yaml").read_text())
+    sources = [{**source, "allowQueries": True} for source in values["metricSources"]]
+    acts.install(operator, "--set-json", f"metricSources={json.dumps(sources)}")
+    yield operator
+    acts.install(operator)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -215,6 +215,7 @@ def test_of_an_adopted_route_two_weights_change_and_nothing_else(shop: Kube) -> 
     assert not [key for key in after["metadata"].get("labels", {}) if "changeover" in key]
 
 
+@pytest.mark.usefixtures("open_operator")
 def test_no_weight_rises_before_its_window_and_a_query_rolls_back(shop: Kube) -> None:
     name, opens = "faults-waits", (datetime.now(UTC) + timedelta(minutes=2)).replace(second=0, microsecond=0)
     last = min(59, opens.minute + 20)
@@ -222,7 +223,6 @@ def test_no_weight_rises_before_its_window_and_a_query_rolls_back(shop: Kube) ->
     if opens.minute < 21 or last == opens.minute:  # the other half would be open now, or is a single minute
         hours["allowed"] = [f"{opens.minute}-{last} * * * *"] if last > opens.minute else ["0-20 * * * *"]
     queue = {"name": "queue", "type": "Query", "query": {"promQL": "vector(12)", "max": "100", "unit": "jobs"}}
-    acts.install(shop, "--set", "prometheus.allowQueries=true")
     with migrating(shop, name, "", LENIENT, FEW_ERRORS, queue, windows=hours):
         acts.wait_until("it waits", 60, lambda: reason_of(shop, name) == "WaitingForWindow")
         acts.wait_until("the first weight", 240, lambda: weight(shop) == STEPS[0])
@@ -231,7 +231,6 @@ def test_no_weight_rises_before_its_window_and_a_query_rolls_back(shop: Kube) ->
         objectives[-1]["query"]["promQL"] = "vector(200)"
         shop.kubectl("patch", "cmig", name, "--type=merge", "--patch", json.dumps({"spec": {"objectives": objectives}}))
         status = rolled_back(shop, name)
-    acts.install(shop)
     print(f"\n  {status['outcome']['message']}")
     assert status["outcome"]["reason"] == "QueryObjectiveMissed"
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.bench.measured import short
 from tests.demo import acts
-from tests.demo.kube import ROOT, Kube
+from tests.demo.kube import Kube
 
 CANDIDATES = ("go-net-http", "rust-std")
 RECORD_SECONDS = 300
@@ -74,16 +73,6 @@ PEAK = (  # a kubelet tells of each container twice, at /metrics/cadvisor and at
     "sum(max by (pod, container) (max_over_time(container_memory_working_set_bytes"
     '{namespace="{{ .namespace }}",pod=~"{{ .podRegex }}",container!=""}[{{ .window }}])))'
 )
-
-
-@pytest.fixture
-def open_operator(operator: Kube) -> Iterator[Kube]:
-    """The operator with a metric source that takes the queries of resources."""
-    values = yaml.safe_load((ROOT / "charts/changeover/values.yaml").read_text())
-    sources = [{**source, "allowQueries": True} for source in values["metricSources"]]
-    acts.install(operator, "--set-json", f"metricSources={json.dumps(sources)}")
-    yield operator
-    acts.install(operator)
 
 
 def test_a_query_of_the_users_own_sees_what_the_operator_sees(open_operator: Kube) -> None:
