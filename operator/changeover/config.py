@@ -26,12 +26,19 @@ class MetricSourceConfig(_Settings):
     allow_queries: bool = False  # whoever may write a benchmark could then read every series there
 
 
+class NotificationsConfig(_Settings):
+    """Where notifications may go."""
+
+    allowed_hosts: list[Annotated[str, Field(pattern=r"^(http://)?[a-z0-9.-]+(:[0-9]{1,5})?$")]] = []
+
+
 class Config(_Settings):
     """Everything that the chart's values set."""
 
     metric_sources: list[MetricSourceConfig]
     loader_image: str
     watch_namespaces: list[str] = []
+    notifications: NotificationsConfig = NotificationsConfig()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
     port: Annotated[int, Field(ge=1, le=65535)] = 8080

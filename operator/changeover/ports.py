@@ -161,6 +161,14 @@ class MetricSource(Protocol):
         ...
 
 
+class Outgoing(Protocol):
+    """HTTP to the outside."""
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Send it. Raises InvalidSpec for an address that is not allowed, Unavailable for any answer but 2xx."""
+        ...
+
+
 @dataclass(frozen=True)
 class Dependencies:
     """Everything that a reconciler may touch, and the operator's own settings that it needs."""
@@ -169,6 +177,7 @@ class Dependencies:
     cluster: Cluster
     router: TrafficRouter
     load: LoadDriver
+    outgoing: Outgoing
     sources: Mapping[str, MetricSource]
     scrape_seconds: Mapping[str, float]
     open_sources: frozenset[str]  # those that take the queries of resources

@@ -18,6 +18,7 @@ from changeover.adapters.cluster import KubernetesCluster
 from changeover.adapters.endpoints import Telemetry, serve
 from changeover.adapters.load.jobs import JobLoadDriver
 from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSettings
+from changeover.adapters.outgoing import HttpOutgoing
 from changeover.adapters.routers.gateway_api import GatewayAPIRouter
 from changeover.config import Config
 from changeover.core.errors import ChangeoverError
@@ -62,6 +63,7 @@ def make_dependencies(config: Config, client: ApiClient) -> Dependencies:
         cluster=cluster,
         router=GatewayAPIRouter(cluster),
         load=JobLoadDriver(cluster),
+        outgoing=HttpOutgoing(config.notifications.allowed_hosts),
         sources={s.name: PrometheusSource(s) for s in settings},
         scrape_seconds={s.name: s.scrape_seconds for s in settings},
         open_sources=frozenset(s.name for s in config.metric_sources if s.allow_queries),

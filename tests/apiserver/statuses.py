@@ -183,6 +183,17 @@ MIGRATION = {
         {"verb": "retry", "token": "again", "at": NOW, "result": "Accepted", "answer": "attempt 2 begins at 0 %"},
         {"verb": "resume", "token": "x", "at": NOW, "result": "Refused", "answer": "it is not paused"},
     ],
+    "notifications": [
+        {
+            "name": "on-call",
+            "event": "Held",
+            "id": "a1b2c3d4",
+            "state": "Failed",
+            "attempts": 6,
+            "at": NOW,
+            "message": "hooks.example.com answered 500",
+        },
+    ],
 }
 STATUSES: dict[str, Model] = {
     "FrameworkBenchmark": BenchmarkStatus.model_validate(BENCHMARK),

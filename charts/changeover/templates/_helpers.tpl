@@ -66,11 +66,13 @@ subjects:
 metricSources: {{ .Values.metricSources | toJson }}
 loaderImage: {{ .Values.loaderImage | quote }}
 watchNamespaces: {{ .Values.watchNamespaces | toJson }}
+notifications: {allowedHosts: {{ .Values.notifications.allowedHosts | toJson }}}
 logLevel: {{ .Values.log.level }}
 logFormat: {{ .Values.log.format }}
 {{- end }}
 
-{{- /* What the operator does in a namespace that it serves, each right with its reason; no wildcard, no Secret.
+{{- /* What the operator does in a namespace that it serves, each right with its reason; no wildcard, and no Secret but
+    those that are named for notifications.
     tests/apiserver/test_rbac.py holds this against the code: a right too many fails as one too few does. */ -}}
 {{- define "changeover.rules" -}}
 # Our own kinds are watched, read anew at every pass, and listed to find what a broken watch hid.
@@ -117,6 +119,13 @@ logFormat: {{ .Values.log.format }}
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
   verbs: [get, create, patch]
+{{- with .Values.notifications.secretNames }}
+# Where notifications go, by name; nothing else is read of Secrets.
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: {{ toJson . }}
+  verbs: [get]
+{{- end }}
 # What happened and why, for `kubectl describe` and `kubectl events`.
 - apiGroups: [events.k8s.io]
   resources: [events]

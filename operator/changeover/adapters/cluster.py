@@ -37,6 +37,7 @@ _RESOURCES = {
     "Job": ("apis/batch/v1", "jobs"),
     "Node": ("api/v1", "nodes"),
     "Pod": ("api/v1", "pods"),
+    "Secret": ("api/v1", "secrets"),  # those that notifications name, where the chart allows it
     "Service": ("api/v1", "services"),
 }
 

@@ -12,6 +12,7 @@ from changeover.core.plan import HoldFinalizer, Ref
 from changeover.core.verbs import decide
 from changeover.ports import Dependencies
 from changeover.reconcilers.execute import execute, retry_after
+from changeover.reconcilers.notify import tell
 from changeover.reconcilers.observe_migration import observe, observe_leaving, split_target
 from changeover.reconcilers.report import Summary, report
 from changeover.reconcilers.spec import invalid, plain_errors
@@ -40,6 +41,8 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
     if step.reason is Reason.DELETING and failure is None:
         return None
     reason, message, conditions, fields = migration_status.summarise(seen, step, failure)
+    if failure is None:
+        fields["notifications"] = await tell(seen, step, deps)
     refusal = migration_status.refusal_of(step) if failure is None else ""
     await report(body, Summary(reason, message, conditions, fields, refusal), MIGRATION_CONDITIONS, deps)
     return retry_after(failure) if failure is not None else step.recheck_after

@@ -73,8 +73,11 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
     if isinstance(route, Route) and is_due(day, spec, now):
         day = await reader.day(key, now) or day
     blocks = await _blocks(reader, _starting_point(evidence, route, scrape), now, scrape)
+    # A day's peak is a costly question, and does not change within a block.
+    peak = await reader.peak(now) if blocks and is_projected(spec) else None
     return SeenMigration(
-        now=now,
+        # A slow source must not date a weight back to before it was written: its evidence would begin too early.
+        now=deps.clock.now(),
         owner=owner,
         spec=spec,
         arms=fingerprint_of(target, spec),
@@ -88,8 +91,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         scrape_seconds=scrape,
         day=day,
         queries_refused=own.refused,
-        # A day's peak is a costly question, and does not change within a block.
-        peak=await reader.peak(now) if blocks and is_projected(spec) else None,
+        peak=peak,
     )
 
 

@@ -14,7 +14,8 @@ from changeover.testing.objects import apply_fields, carries, copied, merge_patc
 
 _WITHOUT_GENERATION = frozenset({"ConfigMap", "Node", "Service"})
 _API_VERSIONS = {
-    "ConfigMap": "v1", "Node": "v1", "Pod": "v1", "Service": "v1", "Deployment": "apps/v1", "Job": "batch/v1",
+    "ConfigMap": "v1", "Node": "v1", "Pod": "v1", "Secret": "v1", "Service": "v1",
+    "Deployment": "apps/v1", "Job": "batch/v1",
     "HTTPRoute": "gateway.networking.k8s.io/v1", "CanaryMigration": "changeover.dev/v1alpha1",
     "FrameworkBenchmark": "changeover.dev/v1alpha1",
 }  # fmt: skip

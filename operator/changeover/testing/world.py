@@ -17,6 +17,7 @@ from changeover.testing.builders import BY_H2LOAD, NAMESPACE, a_node, a_report, 
 from changeover.testing.clock import FakeClock
 from changeover.testing.cluster import FakeCluster, ref_of
 from changeover.testing.metrics import Behaviour, FakeMetrics
+from changeover.testing.outgoing import FakeOutgoing
 from changeover.testing.splits import Splits
 
 SCRAPE_SECONDS = 5.0
@@ -45,6 +46,7 @@ class World:
         self.splits = Splits()
         self.metrics = FakeMetrics(self.splits.share)
         self.metrics.cores = self._cores
+        self.outgoing = FakeOutgoing()
         self.speeds: dict[str, float] = {}
         self.broken: set[str] = set()
         self.failing_jobs: set[str] = set()
@@ -69,6 +71,7 @@ class World:
             cluster=used,
             router=GatewayAPIRouter(used),
             load=JobLoadDriver(used),
+            outgoing=self.outgoing,
             sources={"default": self.metrics},
             scrape_seconds={"default": SCRAPE_SECONDS},
             open_sources=frozenset({"default"}),

@@ -169,6 +169,7 @@ def status_facts(status: dict[str, Any]) -> dict[str, Any]:
         "step": {key: status.get("step", {}).get(key) for key in ("index", "text", "weightPercent")},
         "traffic": {key: status.get("traffic", {}).get(key) for key in ("desiredPercent", "appliedPercent")},
         "requests": [(entry["verb"], entry["token"], entry["result"]) for entry in status.get("requests", [])],
+        "notifications": [(one["name"], one["event"], one["state"]) for one in status.get("notifications", [])],
         "paused": status.get("paused"),
         "attempt": status.get("attempt"),
         "winner": {key: winner.get(key) for key in ("candidate", "imageDigest", "tiedWith", "crossCheck")},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 
 from changeover.core import names
@@ -169,6 +170,22 @@ def a_world_that_waits() -> World:
     return world
 
 
+def a_world_that_tells() -> World:
+    notify = [{"name": kind, "type": kind, "secretRef": {"name": "hooks"}} for kind in ("Webhook", "Slack")]
+    world = a_world(notify=[{**one, "name": one["name"].lower()} for one in notify])
+    values = {"url": "https://hooks.example.com/x", "signingKey": "key"}
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+    world.cluster.put({"kind": "Secret", "metadata": {"name": "hooks", "namespace": NAMESPACE}, "data": data})
+    return world
+
+
+def _is_told(world: World) -> bool:
+    told = [(one["name"], one["state"]) for one in status_of(world).get("notifications", [])]
+    sent = {headers.get("webhook-id") for _, _, headers in world.outgoing.sent} - {None}
+    assert len(sent) <= 1, "one event under two ids"
+    return told == [("webhook", "Sent"), ("slack", "Sent")]
+
+
 def a_published_world(winner_is: Behaviour = Behaviour()) -> World:  # noqa: B008 (it is frozen)
     """A benchmark that has published, and a migration to its winner."""
     benchmark = a_benchmark()
@@ -264,6 +281,7 @@ MIGRATIONS = {
     "rolled back, and the canary that a benchmark chose scaled away": _story(
         lambda: a_published_world(Behaviour(error_share=0.9)), _is_scaled_away
     ),
+    "promoted, and two were told of it": _story(a_world_that_tells, _is_told),
     "promoted": _story(a_world, _ends("Promoted")),
     "rolled back for latency": _story(lambda: a_world(Behaviour(slow_share=0.2)), _ends("RolledBack")),
     "rolled back for errors": _story(lambda: a_world(Behaviour(error_share=0.9)), _ends("RolledBack")),

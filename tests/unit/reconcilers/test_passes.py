@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -492,3 +493,21 @@ async def test_a_benchmark_that_ignores_conformance_checks_nobody() -> None:
     assert status["winner"]["candidate"] == "fast"
     assert {row["class"] for row in status["ranking"]} == {"Full"}
     assert [result["conformance"] for result in status["results"]] == [[], []]
+
+
+async def test_a_weight_is_not_dated_back_by_a_slow_metric_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(a_deployment("old"), a_deployment("new"), a_migration())
+    counted = world.metrics.counts
+
+    async def slowly(*asked: Any) -> Any:
+        world.clock.advance(7)
+        return await counted(*asked)
+
+    monkeypatch.setattr(world.metrics, "counts", slowly)
+    while world.weight_of("shop", "new") != 10:
+        before = world.clock.now()
+        await passes(world, 1, seconds=2)
+    route = world.cluster.peek(Ref("HTTPRoute", "shop", "shop"))
+    assert route is not None
+    mark = json.loads(route["metadata"]["annotations"][names.ANNOTATION_MARK])
+    assert datetime.fromisoformat(mark["since"]) >= before + timedelta(seconds=14)

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from changeover.api.v1alpha1.backend import Backend, Canary
 from changeover.api.v1alpha1.base import Duration, Model, Name, Rule, described, refuse_doubles, unique_by
 from changeover.api.v1alpha1.decision import DecisionDesign
+from changeover.api.v1alpha1.notify import Notify
 from changeover.api.v1alpha1.objective import Objective
 from changeover.api.v1alpha1.step import Step
 from changeover.api.v1alpha1.traffic import Traffic
@@ -77,6 +78,12 @@ class MigrationSpec(Model):
         json_schema_extra=unique_by("name"),
     )
     decision: DecisionDesign = described("Error rates and blocks. Default: 1 % and 1m.", default=DecisionDesign())
+    notify: Annotated[list[Notify], Field(max_length=8)] = described(
+        "Who is told of its end, or that it is held, up to 8. Default: nobody. "
+        "Example: [{name: on-call, type: Slack, secretRef: {name: shop-hooks}}].",
+        default=[],
+        json_schema_extra=unique_by("name"),
+    )
     drain: Drain = described("Time for open connections. Default: {timeout: 5m}.", default=Drain())
     metrics: MigrationMetrics = described(
         "Where the evidence is read. Default: source default.", default=MigrationMetrics()
@@ -91,6 +98,7 @@ class MigrationSpec(Model):
     def _consistent(self) -> Self:
         refuse_doubles(self.steps, lambda s: s.weight_percent, "weightPercent")
         refuse_doubles(self.objectives, lambda o: o.name, "objective")
+        refuse_doubles(self.notify, lambda n: n.name, "notify")
         if self.canary.workload is not None and self.canary.workload.service.name == self.stable.service.name:
             raise ValueError(self.cel[0].message)
         weights = [s.weight_percent for s in self.steps]

@@ -101,6 +101,18 @@ class RequestStatus(Model):
     answer: Text = described("What came of it, in words.")
 
 
+class NotificationStatus(Model):
+    """One event for one receiver of spec.notify."""
+
+    name: ShortText = described("Receiver.")
+    event: Literal["Promoted", "RolledBack", "Held"] = described("What is told.")
+    id: ShortText = described("Id of the message; the same however often it is sent.")
+    state: Literal["Waiting", "Sent", "Failed"] = described("Failed: given up after six attempts.")
+    attempts: int = described("Attempts made.")
+    at: Instant = described("When it was tried last; before, when it happened.")
+    message: Text = described("Why the last attempt failed. Default: empty.", default="")
+
+
 class MigrationStatus(Model):
     """Status of a CanaryMigration."""
 
@@ -130,4 +142,7 @@ class MigrationStatus(Model):
     )
     requests: Annotated[list[RequestStatus], Field(max_length=16)] = described(
         "Answers to the annotations changeover.dev/requested-*: the last of each verb.", default=[]
+    )
+    notifications: Annotated[list[NotificationStatus], Field(max_length=24)] = described(
+        "What was told to the receivers of spec.notify, the latest 24.", default=[]
     )

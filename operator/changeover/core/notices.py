@@ -1,0 +1,156 @@
+"""Who is to be told what, and how it is put? Pure; what was told is in status, so that a restart tells nothing anew.
+
+An event is told once to each receiver. Killed between sending and status it is told again under the same id, by which a
+receiver can drop the second.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from changeover.api.v1alpha1 import API_VERSION
+from changeover.api.v1alpha1.notify import Notify
+from changeover.core import names
+from changeover.core.conditions import parse_timestamp, timestamp
+from changeover.core.errors import InvalidSpec
+from changeover.core.migration_state import SeenMigration, Step
+
+MOST_ATTEMPTS = 6
+FIRST_WAIT = timedelta(seconds=5)  # twice as long after each attempt: some five minutes in all
+MOST_NOTICES = 24  # kept in status, the latest
+WAITING, SENT, FAILED = "Waiting", "Sent", "Failed"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One event for one receiver, and how far it got."""
+
+    name: str
+    event: str
+    id: str
+    state: str
+    attempts: int
+    at: datetime  # of the last attempt, else of the event
+    message: str  # why the last attempt failed; empty when it did not
+
+    def to_dict(self) -> dict[str, Any]:
+        """As status has it."""
+        return {
+            "name": self.name, "event": self.event, "id": self.id, "state": self.state, "attempts": self.attempts,
+            "at": timestamp(self.at), "message": self.message[:512],
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Notice:
+        """Inverse of ``to_dict``."""
+        return cls(
+            data["name"], data["event"], data["id"], data["state"], int(data["attempts"]), parse_timestamp(data["at"]),
+            data.get("message", ""),
+        )  # fmt: skip
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether it is to be sent now."""
+        wait = FIRST_WAIT * 2 ** (self.attempts - 1) if self.attempts else timedelta(0)
+        return self.state == WAITING and now >= self.at + wait
+
+    def after(self, now: datetime, failure: str) -> Notice:
+        """After one more attempt; an empty failure is a success."""
+        attempts = self.attempts + 1
+        state = SENT if not failure else FAILED if attempts >= MOST_ATTEMPTS else WAITING
+        return replace(self, state=state, attempts=attempts, at=now, message=failure)
+
+
+def notices(seen: SeenMigration, step: Step) -> list[Notice]:
+    """All that were told or are to be told, with what has happened in this pass."""
+    known = [Notice.from_dict(entry) for entry in seen.owner.status.get("notifications") or ()]
+    happened = _event_of(seen, step)
+    if happened is None:
+        return known[-MOST_NOTICES:]
+    event, key = happened
+    told = {notice.id for notice in known}
+    new = [
+        Notice(one.name, event, identity, WAITING, 0, seen.now, "")
+        for one in seen.spec.notify
+        if event in one.on and (identity := names.digest([seen.owner.uid, key, one.name])) not in told
+    ]
+    return [*known, *new][-MOST_NOTICES:]
+
+
+def _event_of(seen: SeenMigration, step: Step) -> tuple[str, str] | None:
+    """What has happened, and what tells it from every other time; None when there is nothing to tell."""
+    if step.outcome is not None:
+        outcome = step.outcome
+        return outcome["result"], f"{outcome['result']} {outcome['generation']} {outcome.get('attempt', 1)}"
+    if step.stalled:
+        where = f"{step.mark.attempt} {step.mark.step}" if step.mark is not None else ""
+        return "Held", f"{step.reason} {seen.owner.generation} {where}"
+    return None
+
+
+def body_of(seen: SeenMigration, step: Step, notice: Notice, receiver: Notify) -> bytes:
+    """What is sent: a CloudEvent in structured mode, or what Slack and Teams take."""
+    text = f"{seen.owner.namespace}/{seen.owner.name}: {notice.event}: {step.message}"
+    if receiver.type == "Slack":
+        return _json({"text": text})
+    if receiver.type == "Teams":
+        card = {
+            "$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4",
+            "body": [{"type": "TextBlock", "text": text, "wrap": True}],
+        }  # fmt: skip
+        content = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
+        return _json({"type": "message", "attachments": [content]})
+    data = {
+        "namespace": seen.owner.namespace, "name": seen.owner.name, "event": notice.event, "reason": str(step.reason),
+        "message": step.message, "weightPercent": step.mark.weight if step.mark is not None else None,
+        "generation": seen.owner.generation, "attempt": step.mark.attempt if step.mark is not None else None,
+    }  # fmt: skip
+    source = f"/apis/{API_VERSION}/namespaces/{seen.owner.namespace}/canarymigrations/{seen.owner.name}"
+    return _json({
+        "specversion": "1.0", "id": notice.id, "source": source, "time": timestamp(seen.now),
+        "type": f"dev.changeover.canarymigration.{notice.event.lower()}", "datacontenttype": "application/json",
+        "data": data,
+    })  # fmt: skip
+
+
+def headers_of(receiver: Notify, notice: Notice, body: bytes, key: str, now: datetime) -> dict[str, str]:
+    """With the signature of Standard Webhooks (standardwebhooks.com): HMAC-SHA256 of id, time and body.
+
+    Raises InvalidSpec when a webhook has no signing key, or one that is no base64 behind ``whsec_``.
+    """
+    if receiver.type != "Webhook":
+        return {"Content-Type": "application/json"}
+    at = str(int(now.timestamp()))
+    signed = f"{notice.id}.{at}.".encode() + body
+    digest = hmac.new(_key(receiver, key), signed, hashlib.sha256).digest()
+    return {
+        "Content-Type": "application/cloudevents+json", "webhook-id": notice.id, "webhook-timestamp": at,
+        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+    }  # fmt: skip
+
+
+def _key(receiver: Notify, key: str) -> bytes:
+    if not key:
+        raise InvalidSpec(f"Secret {receiver.secret_ref.name} has no signingKey; a Webhook is signed, so add one")
+    if not key.startswith("whsec_"):
+        return key.encode()
+    try:
+        return base64.b64decode(key.removeprefix("whsec_"), validate=True)
+    except binascii.Error as error:
+        raise InvalidSpec(f"signingKey of Secret {receiver.secret_ref.name} is no base64 behind whsec_") from error
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def receiver_of(notice: Notice, receivers: Sequence[Notify]) -> Notify | None:
+    """Whom a notice is for; None when the spec has no such receiver any more."""
+    return next((one for one in receivers if one.name == notice.name), None)

@@ -1,0 +1,154 @@
+"""Each event is told once to each receiver, in the form that the receiver takes, and what fails is tried again."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from changeover.api.reasons import Reason
+from changeover.core.errors import InvalidSpec
+from changeover.core.migration_state import Step
+from changeover.core.notices import FAILED, MOST_ATTEMPTS, SENT, WAITING, Notice, body_of, headers_of, notices
+
+from tests.unit.core.seen import NOW, mark, owner, seen
+
+EVERYBODY = [
+    {"name": kind.lower(), "type": kind, "secretRef": {"name": "hooks"}} for kind in ("Webhook", "Slack", "Teams")
+]
+OUTCOME = {
+    "result": "RolledBack",
+    "at": "2030-01-01T12:00:00Z",
+    "generation": 1,
+    "attempt": 1,
+    "reason": "R",
+    "message": "m",
+}
+ENDED = Step(Reason.ROLLED_BACK, "p99 71ms > 50ms; rolled back", mark=mark(0), outcome=OUTCOME)
+STUCK = Step(Reason.UNDECIDED, "undecided after 24h", mark=mark(), stalled=True)
+WAITS = Step(Reason.WAITING_EVIDENCE, "few requests", mark=mark())
+NOTICE = Notice("webhook", "RolledBack", "a1b2c3d4", WAITING, 0, NOW, "")
+
+
+def told(step: Step, before: list[Notice] | None = None, notify: Any = EVERYBODY) -> list[Notice]:
+    status = {"notifications": [notice.to_dict() for notice in before or []]}
+    return notices(seen({"notify": notify}, owner=owner(status=status)), step)
+
+
+@pytest.mark.parametrize(("step", "events"), [(ENDED, ["RolledBack"] * 3), (STUCK, ["Held"] * 3), (WAITS, [])])
+def test_an_end_and_a_standstill_are_told_and_nothing_else(step: Step, events: list[str]) -> None:
+    assert [notice.event for notice in told(step)] == events
+
+
+def test_an_event_is_told_once_and_another_attempt_is_another_event() -> None:
+    first = told(ENDED)
+    assert told(ENDED, first) == first
+    again = told(replace(ENDED, outcome={**OUTCOME, "attempt": 2}), first)
+    assert len({notice.id for notice in again}) == 6
+
+
+def test_a_standstill_for_another_reason_is_another_event() -> None:
+    first = told(STUCK)
+    assert told(replace(STUCK, message="undecided after 25h"), first) == first
+    assert len(told(replace(STUCK, reason=Reason.CONTESTED), first)) == 6
+
+
+def test_who_asked_for_promotions_only_hears_of_nothing_else() -> None:
+    assert told(ENDED, notify=[{**EVERYBODY[0], "on": ["Promoted"]}]) == []
+
+
+def test_the_list_is_bounded_and_the_latest_stay() -> None:
+    old = [replace(NOTICE, id=f"{n:08x}", state=SENT) for n in range(24)]
+    kept = told(ENDED, old)
+    assert len(kept) == 24
+    assert [notice.id for notice in kept[:-3]] == [notice.id for notice in old[3:]]
+
+
+def test_what_fails_is_tried_again_after_twice_the_time_and_given_up_in_the_end() -> None:
+    notice, now, waits = NOTICE, NOW, []
+    while notice.state == WAITING:
+        start = now
+        while not notice.is_due(now):
+            now += timedelta(seconds=1)
+        waits.append((now - start).total_seconds())
+        notice = notice.after(now, "hooks.example.com answered 500")
+    assert waits == [0, 5, 10, 20, 40, 80]
+    assert (notice.state, notice.attempts, notice.message) == (FAILED, MOST_ATTEMPTS, "hooks.example.com answered 500")
+    assert NOTICE.after(NOW, "").state == SENT
+    assert not NOTICE.after(NOW, "").is_due(NOW + timedelta(days=1))
+
+
+def test_a_notice_reads_back_from_status() -> None:
+    notice = replace(NOTICE, state=FAILED, attempts=3, message="ünï")
+    assert Notice.from_dict(json.loads(json.dumps(notice.to_dict()))) == notice
+
+
+def sent(kind: str) -> dict[str, Any]:
+    told_ = seen({"notify": EVERYBODY})
+    receiver = next(one for one in told_.spec.notify if one.type == kind)
+    content: dict[str, Any] = json.loads(body_of(told_, ENDED, NOTICE, receiver))
+    return content
+
+
+def test_a_webhook_gets_a_cloud_event() -> None:
+    event = sent("Webhook")
+    assert {key: event[key] for key in ("specversion", "id", "source", "type", "time", "datacontenttype")} == {
+        "specversion": "1.0", "id": "a1b2c3d4", "time": "2030-01-01T12:00:00Z", "datacontenttype": "application/json",
+        "source": "/apis/changeover.dev/v1alpha1/namespaces/shop/canarymigrations/shop",
+        "type": "dev.changeover.canarymigration.rolledback",
+    }  # fmt: skip
+    assert event["data"] == {
+        "namespace": "shop", "name": "shop", "event": "RolledBack", "reason": "RolledBack", "message": ENDED.message,
+        "weightPercent": 0, "generation": 1, "attempt": 1,
+    }  # fmt: skip
+
+
+def test_slack_and_teams_get_what_they_take() -> None:
+    text = "shop/shop: RolledBack: p99 71ms > 50ms; rolled back"
+    assert sent("Slack") == {"text": text}
+    [attachment] = sent("Teams")["attachments"]
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    assert attachment["content"]["body"][0]["text"] == text
+
+
+@pytest.mark.parametrize(
+    ("key", "secret"),
+    [("plain words", b"plain words"), ("whsec_" + base64.b64encode(b"\x00\xff").decode(), b"\x00\xff")],
+)
+def test_the_signature_is_that_of_standard_webhooks(key: str, secret: bytes) -> None:
+    [receiver, *_] = seen({"notify": EVERYBODY}).spec.notify
+    headers = headers_of(receiver, NOTICE, b"{}", key, NOW)
+    at = headers["webhook-timestamp"]
+    assert int(at) == NOW.timestamp()
+    expected = hmac.new(secret, b"a1b2c3d4." + at.encode() + b".{}", hashlib.sha256).digest()
+    version, _, signature = headers["webhook-signature"].partition(",")
+    assert (version, base64.b64decode(signature)) == ("v1", expected)
+    assert (headers["webhook-id"], headers["Content-Type"]) == ("a1b2c3d4", "application/cloudevents+json")
+
+
+@pytest.mark.parametrize(("key", "says"), [("", "has no signingKey"), ("whsec_%", "is no base64 behind whsec_")])
+def test_a_webhook_without_a_good_key_is_refused(key: str, says: str) -> None:
+    [receiver, *_] = seen({"notify": EVERYBODY}).spec.notify
+    with pytest.raises(InvalidSpec, match=says):
+        headers_of(receiver, NOTICE, b"{}", key, NOW)
+
+
+def test_the_check_in_the_documentation_takes_what_is_sent_and_nothing_else() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "notifications.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    scope: dict[str, Any] = {}
+    exec(code, scope)
+    [receiver, *_] = seen({"notify": EVERYBODY}).spec.notify
+    for key in ("plain words", "whsec_" + base64.b64encode(b"\x00\xff").decode()):
+        headers = headers_of(receiver, NOTICE, b"{}", key, NOW)
+        assert scope["is_genuine"](headers, b"{}", key)
+        assert not scope["is_genuine"](headers, b"{ }", key)
+        assert not scope["is_genuine"](headers, b"{}", "another key")
+        assert not scope["is_genuine"]({**headers, "webhook-timestamp": "1"}, b"{}", key)
