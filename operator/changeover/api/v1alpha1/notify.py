@@ -22,7 +22,7 @@ class Notify(Model):
 
     name: Name = described("Name of the receiver. Example: on-call.")
     type: Literal["Webhook", "Slack", "Teams"] = described(
-        "Webhook (a CloudEvent, signed as Standard Webhooks are), Slack (incoming webhook) or Teams (Workflows webhook)."
+        "Webhook (a CloudEvent, signed as Standard Webhooks are), Slack (incoming webhook) or Teams (Workflows)."
     )
     secret_ref: SecretRef = described(
         "Secret with the key url and, for type Webhook, signingKey. The operator's configuration must allow the host "
