@@ -1,4 +1,4 @@
-"""HTTP to the outside, fenced: only to hosts that the operator's configuration names, in little time, without redirects.
+"""HTTP to the outside, fenced: only to hosts that the operator's configuration names, in little time, no redirects.
 
 The address comes from a Secret of a tenant, so it is not to be trusted: without the list a tenant could reach what only
 the operator can, such as a metadata service. A list of hosts needs no look at addresses, which DNS may change at will.

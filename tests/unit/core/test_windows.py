@@ -134,7 +134,7 @@ SPANS = st.sampled_from(["2026-03-28/2026-03-29", "2026-10-25T02:15/2026-10-25T0
 CHANGES = st.sampled_from([datetime(2026, 3, 28, 20), datetime(2026, 10, 24, 20), datetime(2026, 4, 4, 10)])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, derandomize=True, database=None, deadline=None)
 @given(st.lists(EXPRESSIONS, max_size=2), st.lists(EXPRESSIONS | SPANS, max_size=2), ZONES, CHANGES,
        st.integers(0, 1440))  # fmt: skip
 def test_the_next_opening_is_the_first_open_minute(
@@ -143,10 +143,10 @@ def test_the_next_opening_is_the_first_open_minute(
     """Against a walk from minute to minute, over the changes of the clock."""
     found = Windows.model_validate({"allowed": allowed, "frozen": frozen, "timeZone": zone})
     now = change.replace(tzinfo=UTC) + timedelta(minutes=offset)
-    walk = (now + timedelta(minutes=n) for n in range(2 * 1440))
+    walk = (now + timedelta(minutes=n) for n in range(1440))
     first = next((minute for minute in walk if not closed(found, minute)), None)
     opening = next_opening(found, now)
-    assert opening == first if first is not None else opening is None or opening >= now + timedelta(days=2)
+    assert opening == first if first is not None else opening is None or opening >= now + timedelta(days=1)
 
 
 CLOSED = {"windows": {"allowed": ["0 9-11 * * *"]}}  # NOW is noon, UTC

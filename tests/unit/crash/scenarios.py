@@ -314,10 +314,10 @@ MIGRATIONS = {
 }
 BENCHMARKS = {
     "published": Scenario(_benchmark_world, BENCHMARK, _published, seconds=9.0),
-    "one candidate fails": Scenario(_failing_world, BENCHMARK, _published, seconds=9.0, stride=2),
-    "void runs are repeated": Scenario(_spoilt_world, BENCHMARK, _published, seconds=9.0),
-    "void runs make it unreliable": Scenario(_unreliable_world, BENCHMARK, _published, seconds=9.0),
-    "cross-checked": Scenario(_cross_checked_world, BENCHMARK, _published, seconds=9.0, stride=5),
+    "one candidate fails": Scenario(_failing_world, BENCHMARK, _published, seconds=9.0, stride=5),
+    "void runs are repeated": Scenario(_spoilt_world, BENCHMARK, _published, seconds=9.0, stride=3),
+    "void runs make it unreliable": Scenario(_unreliable_world, BENCHMARK, _published, seconds=9.0, stride=7),
+    "cross-checked": Scenario(_cross_checked_world, BENCHMARK, _published, seconds=9.0, stride=9),
     "contradicted": Scenario(lambda: _cross_checked_world(fast=500.0), BENCHMARK, _published, seconds=9.0, stride=11),
-    "one drops out": Scenario(_race_world, BENCHMARK, _published, seconds=9.0, stride=5),
+    "one drops out": Scenario(_race_world, BENCHMARK, _published, seconds=9.0, stride=11),
 }
