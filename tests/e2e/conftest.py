@@ -39,10 +39,14 @@ def operator(kube: Kube) -> Iterator[Kube]:
 
 @pytest.fixture
 def open_operator(operator: Kube) -> Iterator[Kube]:
-    """The operator with a metric source that takes the queries of resources."""
+    """The operator with a metric source that takes the queries of resources, and a host that may be told."""
     values = yaml.safe_load((ROOT / "charts/changeover/values.yaml").read_text())
     sources = [{**source, "allowQueries": True} for source in values["metricSources"]]
-    acts.install(operator, "--set-json", f"metricSources={json.dumps(sources)}")
+    told = {"allowedHosts": [f"http://receiver.{NAMESPACE}.svc:8080"], "secretNames": ["hooks"]}
+    values = {"metricSources": sources, "notifications": told}
+    acts.install(
+        operator, *(word for key, value in values.items() for word in ("--set-json", f"{key}={json.dumps(value)}"))
+    )
     yield operator
     acts.install(operator)
 

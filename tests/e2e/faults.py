@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.demo.kube import Kube
 
+SIGNING_KEY = "only for tests"
 GATEWAY = {"name": "public", "namespace": "gateway"}
 SECURE = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 LOCKED = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
@@ -99,6 +100,38 @@ def traffic(lane: Lane, minutes: int = 30) -> dict[str, Any]:
         "nodeSelector": {"changeover.dev/role": "load"}, "containers": [container],
     }  # fmt: skip
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"traffic-{lane.route}"}, "spec": spec}
+
+
+def receiver(kube: Kube) -> list[dict[str, Any]]:
+    """Of a webhook: it prints what it is told, a line of JSON each; with its Service, and the Secret that names it."""
+    program = (
+        "import http.server as h, json\n"
+        "class Told(h.BaseHTTPRequestHandler):\n"
+        "    def do_POST(self):\n"
+        "        body = self.rfile.read(int(self.headers['Content-Length'])).decode()\n"
+        "        headers = {k.lower(): v for k, v in self.headers.items()}\n"
+        "        print(json.dumps({'headers': headers, 'body': body}), flush=True)\n"
+        "        self.send_response(204)\n"
+        "        self.end_headers()\n"
+        "h.HTTPServer(('', 8080), Told).serve_forever()\n"
+    )
+    container = {
+        "name": "receiver", "image": "localhost/changeover-loader:dev", "securityContext": LOCKED,
+        "command": ["python3", "-c", program], "resources": {"limits": {"memory": "64Mi"}},
+        "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
+    }  # fmt: skip
+    pod = {
+        "restartPolicy": "Never", "automountServiceAccountToken": False, "securityContext": SECURE,
+        "nodeSelector": {"changeover.dev/role": "load"}, "containers": [container],
+    }  # fmt: skip
+    labels, url = {"app": "receiver"}, f"http://receiver.{kube.namespace}.svc:8080/hooks"
+    service = {"selector": labels, "ports": [{"port": 8080}]}
+    secret = {"url": url, "signingKey": SIGNING_KEY}
+    return [
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "receiver", "labels": labels}, "spec": pod},
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "receiver"}, "spec": service},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hooks"}, "stringData": secret},
+    ]
 
 
 def apply(kube: Kube, *objects: dict[str, Any]) -> None:

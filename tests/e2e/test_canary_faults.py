@@ -6,6 +6,9 @@ had become ready, and went from a hand-edited weight of 37 to 100 (shared/resear
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -216,23 +219,43 @@ def test_of_an_adopted_route_two_weights_change_and_nothing_else(shop: Kube) -> 
 
 
 @pytest.mark.usefixtures("open_operator")
-def test_no_weight_rises_before_its_window_and_a_query_rolls_back(shop: Kube) -> None:
+def test_no_weight_rises_before_its_window_and_a_query_rolls_back_and_that_is_told(shop: Kube) -> None:
     name, opens = "faults-waits", (datetime.now(UTC) + timedelta(seconds=90)).replace(second=0, microsecond=0)
     last = min(59, opens.minute + 20)
     hours = {"allowed": [f"{opens.minute}-{last} * * * *", "0-20 * * * *"], "timeZone": "Europe/Berlin"}
     if opens.minute < 21 or last == opens.minute:  # the other half would be open now, or is a single minute
         hours["allowed"] = [f"{opens.minute}-{last} * * * *"] if last > opens.minute else ["0-20 * * * *"]
     queue = {"name": "queue", "type": "Query", "query": {"promQL": "vector(12)", "max": "100", "unit": "jobs"}}
-    with migrating(shop, name, "", LENIENT, FEW_ERRORS, queue, windows=hours):
+    faults.apply(shop, *faults.receiver(shop))
+    shop.kubectl("wait", "pod/receiver", "--for=condition=Ready", "--timeout=60s")
+    notify = [{"name": "on-call", "type": "Webhook", "secretRef": {"name": "hooks"}}]
+    with migrating(shop, name, "", LENIENT, FEW_ERRORS, queue, windows=hours, notify=notify):
         acts.wait_until("it waits", 60, lambda: reason_of(shop, name) == "WaitingForWindow")
         acts.wait_until("the first weight", 240, lambda: weight(shop) == STEPS[0])
         assert datetime.fromisoformat(mark(shop)["since"]) >= opens
         objectives = shop.get("cmig", name)["spec"]["objectives"]
         objectives[-1]["query"]["promQL"] = "vector(200)"
         shop.kubectl("patch", "cmig", name, "--type=merge", "--patch", json.dumps({"spec": {"objectives": objectives}}))
-        status = rolled_back(shop, name)
+        rolled_back(shop, name)
+        acts.wait_until("it was told", 30, lambda: bool(told_of(shop, name)))
+        status = acts.status_of(shop, "cmig", name)
     print(f"\n  {status['outcome']['message']}")
     assert status["outcome"]["reason"] == "QueryObjectiveMissed"
+    [line] = shop.kubectl("logs", "receiver").splitlines()
+    heard = json.loads(line)
+    headers, event = heard["headers"], json.loads(heard["body"])
+    assert (event["type"], event["data"]["name"]) == ("dev.changeover.canarymigration.rolledback", name)
+    assert event["data"]["message"].startswith(status["outcome"]["message"])
+    assert event["id"] == headers["webhook-id"] == status["notifications"][0]["id"]
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.{heard['body']}".encode()
+    signature = base64.b64encode(hmac.new(faults.SIGNING_KEY.encode(), signed, hashlib.sha256).digest()).decode()
+    assert headers["webhook-signature"] == f"v1,{signature}"
+
+
+def told_of(kube: Kube, name: str) -> list[str]:
+    """Whom a migration has told."""
+    told = acts.status_of(kube, "cmig", name).get("notifications", [])
+    return [one["name"] for one in told if one["state"] == "Sent"]
 
 
 def event_of(kube: Kube, name: str, reason: str) -> str:
