@@ -48,6 +48,7 @@ def _spec(draw: Draw, schema: Schema) -> dict[str, Any]:
 def _keep_references(draw: Draw, spec: dict[str, Any]) -> None:
     """Make true, most of the time, what a schema alone cannot say."""
     _keep_steps(draw, spec)
+    _keep_route(spec)
     if "ranking" in spec and "scenario" in spec["ranking"] and draw(st.integers(0, 9)):
         spec["ranking"]["scenario"] = draw(st.sampled_from([s["name"] for s in spec["scenarios"]]))
     _keep_claims(draw, spec)
@@ -66,6 +67,16 @@ def _keep_steps(draw: Draw, spec: dict[str, Any]) -> None:
     for step in spec.get("steps", []):
         if draw(st.integers(0, 9)):
             step.pop("covers", None)
+
+
+def _keep_route(spec: dict[str, Any]) -> None:
+    """A Managed route has Gateways; one that is Adopted has none, and no host names. Else few specs would be valid."""
+    gateway = spec.get("traffic", {}).get("gatewayAPI", {})
+    if gateway.get("mode") == "Adopted":
+        gateway.pop("parentRefs", None)
+        gateway.pop("hostnames", None)
+    elif gateway and not gateway.get("parentRefs"):
+        gateway["parentRefs"] = [{"name": "public"}]
 
 
 def _keep_one_origin(draw: Draw, candidate: dict[str, Any]) -> None:

@@ -79,7 +79,7 @@ def notices(seen: SeenMigration, step: Step) -> list[Notice]:
     new = [
         Notice(one.name, event, identity, WAITING, 0, seen.now, "")
         for one in seen.spec.notify
-        if event in one.on and (identity := names.digest([seen.owner.uid, key, one.name])) not in told
+        if event in one.events and (identity := names.digest([seen.owner.uid, key, one.name])) not in told
     ]
     return [*known, *new][-MOST_NOTICES:]
 

@@ -48,4 +48,4 @@ def test_names_in_paths_are_quoted() -> None:
     assert path_of("Node", "ignored", "n1") == "/api/v1/nodes/n1"
     assert path_of("CanaryMigration", "", "") == "/apis/changeover.dev/v1alpha1/canarymigrations"
     with pytest.raises(KeyError):
-        path_of("Secret", "a", "b")
+        path_of("Ingress", "a", "b")

@@ -61,7 +61,7 @@ def test_a_standstill_for_another_reason_is_another_event() -> None:
 
 
 def test_who_asked_for_promotions_only_hears_of_nothing_else() -> None:
-    assert told(ENDED, notify=[{**EVERYBODY[0], "on": ["Promoted"]}]) == []
+    assert told(ENDED, notify=[{**EVERYBODY[0], "events": ["Promoted"]}]) == []
 
 
 def test_the_list_is_bounded_and_the_latest_stay() -> None:

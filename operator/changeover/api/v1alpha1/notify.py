@@ -28,7 +28,7 @@ class Notify(Model):
         "Secret with the key url and, for type Webhook, signingKey. The operator's configuration must allow the host "
         "and name the Secret. Example: {name: shop-hooks}."
     )
-    on: Annotated[list[NoticeEvent], Field(min_length=1, max_length=3)] = described(
+    events: Annotated[list[NoticeEvent], Field(min_length=1, max_length=3)] = described(
         "What is told: Promoted, RolledBack, Held (it cannot go on without a person). Default: all three.",
         default=["Promoted", "RolledBack", "Held"],
     )

@@ -30,7 +30,7 @@ class GatewayAPITraffic(Model):
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
             rule="self.mode == 'Adopted' || size(self.parentRefs) > 0",
-            message="parentRefs must name at least one Gateway when mode is Managed",
+            message="a Managed route needs a Gateway; set at least one of parentRefs, or mode Adopted",
         ),
         Rule(
             rule="self.mode == 'Managed' || (size(self.parentRefs) == 0 && size(self.hostnames) == 0)",
