@@ -47,7 +47,7 @@ split_ = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=200, derandomize=True, database=None, deadline=None)
+@settings(max_examples=80, derandomize=True, database=None, deadline=None)
 @given(st.lists(theirs, max_size=2), split_, st.lists(theirs | split_, max_size=2), st.integers(0, 100))
 def test_but_for_two_weights_it_stays_as_it_was(before: list[Any], ours: Any, after: list[Any], percent: int) -> None:
     rules = [*before, ours, *after]

@@ -125,7 +125,7 @@ def _evidence_of(told: Mark, odd: dict[str, Any]) -> dict[str, Any]:
     return {"evidence": before, "blocks": tuple(replace(b, start=b.start + gap, end=b.end + gap) for b in read)}
 
 
-@settings(max_examples=1000, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=800, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 @given(states())
 def test_whatever_is_seen_a_weight_rises_for_one_reason_alone(told: SeenMigration) -> None:
     before = copy.deepcopy(told)

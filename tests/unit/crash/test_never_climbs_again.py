@@ -199,7 +199,7 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> None:
     raise AssertionError("something waited")
 
 
-@settings(max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 @example([*ROLLED_BACK, ("route lost",), *WELL_AGAIN])
 @example([*ROLLED_BACK, ("mark lost", "{"), *WELL_AGAIN])
 @example([*ROLLED_BACK, *RETRIED, *WELL_AGAIN])
