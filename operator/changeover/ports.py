@@ -164,8 +164,8 @@ class MetricSource(Protocol):
 class Outgoing(Protocol):
     """HTTP to the outside."""
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Send it. Raises InvalidSpec for an address that is not allowed, Unavailable for any answer but 2xx."""
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> int:
+        """The status of the answer. Raises InvalidSpec for an address that is not allowed, Unavailable without one."""
         ...
 
 

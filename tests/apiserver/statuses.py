@@ -183,6 +183,15 @@ MIGRATION = {
         {"verb": "retry", "token": "again", "at": NOW, "result": "Accepted", "answer": "attempt 2 begins at 0 %"},
         {"verb": "resume", "token": "x", "at": NOW, "result": "Refused", "answer": "it is not paused"},
     ],
+    "gates": [
+        {
+            "name": "board",
+            "about": "generation 3, attempt 2, step 2",
+            "state": "Refused",
+            "at": NOW,
+            "message": "it answered 403",
+        },
+    ],
     "notifications": [
         {
             "name": "on-call",

@@ -124,6 +124,8 @@ BROKEN_RULES = [
         "spec.traffic.gatewayAPI", "a Managed route needs a Gateway"),
     Bad("an adopted route with a Gateway", CMIG, {("traffic", "gatewayAPI", "mode"): "Adopted"},
         "spec.traffic.gatewayAPI", "an Adopted route has its own parentRefs and hostnames"),
+    Bad("a gate that thinks for long", CMIG, {("gates", 0, "timeout"): "6s"},
+        "spec.gates[0]", "timeout must lie between 100ms and 5s"),
     Bad("no provider", CMIG, {("traffic", "gatewayAPI"): LEFT_OUT},
         "spec.traffic", "set gatewayAPI exactly when type is GatewayAPI"),
     Bad("latency objective without its member", CMIG, {("objectives", 0, "latency"): LEFT_OUT},

@@ -13,7 +13,6 @@ import aiohttp
 
 from changeover.core.errors import InvalidSpec, Unavailable
 
-TIMEOUT_SECONDS = 3.0  # a pass waits for it, and the next look at the canary with it
 MOST_ANSWER_BYTES = 65_536
 
 
@@ -23,17 +22,16 @@ class HttpOutgoing:
     def __init__(self, allowed_hosts: Sequence[str]) -> None:
         self._allowed = frozenset(host.lower() for host in allowed_hosts)
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Raises InvalidSpec for an address that is not allowed, Unavailable for any answer but 2xx."""
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> int:
+        """The answer's status, within so many seconds. Raises InvalidSpec when it is not allowed, else Unavailable."""
         host = self._checked(url)
         try:
             async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS), trust_env=False) as session,
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds), trust_env=False) as session,
                 session.post(url, data=body, headers=dict(headers), allow_redirects=False) as answer,
             ):
                 await answer.content.read(MOST_ANSWER_BYTES)
-                if not 200 <= answer.status < 300:
-                    raise Unavailable(f"{host} answered {answer.status}")
+                return answer.status
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             # The error's text may hold the address, which is a secret.
             raise Unavailable(f"{host} could not be told: {type(error).__name__}") from error

@@ -67,6 +67,8 @@ class Reason(StrEnum):
     BLIND = "Blind"  # no fresh evidence; the weight stays, and goes to 0 after spec.decision.maxBlind
     STEPPED = "Stepped"  # the weight was raised one step
     WAITING_FOR_WINDOW = "WaitingForWindow"  # all is well; spec.windows lets no weight rise now, and says when again
+    WAITING_FOR_GATE = "WaitingForGate"  # a gate has not said yes
+    GATE_REFUSED = "GateRefused"  # a gate said no, and its onFailure is Rollback
     WAITING_FOR_APPROVAL = "WaitingForApproval"  # all is well; a person is to approve the next step
     PAUSED = "Paused"  # a person asked that the weight does not rise; harm still rolls back
     RESUMED = "Resumed"  # a person ended the pause

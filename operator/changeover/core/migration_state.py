@@ -13,7 +13,7 @@ from changeover.core.daily_peak import any_wants_peak
 from changeover.core.day import Day
 from changeover.core.evidence import StepEvidence
 from changeover.core.mark import Mark, Phase
-from changeover.core.observed import Evidence, NoData, Owner, Route, Unreadable, Workload
+from changeover.core.observed import Evidence, GateAnswer, NoData, Owner, Route, Unreadable, Workload
 from changeover.core.plan import Action, Manifest, SetSplit
 from changeover.core.requests import Request
 from changeover.core.weighing import Weighing
@@ -49,6 +49,7 @@ class SeenMigration:
     scrape_seconds: float
     queries_refused: str = ""  # why the metric source may not be asked the spec's own queries
     day: Day | None = None  # what stable was like over a day, from status or read in this pass
+    gates: tuple[GateAnswer, ...] = ()  # what the gates said: as status has it, and in this pass
     peak: float | NoData | Unreadable | None = None  # requests/s; asked for with a new block, when a target needs it
 
 

@@ -6,10 +6,6 @@ receiver can drop the second.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,8 +16,8 @@ from changeover.api.v1alpha1 import API_VERSION
 from changeover.api.v1alpha1.notify import Notify
 from changeover.core import names
 from changeover.core.conditions import parse_timestamp, timestamp
-from changeover.core.errors import InvalidSpec
 from changeover.core.migration_state import SeenMigration, Step
+from changeover.core.signature import Message
 
 MOST_ATTEMPTS = 6
 FIRST_WAIT = timedelta(seconds=5)  # twice as long after each attempt: some five minutes in all
@@ -95,56 +91,30 @@ def _event_of(seen: SeenMigration, step: Step) -> tuple[str, str] | None:
     return None
 
 
-def body_of(seen: SeenMigration, step: Step, notice: Notice, receiver: Notify) -> bytes:
+def message_of(seen: SeenMigration, step: Step, notice: Notice, receiver: Notify) -> Message:
     """What is sent: a CloudEvent in structured mode, or what Slack and Teams take."""
     text = f"{seen.owner.namespace}/{seen.owner.name}: {notice.event}: {step.message}"
     if receiver.type == "Slack":
-        return _json({"text": text})
+        return Message(notice.id, _json({"text": text}), is_signed=False)
     if receiver.type == "Teams":
         card = {
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4",
             "body": [{"type": "TextBlock", "text": text, "wrap": True}],
         }  # fmt: skip
         content = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
-        return _json({"type": "message", "attachments": [content]})
+        return Message(notice.id, _json({"type": "message", "attachments": [content]}), is_signed=False)
     data = {
         "namespace": seen.owner.namespace, "name": seen.owner.name, "event": notice.event, "reason": str(step.reason),
         "message": step.message, "weightPercent": step.mark.weight if step.mark is not None else None,
         "generation": seen.owner.generation, "attempt": step.mark.attempt if step.mark is not None else None,
     }  # fmt: skip
     source = f"/apis/{API_VERSION}/namespaces/{seen.owner.namespace}/canarymigrations/{seen.owner.name}"
-    return _json({
+    event = {
         "specversion": "1.0", "id": notice.id, "source": source, "time": timestamp(seen.now),
         "type": f"dev.changeover.canarymigration.{notice.event.lower()}", "datacontenttype": "application/json",
         "data": data,
-    })  # fmt: skip
-
-
-def headers_of(receiver: Notify, notice: Notice, body: bytes, key: str, now: datetime) -> dict[str, str]:
-    """With the signature of Standard Webhooks (standardwebhooks.com): HMAC-SHA256 of id, time and body.
-
-    Raises InvalidSpec when a webhook has no signing key, or one that is no base64 behind ``whsec_``.
-    """
-    if receiver.type != "Webhook":
-        return {"Content-Type": "application/json"}
-    at = str(int(now.timestamp()))
-    signed = f"{notice.id}.{at}.".encode() + body
-    digest = hmac.new(_key(receiver, key), signed, hashlib.sha256).digest()
-    return {
-        "Content-Type": "application/cloudevents+json", "webhook-id": notice.id, "webhook-timestamp": at,
-        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
     }  # fmt: skip
-
-
-def _key(receiver: Notify, key: str) -> bytes:
-    if not key:
-        raise InvalidSpec(f"Secret {receiver.secret_ref.name} has no signingKey; a Webhook is signed, so add one")
-    if not key.startswith("whsec_"):
-        return key.encode()
-    try:
-        return base64.b64decode(key.removeprefix("whsec_"), validate=True)
-    except binascii.Error as error:
-        raise InvalidSpec(f"signingKey of Secret {receiver.secret_ref.name} is no base64 behind whsec_") from error
+    return Message(notice.id, _json(event))
 
 
 def _json(content: Mapping[str, Any]) -> bytes:

@@ -130,6 +130,17 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class GateAnswer:
+    """What a gate said, to what, and when; Passed, Refused or Silent, and why not Passed."""
+
+    name: str
+    about: str
+    state: str
+    at: datetime
+    message: str
+
+
+@dataclass(frozen=True)
 class LoadReport:
     """What a load run reported: the loader's JSON, version 1 (see ``changeover.loader``)."""
 

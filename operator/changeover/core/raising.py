@@ -11,6 +11,7 @@ from changeover.api.v1alpha1.step import Step as StepSpec
 from changeover.core import names
 from changeover.core.daily_peak import lacking, wants_peak
 from changeover.core.evidence import StepEvidence
+from changeover.core.gates import held_by_gates
 from changeover.core.guards import held_against, unanswerable
 from changeover.core.harm import roll_back
 from changeover.core.mark import Mark, Phase
@@ -42,6 +43,9 @@ def advance(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
         return Step(Reason.QUERY_HOLDS, f"{against}; {weighing.message}", (), mark, weighing)
     if mark.step < len(seen.spec.steps):
         return rise(seen, mark, weighing.message, weighing)
+    at_the_gate = held_by_gates(seen, mark)
+    if at_the_gate is not None:
+        return _stopped(seen, mark, *at_the_gate, weighing)
     message = f"held its objectives at {mark.weight} %: {weighing.message}"
     outcome = make_outcome("Promoted", seen, mark, Reason.PROMOTED, message)
     return Step(Reason.PROMOTED, message, (), mark, weighing, outcome, recheck_after=LOOK_AFTER_SECONDS)
@@ -99,9 +103,17 @@ def rise(seen: SeenMigration, mark: Mark, message: str, weighing: Weighing | Non
         waiting = waits_for(seen, mark)
         if waiting is not None:
             reason, why = waiting
-            stalled = reason is Reason.INVALID_SPEC  # what can only be mended by a person; harm is watched all the same
-            return Step(reason, f"{why}; {message}", (), mark, weighing, stalled=stalled)
+            return _stopped(seen, mark, reason, f"{why}; {message}", weighing)
     return raise_to(seen, mark, mark.step + 1, message, weighing)
+
+
+def _stopped(seen: SeenMigration, mark: Mark, reason: Reason, message: str, weighing: Weighing | None) -> Step:
+    """The weight does not rise, for a reason beside the evidence."""
+    if reason is Reason.GATE_REFUSED and mark.weight > 0:
+        return roll_back(seen, mark, reason, message, weighing)
+    # What can only be mended by a person; harm is watched all the same.
+    stalled = reason in (Reason.INVALID_SPEC, Reason.GATE_REFUSED)
+    return Step(reason, message, (), mark, weighing, stalled=stalled)
 
 
 def _busiest_hour(seen: SeenMigration, mark: Mark) -> Waiting | None:
@@ -145,6 +157,7 @@ _BEFORE_A_RISE: tuple[Callable[[SeenMigration, Mark], Waiting | None], ...] = (
     _queries,
     _busiest_hour,
     _window,
+    held_by_gates,
     _approval,
 )
 

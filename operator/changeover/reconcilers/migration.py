@@ -8,10 +8,12 @@ from changeover.api.reasons import MIGRATION_CONDITIONS, Reason
 from changeover.api.v1alpha1 import MigrationSpec
 from changeover.core import migration_status
 from changeover.core.errors import InvalidSpec
+from changeover.core.gates import to_dict
 from changeover.core.plan import HoldFinalizer, Ref
 from changeover.core.verbs import decide
 from changeover.ports import Dependencies
 from changeover.reconcilers.execute import execute, retry_after
+from changeover.reconcilers.gates import with_gates
 from changeover.reconcilers.notify import tell
 from changeover.reconcilers.observe_migration import observe, observe_leaving, split_target
 from changeover.reconcilers.report import Summary, report
@@ -37,11 +39,15 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
         await report(body, invalid(plain_errors(error), owner.status), MIGRATION_CONDITIONS, deps)
         return None
     step = decide(seen)
+    if step.reason is Reason.WAITING_FOR_GATE and step.mark is not None:
+        seen = await with_gates(seen, step.mark, deps)
+        step = decide(seen)
     failure = await execute(step.actions, ref, target, deps)
     if step.reason is Reason.DELETING and failure is None:
         return None
     reason, message, conditions, fields = migration_status.summarise(seen, step, failure)
     if failure is None:
+        fields["gates"] = [to_dict(answer) for answer in seen.gates]
         fields["notifications"] = await tell(seen, step, deps)
     refusal = migration_status.refusal_of(step) if failure is None else ""
     await report(body, Summary(reason, message, conditions, fields, refusal), MIGRATION_CONDITIONS, deps)

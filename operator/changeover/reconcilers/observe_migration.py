@@ -13,6 +13,7 @@ from changeover.core.canary import canary_backend, choose
 from changeover.core.day import HOUR, LEAST_HOURS_SHARE, Day, hours_of, is_due, key_of, make_day
 from changeover.core.errors import InvalidSpec
 from changeover.core.evidence import SETTLE_SCRAPES, StepEvidence, is_projected
+from changeover.core.gates import answered
 from changeover.core.mark import Mark
 from changeover.core.migration_state import CanaryChoice, SeenMigration
 from changeover.core.observed import Counts, Evidence, NoData, Owner, Route, Unreadable, Workload
@@ -92,6 +93,8 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         day=day,
         queries_refused=own.refused,
         peak=peak,
+        # Those of gates that the spec does not name any more are forgotten.
+        gates=tuple(a for a in answered(owner.status) if a.name in {gate.name for gate in spec.gates}),
     )
 
 

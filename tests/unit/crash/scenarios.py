@@ -170,13 +170,23 @@ def a_world_that_waits() -> World:
     return world
 
 
-def a_world_that_tells() -> World:
-    notify = [{"name": kind, "type": kind, "secretRef": {"name": "hooks"}} for kind in ("Webhook", "Slack")]
-    world = a_world(notify=[{**one, "name": one["name"].lower()} for one in notify])
+def a_world_with_gates() -> World:
+    at = ("BeforeStep", "BeforePromotion")
+    gates = [{"name": one.lower(), "at": one, "secretRef": {"name": "hooks"}, "onFailure": "Rollback"} for one in at]
+    return with_hooks(a_world(gates=gates))
+
+
+def with_hooks(world: World) -> World:
+    """With the Secret that names an address and a key."""
     values = {"url": "https://hooks.example.com/x", "signingKey": "key"}
     data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
     world.cluster.put({"kind": "Secret", "metadata": {"name": "hooks", "namespace": NAMESPACE}, "data": data})
     return world
+
+
+def a_world_that_tells() -> World:
+    notify = [{"name": kind, "type": kind, "secretRef": {"name": "hooks"}} for kind in ("Webhook", "Slack")]
+    return with_hooks(a_world(notify=[{**one, "name": one["name"].lower()} for one in notify]))
 
 
 def _is_told(world: World) -> bool:
@@ -281,6 +291,7 @@ MIGRATIONS = {
     "rolled back, and the canary that a benchmark chose scaled away": _story(
         lambda: a_published_world(Behaviour(error_share=0.9)), _is_scaled_away
     ),
+    "promoted through its gates": _story(a_world_with_gates, _ends("Promoted")),
     "promoted, and two were told of it": _story(a_world_that_tells, _is_told),
     "promoted": _story(a_world, _ends("Promoted")),
     "rolled back for latency": _story(lambda: a_world(Behaviour(slow_share=0.2)), _ends("RolledBack")),

@@ -22,6 +22,8 @@ from changeover.testing.builders import NAMESPACE, a_benchmark, a_deployment, a_
 from changeover.testing.clock import START
 from changeover.testing.world import World
 
+from tests.unit.crash.scenarios import with_hooks
+
 MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")
 BENCHMARK = Ref("FrameworkBenchmark", NAMESPACE, "web")
 ROUTE = Ref("HTTPRoute", NAMESPACE, "shop")
@@ -511,3 +513,30 @@ async def test_a_weight_is_not_dated_back_by_a_slow_metric_source(monkeypatch: p
     assert route is not None
     mark = json.loads(route["metadata"]["annotations"][names.ANNOTATION_MARK])
     assert datetime.fromisoformat(mark["since"]) >= before + timedelta(seconds=14)
+
+
+async def test_a_gate_is_asked_when_all_else_speaks_for_it_and_its_answer_is_in_status() -> None:
+    gate = {"name": "board", "at": "BeforeStep", "secretRef": {"name": "hooks"}}
+    world = with_hooks(World(a_deployment("old"), a_deployment("new"), a_migration(gates=[gate])))
+    world.outgoing.status = 403
+    await passes(world, 6)
+    assert (ready(world)[1], world.weight_of("shop", "new")) == ("WaitingForGate", 0)
+    [said] = (world.cluster.peek(MIGRATION) or {})["status"]["gates"]
+    assert (said["name"], said["state"], said["message"]) == ("board", "Refused", "it answered 403")
+    asked = len(world.outgoing.sent)
+    world.outgoing.failure = "timed out"
+    await passes(world, 2)
+    assert world.weight_of("shop", "new") == 0
+    world.outgoing.failure, world.outgoing.status = "", 204
+    await passes(world, 1)
+    assert world.weight_of("shop", "new") == 10
+    await passes(world, 3)
+    assert len(world.outgoing.sent) == asked + 1, "asked while there was nothing to ask for"
+
+
+async def test_without_its_secret_a_gate_holds_and_says_so() -> None:
+    gate = {"name": "board", "at": "BeforeStep", "secretRef": {"name": "hooks"}, "onFailure": "Rollback"}
+    world = World(a_deployment("old"), a_deployment("new"), a_migration(gates=[gate]))
+    await passes(world, 6)
+    assert ready(world)[1:] != ("", "") and "Secret hooks does not exist" in ready(world)[2]
+    assert world.weight_of("shop", "new") == 0

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from changeover.api.v1alpha1.backend import Backend, Canary
 from changeover.api.v1alpha1.base import Duration, Model, Name, Rule, described, refuse_doubles, unique_by
 from changeover.api.v1alpha1.decision import DecisionDesign
+from changeover.api.v1alpha1.gate import Gate
 from changeover.api.v1alpha1.notify import Notify
 from changeover.api.v1alpha1.objective import Objective
 from changeover.api.v1alpha1.step import Step
@@ -78,6 +79,12 @@ class MigrationSpec(Model):
         json_schema_extra=unique_by("name"),
     )
     decision: DecisionDesign = described("Error rates and blocks. Default: 1 % and 1m.", default=DecisionDesign())
+    gates: Annotated[list[Gate], Field(max_length=4)] = described(
+        "Programs of yours that are asked before a step or the promotion, up to 4. Default: none. "
+        "Example: [{name: change-board, at: BeforePromotion, secretRef: {name: shop-hooks}}].",
+        default=[],
+        json_schema_extra=unique_by("name"),
+    )
     notify: Annotated[list[Notify], Field(max_length=8)] = described(
         "Who is told of its end, or that it is held, up to 8. Default: nobody. "
         "Example: [{name: on-call, type: Slack, secretRef: {name: shop-hooks}}].",
@@ -99,6 +106,7 @@ class MigrationSpec(Model):
         refuse_doubles(self.steps, lambda s: s.weight_percent, "weightPercent")
         refuse_doubles(self.objectives, lambda o: o.name, "objective")
         refuse_doubles(self.notify, lambda n: n.name, "notify")
+        refuse_doubles(self.gates, lambda g: g.name, "gate")
         if self.canary.workload is not None and self.canary.workload.service.name == self.stable.service.name:
             raise ValueError(self.cel[0].message)
         weights = [s.weight_percent for s in self.steps]

@@ -101,6 +101,16 @@ class RequestStatus(Model):
     answer: Text = described("What came of it, in words.")
 
 
+class GateStatus(Model):
+    """What a gate of spec.gates said last."""
+
+    name: ShortText = described("Gate.")
+    about: ShortText = described("What it was asked about: generation, attempt, and step or promotion.")
+    state: Literal["Passed", "Refused", "Silent"] = described("Silent: it did not answer, or could not be asked.")
+    at: Instant = described("When.")
+    message: Text = described("Why it did not pass. Default: empty.", default="")
+
+
 class NotificationStatus(Model):
     """One event for one receiver of spec.notify."""
 
@@ -143,6 +153,7 @@ class MigrationStatus(Model):
     requests: Annotated[list[RequestStatus], Field(max_length=16)] = described(
         "Answers to the annotations changeover.dev/requested-*: the last of each verb.", default=[]
     )
+    gates: Annotated[list[GateStatus], Field(max_length=4)] = described("What the gates said last.", default=[])
     notifications: Annotated[list[NotificationStatus], Field(max_length=24)] = described(
         "What was told to the receivers of spec.notify, the latest 24.", default=[]
     )

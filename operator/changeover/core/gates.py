@@ -1,0 +1,102 @@
+"""What do the gates say to the next step, or to the promotion? Pure; who asks them is the reconciler.
+
+A gate only ever adds to what has to be so: its yes raises nothing that all else does not speak for. It is asked when
+all else does, and its answer counts for a short while and for one step of one attempt, so that nothing has to be kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from changeover.api.reasons import Reason
+from changeover.api.v1alpha1.gate import Gate
+from changeover.core import names
+from changeover.core.conditions import parse_timestamp, timestamp
+from changeover.core.mark import Mark
+from changeover.core.migration_state import SeenMigration
+from changeover.core.observed import GateAnswer
+
+PASSED, REFUSED, SILENT = "Passed", "Refused", "Silent"
+COUNTS_FOR = {PASSED: timedelta(minutes=1), REFUSED: timedelta(seconds=10), SILENT: timedelta(seconds=10)}
+
+
+def to_dict(answer: GateAnswer) -> dict[str, Any]:
+    """As status has it."""
+    return {
+        "name": answer.name, "about": answer.about, "state": answer.state, "at": timestamp(answer.at),
+        "message": answer.message[:512],
+    }  # fmt: skip
+
+
+def answered(status: Mapping[str, Any]) -> tuple[GateAnswer, ...]:
+    """The answers that status holds."""
+    return tuple(
+        GateAnswer(one["name"], one["about"], one["state"], parse_timestamp(one["at"]), one.get("message", ""))
+        for one in status.get("gates") or ()
+    )
+
+
+def about_next(seen: SeenMigration, mark: Mark) -> str:
+    """What would come next, so that an answer to it is no answer to anything else."""
+    where = "promotion" if mark.step >= len(seen.spec.steps) else f"step {mark.step + 1}"
+    return f"generation {seen.owner.generation}, attempt {mark.attempt}, {where}"
+
+
+def gates_of(seen: SeenMigration, mark: Mark) -> list[Gate]:
+    """The gates before what would come next."""
+    at = "BeforePromotion" if mark.step >= len(seen.spec.steps) else "BeforeStep"
+    return [gate for gate in seen.spec.gates if gate.at == at]
+
+
+def unasked(seen: SeenMigration, mark: Mark) -> list[Gate]:
+    """Those whose answer does not count any more, or that have given none."""
+    return [gate for gate in gates_of(seen, mark) if _counting(seen, mark, gate) is None]
+
+
+def held_by_gates(seen: SeenMigration, mark: Mark) -> tuple[Reason, str] | None:
+    """Why a gate does not let it go on; None when all have passed."""
+    for gate in gates_of(seen, mark):
+        answer = _counting(seen, mark, gate)
+        if answer is None:
+            return Reason.WAITING_FOR_GATE, f"gate {gate.name} is asked"
+        if answer.state == REFUSED and gate.on_failure == "Rollback":
+            return Reason.GATE_REFUSED, f"gate {gate.name}: {answer.message}"
+        if answer.state != PASSED:
+            return Reason.WAITING_FOR_GATE, f"gate {gate.name}: {answer.message}; it is asked again"
+    return None
+
+
+def _counting(seen: SeenMigration, mark: Mark, gate: Gate) -> GateAnswer | None:
+    about = about_next(seen, mark)
+    return next((a for a in seen.gates if a.name == gate.name and a.about == about and _is_fresh(a, seen.now)), None)
+
+
+def _is_fresh(answer: GateAnswer, now: datetime) -> bool:
+    return now - answer.at <= COUNTS_FOR[answer.state]
+
+
+def with_answers(before: Iterable[GateAnswer], new: Iterable[GateAnswer]) -> tuple[GateAnswer, ...]:
+    """One a gate: the latest."""
+    latest = {answer.name: answer for answer in (*before, *new)}
+    return tuple(latest.values())
+
+
+def question(seen: SeenMigration, mark: Mark, gate: Gate) -> tuple[str, bytes]:
+    """The id of a question, and its body: a CloudEvent."""
+    about = about_next(seen, mark)
+    identity = names.digest([seen.owner.uid, gate.name, about, timestamp(seen.now)])
+    steps = seen.spec.steps
+    to = steps[mark.step].weight_percent if mark.step < len(steps) else mark.weight
+    data = {
+        "namespace": seen.owner.namespace, "name": seen.owner.name, "gate": gate.name, "at": gate.at, "about": about,
+        "fromPercent": mark.weight, "toPercent": to,
+    }  # fmt: skip
+    event = {
+        "specversion": "1.0", "id": identity, "time": timestamp(seen.now), "datacontenttype": "application/json",
+        "source": f"/apis/changeover.dev/v1alpha1/namespaces/{seen.owner.namespace}/canarymigrations/{seen.owner.name}",
+        "type": "dev.changeover.canarymigration.gate", "data": data,
+    }  # fmt: skip
+    return identity, json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,130 @@
+"""A gate can only hold: its yes counts for one step and a short while, and everything but a yes keeps the weight."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from changeover.api.reasons import Reason
+from changeover.core.gates import PASSED, REFUSED, SILENT, about_next, answered, question, to_dict, unasked
+from changeover.core.mark import Mark, Phase
+from changeover.core.migration_state import SeenMigration, Step
+from changeover.core.observed import GateAnswer
+from changeover.core.plan import SetSplit
+from changeover.core.verbs import decide
+
+from tests.unit.core.seen import NOW, kept, latest, mark, owner, route, seen
+
+GATE = {"name": "board", "at": "BeforeStep", "secretRef": {"name": "hooks"}}
+LAST = {**GATE, "name": "release", "at": "BeforePromotion"}
+ABOUT = "generation 1, attempt 1, step 2"
+YES = GateAnswer("board", ABOUT, PASSED, NOW, "")
+NO = GateAnswer("board", ABOUT, REFUSED, NOW, "it answered 403")
+
+
+def ready_to_rise(*answers: GateAnswer, gate: Any = GATE, **more: Any) -> SeenMigration:
+    base = {"evidence": kept(60), "blocks": (), "gates": answers}
+    return seen({"gates": [gate, LAST]}, **{**base, **more})
+
+
+def weight_written(step: Step) -> int | None:
+    return next((action.canary_percent for action in step.actions if isinstance(action, SetSplit)), None)
+
+
+def test_a_yes_lets_it_rise() -> None:
+    step = decide(ready_to_rise(YES))
+    assert (step.reason, weight_written(step)) == (Reason.STEPPED, 50)
+
+
+@pytest.mark.parametrize(
+    ("why", "answers"),
+    [
+        ("it was not asked", ()),
+        ("it said no", (NO,)),
+        ("it was silent", (replace(NO, state=SILENT, message="timed out"),)),
+        ("its yes is a minute old", (replace(YES, at=NOW - timedelta(seconds=61)),)),
+        ("its yes was to another step", (replace(YES, about="generation 1, attempt 1, step 1"),)),
+        ("its yes was to another attempt", (replace(YES, about="generation 1, attempt 2, step 2"),)),
+        ("its yes was to another spec", (replace(YES, about="generation 2, attempt 1, step 2"),)),
+        ("another said yes", (replace(YES, name="release"),)),
+    ],
+)
+def test_anything_else_holds(why: str, answers: tuple[GateAnswer, ...]) -> None:
+    step = decide(ready_to_rise(*answers))
+    assert (step.reason, step.actions, step.stalled) == (Reason.WAITING_FOR_GATE, (), False), why
+
+
+def test_a_yes_raises_nothing_that_the_evidence_does_not_speak_for() -> None:
+    few = decide(ready_to_rise(YES, evidence=kept(3)))
+    blind = decide(ready_to_rise(YES, latest=replace(latest(), canary=None)))
+    assert [one.actions for one in (few, blind)] == [(), ()]
+    assert Reason.WAITING_FOR_GATE not in (few.reason, blind.reason), "nobody is asked for nothing"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "weight"),
+    [(NO, Reason.ROLLING_BACK, 0), (replace(NO, state=SILENT), Reason.WAITING_FOR_GATE, None)],
+)
+def test_a_no_rolls_back_where_that_is_asked_for_and_silence_never(
+    answer: GateAnswer, reason: Reason, weight: int | None
+) -> None:
+    step = decide(ready_to_rise(answer, gate={**GATE, "onFailure": "Rollback"}))
+    assert (step.reason, weight_written(step)) == (reason, weight)
+
+
+def test_before_the_first_weight_a_no_leaves_nothing_to_roll_back() -> None:
+    first = {**NO.__dict__, "about": "generation 1, attempt 1, step 1"}
+    before = route(mark(0, 0, Phase.PREPARING))
+    step = decide(ready_to_rise(GateAnswer(**first), gate={**GATE, "onFailure": "Rollback"}, route=before))
+    assert (step.reason, step.actions, step.stalled) == (Reason.GATE_REFUSED, (), True)
+
+
+def test_before_a_person_is_asked_the_gates_have_passed_and_a_promotion_by_hand_waits_for_them() -> None:
+    manual = [
+        {"weightPercent": w, "minDuration": "2m", "maxDuration": "2h", "approval": "Manual"} for w in (10, 50, 100)
+    ]
+    told = replace(ready_to_rise(), spec=seen({"gates": [GATE], "steps": manual}).spec)
+    assert decide(told).reason is Reason.WAITING_FOR_GATE
+    assert decide(replace(told, gates=(YES,))).reason is Reason.WAITING_FOR_APPROVAL
+    asked = replace(told, owner=owner(requests={"promote": "now"}))
+    step = decide(asked)
+    assert step.actions == () and step.request is not None and step.request.result == "Refused"
+
+
+@pytest.mark.parametrize("answer", [None, PASSED, REFUSED])
+def test_the_last_step_ends_when_its_gate_says_yes(answer: str | None) -> None:
+    about = "generation 1, attempt 1, promotion"
+    answers = () if answer is None else (GateAnswer("release", about, answer, NOW, "it answered 403"),)
+    full = latest(replace(latest().canary, requests=1000), replace(latest().stable, requests=0))
+    at = mark(100, 3)
+    evidence = replace(kept(60), since=at.since)
+    step = decide(ready_to_rise(*answers, route=route(at), latest=full, evidence=evidence))
+    assert (step.outcome is not None) == (answer == PASSED), step.message
+    assert step.reason is (Reason.PROMOTED if answer == PASSED else Reason.WAITING_FOR_GATE)
+
+
+def test_only_those_are_asked_whose_answer_does_not_count() -> None:
+    at: Mark = mark()
+    assert [gate.name for gate in unasked(ready_to_rise(), at)] == ["board"]
+    assert unasked(ready_to_rise(YES), at) == []
+    assert unasked(ready_to_rise(NO), at) == []
+    later = ready_to_rise(replace(NO, at=NOW - timedelta(seconds=11)))
+    assert [gate.name for gate in unasked(later, at)] == ["board"]
+
+
+def test_the_question_says_what_is_asked() -> None:
+    told = ready_to_rise()
+    identity, body = question(told, mark(), told.spec.gates[0])
+    event = json.loads(body)
+    assert (event["id"], event["type"]) == (identity, "dev.changeover.canarymigration.gate")
+    assert event["data"] == {
+        "namespace": "shop", "name": "shop", "gate": "board", "at": "BeforeStep", "about": about_next(told, mark()),
+        "fromPercent": 10, "toPercent": 50,
+    }  # fmt: skip
+
+
+def test_an_answer_reads_back_from_status() -> None:
+    assert answered({"gates": [to_dict(NO)]}) == (NO,)
