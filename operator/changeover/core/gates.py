@@ -13,6 +13,7 @@ from typing import Any
 
 from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.gate import Gate
+from changeover.api.v1alpha1.migration import MigrationSpec
 from changeover.core import names
 from changeover.core.conditions import parse_timestamp, timestamp
 from changeover.core.mark import Mark
@@ -31,11 +32,13 @@ def to_dict(answer: GateAnswer) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def answered(status: Mapping[str, Any]) -> tuple[GateAnswer, ...]:
-    """The answers that status holds."""
+def answered(status: Mapping[str, Any], spec: MigrationSpec) -> tuple[GateAnswer, ...]:
+    """The answers that status holds; those of gates that the spec does not name any more are forgotten."""
+    named = {gate.name for gate in spec.gates}
     return tuple(
         GateAnswer(one["name"], one["about"], one["state"], parse_timestamp(one["at"]), one.get("message", ""))
         for one in status.get("gates") or ()
+        if one["name"] in named
     )
 
 

@@ -93,8 +93,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         day=day,
         queries_refused=own.refused,
         peak=peak,
-        # Those of gates that the spec does not name any more are forgotten.
-        gates=tuple(a for a in answered(owner.status) if a.name in {gate.name for gate in spec.gates}),
+        gates=answered(owner.status, spec),
     )
 
 

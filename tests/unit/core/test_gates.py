@@ -127,4 +127,5 @@ def test_the_question_says_what_is_asked() -> None:
 
 
 def test_an_answer_reads_back_from_status() -> None:
-    assert answered({"gates": [to_dict(NO)]}) == (NO,)
+    assert answered({"gates": [to_dict(NO)]}, ready_to_rise().spec) == (NO,)
+    assert answered({"gates": [to_dict(NO)]}, seen().spec) == (), "of a gate that is not there any more"
