@@ -69,10 +69,8 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
     own = Questions(source, asked, refusal(spec, deps))
     reader = EvidenceReader(spec, target, Measured(source, scrape, own), canary)
     latest = await reader.read(_latest_start(route, now, scrape), now)
-    key = key_of(fingerprint_of(target, spec), spec)
-    day = Day.parse(owner.status.get("baseline"), key)
-    if isinstance(route, Route) and is_due(day, spec, now):
-        day = await reader.day(key, now) or day
+    arms = fingerprint_of(target, spec)
+    day = await _day(reader, owner, route, key_of(arms, spec), now)
     blocks = await _blocks(reader, _starting_point(evidence, route, scrape), now, scrape)
     # A day's peak is a costly question, and does not change within a block.
     peak = await reader.peak(now) if blocks and is_projected(spec) else None
@@ -81,7 +79,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         now=deps.clock.now(),
         owner=owner,
         spec=spec,
-        arms=fingerprint_of(target, spec),
+        arms=arms,
         choice=await _choice(owner, spec, deps),
         stable=stable,
         canary=canary,
@@ -95,6 +93,16 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         peak=peak,
         gates=answered(owner.status, spec),
     )
+
+
+async def _day(
+    reader: EvidenceReader, owner: Owner, route: Route | Unreadable | None, key: str, now: datetime
+) -> Day | None:
+    """Stable over a day, as status has it, or read anew where that is due."""
+    known = Day.parse(owner.status.get("baseline"), key)
+    if isinstance(route, Route) and is_due(known, reader.spec, now):
+        return await reader.day(key, now) or known
+    return known
 
 
 async def observe_leaving(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: Dependencies) -> SeenMigration:
