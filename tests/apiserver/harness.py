@@ -91,9 +91,13 @@ class Client:
         """Send one request; a body that is not a string is sent as JSON."""
         text = body if isinstance(body, str) or body is None else json.dumps(body)
         sent = {**self._headers, "Content-Type": "application/json", **(headers or {})}
-        self._connection.request(method, path, text, sent)
-        response = self._connection.getresponse()
-        data = response.read()
+        try:
+            self._connection.request(method, path, text, sent)
+            response = self._connection.getresponse()
+            data = response.read()
+        except (OSError, http.client.HTTPException):
+            self._connection.close()  # the next request makes a new one, so that one failure stays one
+            raise
         try:
             parsed = json.loads(data)
         except ValueError:
