@@ -113,6 +113,8 @@ def receiver(kube: Kube) -> list[dict[str, Any]]:
         "        print(json.dumps({'headers': headers, 'body': body}), flush=True)\n"
         "        self.send_response(204)\n"
         "        self.end_headers()\n"
+        "    def log_message(self, *_):\n"
+        "        pass\n"
         "h.HTTPServer(('', 8080), Told).serve_forever()\n"
     )
     container = {
