@@ -201,7 +201,7 @@ def test_of_an_adopted_route_two_weights_change_and_nothing_else(shop: Kube) -> 
     faults.apply(shop, *faults.backend(name), route)
     faults.ready(shop, name)
     before = shop.get("httproute", lane.route)["spec"]
-    move = faults.migration(lane, name, (50, 100), LENIENT, FEW_ERRORS)
+    move = faults.migration(lane, name, (100,), LENIENT, FEW_ERRORS)
     move["spec"]["traffic"] = {"gatewayAPI": {"mode": "Adopted", "route": {"name": lane.route}}}
     time.sleep(3)  # the gateway takes the route
     faults.apply(shop, faults.traffic(lane), move)
