@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import ValidationError
 
 from changeover.api.reasons import MIGRATION_CONDITIONS, Reason
 from changeover.api.v1alpha1 import MigrationSpec
 from changeover.core import migration_status
 from changeover.core.errors import InvalidSpec
-from changeover.core.gates import to_dict
+from changeover.core.gates import to_dict, unasked
 from changeover.core.plan import HoldFinalizer, Ref
 from changeover.core.verbs import decide
 from changeover.ports import Dependencies
@@ -39,9 +41,10 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
         await report(body, invalid(plain_errors(error), owner.status), MIGRATION_CONDITIONS, deps)
         return None
     step = decide(seen)
-    if step.reason is Reason.WAITING_FOR_GATE and step.mark is not None:
+    if step.reason is Reason.WAITING_FOR_GATE and step.mark is not None and unasked(seen, step.mark):
+        # By the time they have answered this look is old: the next pass goes by their answers, and looks anew.
         seen = await with_gates(seen, step.mark, deps)
-        step = decide(seen)
+        step = replace(step, recheck_after=0.0)
     failure = await execute(step.actions, ref, target, deps)
     if step.reason is Reason.DELETING and failure is None:
         return None

@@ -17,10 +17,10 @@ async def send(owner: Owner, secret_name: str, message: Message, seconds: float,
     """The answer's status. Raises InvalidSpec when Secret or address is wrong, Unavailable without an answer."""
     secret = await deps.cluster.get(Ref("Secret", owner.namespace, secret_name))
     if secret is None:
-        raise InvalidSpec(f"Secret {secret_name} does not exist")
+        raise InvalidSpec(f"Secret {secret_name} does not exist; make it, with the key url")
     url, key = (_value(secret, name) for name in ("url", "signingKey"))
     if not url:
-        raise InvalidSpec(f"Secret {secret_name} has no url")
+        raise InvalidSpec(f"Secret {secret_name} has no url; add one")
     if message.is_signed and not key:
         raise InvalidSpec(f"Secret {secret_name} has no signingKey; what is sent is signed, so add one")
     return await deps.outgoing.post(url, message.body, headers_of(message, key, deps.clock.now()), seconds)

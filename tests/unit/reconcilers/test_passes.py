@@ -528,6 +528,8 @@ async def test_a_gate_is_asked_when_all_else_speaks_for_it_and_its_answer_is_in_
     await passes(world, 2)
     assert world.weight_of("shop", "new") == 0
     world.outgoing.failure, world.outgoing.status = "", 204
+    assert await passes(world, 1, seconds=1) == 0.0, "the next pass is due at once"
+    assert world.weight_of("shop", "new") == 0, "it rose by a look that was old when the gate had answered"
     await passes(world, 1)
     assert world.weight_of("shop", "new") == 10
     await passes(world, 3)
@@ -538,5 +540,6 @@ async def test_without_its_secret_a_gate_holds_and_says_so() -> None:
     gate = {"name": "board", "at": "BeforeStep", "secretRef": {"name": "hooks"}, "onFailure": "Rollback"}
     world = World(a_deployment("old"), a_deployment("new"), a_migration(gates=[gate]))
     await passes(world, 6)
-    assert ready(world)[1:] != ("", "") and "Secret hooks does not exist" in ready(world)[2]
+    await passes(world, 2, seconds=1)
+    assert ready(world)[1] == "WaitingForGate" and "Secret hooks does not exist" in ready(world)[2]
     assert world.weight_of("shop", "new") == 0
