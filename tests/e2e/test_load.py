@@ -90,7 +90,7 @@ def test_every_latency_of_a_long_window_is_kept(operator: Kube) -> None:
         operator, "long", images=("tokio", "hyperlane"),
         load={"driver": "Oha"},
         scenarios=[{"name": "closed", "type": "Closed", "closed": {"connections": 64}}],
-        schedule={"rounds": {"min": 3, "max": 3}, "warmUp": "2s", "measure": "60s", "aaProbe": False},
+        schedule={"rounds": {"min": 3, "max": 3}, "warmUp": "2s", "measure": "120s", "aaProbe": False},
     )  # fmt: skip
     report = record["report"]
     assert record["void"] == []
