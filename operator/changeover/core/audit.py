@@ -75,7 +75,7 @@ def make_record(
         "node": pod.node if pod else "",
         "imageID": pod.image_id if pod else "",
         "metrics": {name: value for name, value in (used.readings if used else {}).items() if isinstance(value, float)},
-        "remarks": [*_remarks(report), *_unknown(used)],
+        "remarks": [*_remarks(report), *_unseen_throttling(report, used), *_unknown(used)],
         "conformance": failed_checks(content),
         "void": void,
     }
@@ -124,6 +124,13 @@ def _remarks(report: Mapping[str, Any]) -> list[str]:
         # The throughput is true; a latency without the slowest requests would flatter.
         return [f"LatencyUnknown: {report.get('latencyRefused') or 'the generator gave none'}"]
     return []
+
+
+def _unseen_throttling(report: Mapping[str, Any], usage: Usage | None) -> list[str]:
+    """A run at a constant rate whose throttling could not be judged: without a CPU limit there is none to be seen."""
+    if usage is None or report.get("mode") != "open" or usage.throttled_share is not None:
+        return []
+    return ["ThrottlingUnknown: the metric source has no CFS periods of the candidate; has it a CPU limit?"]
 
 
 def _unknown(usage: Usage | None) -> list[str]:

@@ -97,6 +97,16 @@ def test_a_refused_latency_is_remarked_and_does_not_void_the_throughput() -> Non
     assert record["void"] == []
 
 
+def test_that_throttling_could_not_be_judged_is_said() -> None:
+    unseen, told = replace(USAGE, throttled_share=None), LoadReport(a_report(mode="open"))
+    record = make_record(Run(1, "fast", "constant"), told, unseen, workload())
+    assert [text.split(":")[0] for text in record["remarks"]] == ["ThrottlingUnknown"] and record["void"] == []
+    seen = replace(USAGE, throttled_share=0.0)
+    assert make_record(Run(1, "fast", "constant"), told, seen, workload())["remarks"] == []
+    closed = make_record(Run(1, "fast", "keep-alive"), LoadReport(a_report()), unseen, workload())
+    assert closed["remarks"] == [], "the figure of a closed loop is no latency at a rate"
+
+
 def test_unknown_is_kept_as_null_never_as_zero() -> None:
     record = make_record(Run(1, "fast", "keep-alive"), LoadReport(a_report()), NoData("none"), None)
     assert (record["cpuCores"], record["memoryPeakBytes"], record["cpuSpanSeconds"]) == (None, None, None)
