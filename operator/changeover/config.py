@@ -26,6 +26,14 @@ class MetricSourceConfig(_Settings):
     allow_queries: bool = False  # whoever may write a benchmark could then read every series there
 
 
+class GatewayConfig(_Settings):
+    """Where load pods reach a Gateway; a resource names the Gateway and never gives an address."""
+
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+    url: Annotated[str, Field(pattern=r"^http://[a-z0-9.-]+(:[0-9]{1,5})?$")]
+
+
 class NotificationsConfig(_Settings):
     """Where notifications may go."""
 
@@ -37,6 +45,7 @@ class Config(_Settings):
 
     metric_sources: list[MetricSourceConfig]
     loader_image: str
+    gateways: list[GatewayConfig] = []
     watch_namespaces: list[str] = []
     notifications: NotificationsConfig = NotificationsConfig()
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from changeover.core.observed import Counts, LoadFailed, LoadReport, LoadRunning, NoData, Route, Usage
+from changeover.core.manifests.route import Arm, RouteShape
+from changeover.core.observed import Counts, LoadFailed, LoadReport, LoadRunning, NoData, Peak, Route, Usage
 from changeover.core.plan import Manifest, Ref
 
 
@@ -84,7 +85,22 @@ class SplitTarget:
     canary: BackendPort
     parents: tuple[tuple[str, str], ...]  # (namespace, name) of the gateways
     hostnames: tuple[str, ...] = ()
+    matches: tuple[Mapping[str, Any], ...] = ()  # as the Gateway API has them; empty: all requests
     adopted: bool = False  # the route is its users'; only two weights of it are ours
+
+
+def shape_of(target: SplitTarget) -> RouteShape:
+    """All of a managed route besides its weights."""
+    return RouteShape(
+        namespace=target.namespace,
+        name=target.route,
+        migration=target.migration,
+        stable=Arm(target.stable.service, target.stable.port),
+        canary=Arm(target.canary.service, target.canary.port),
+        parents=target.parents,
+        hostnames=target.hostnames,
+        matches=target.matches,
+    )
 
 
 class TrafficRouter(Protocol):
@@ -152,8 +168,8 @@ class MetricSource(Protocol):
         """CPU and memory of pods from the samples inside the span."""
         ...
 
-    async def peak(self, queries: Sequence[CountQuery], at: datetime) -> float | NoData:
-        """Highest rate of requests to these backends together, a minute's mean, in the 24 hours before; requests/s."""
+    async def peak(self, queries: Sequence[CountQuery], at: datetime) -> Peak | NoData:
+        """Highest rate of requests to these backends together, a minute's mean, in the 24 hours before."""
         ...
 
     async def value(self, query: str, at: datetime) -> float | NoData:
@@ -182,3 +198,4 @@ class Dependencies:
     scrape_seconds: Mapping[str, float]
     open_sources: frozenset[str]  # those that take the queries of resources
     loader_image: str
+    gateways: Mapping[str, str] = field(default_factory=dict)  # address of a Gateway by namespace/name, for own load

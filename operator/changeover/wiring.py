@@ -68,6 +68,7 @@ def make_dependencies(config: Config, client: ApiClient) -> Dependencies:
         scrape_seconds={s.name: s.scrape_seconds for s in settings},
         open_sources=frozenset(s.name for s in config.metric_sources if s.allow_queries),
         loader_image=config.loader_image,
+        gateways={f"{g.namespace}/{g.name}": g.url for g in config.gateways},
     )
 
 

@@ -65,6 +65,7 @@ subjects:
 {{- define "changeover.config" -}}
 metricSources: {{ .Values.metricSources | toJson }}
 loaderImage: {{ .Values.loaderImage | quote }}
+gateways: {{ .Values.gateways | toJson }}
 watchNamespaces: {{ .Values.watchNamespaces | toJson }}
 notifications: {allowedHosts: {{ .Values.notifications.allowedHosts | toJson }}}
 logLevel: {{ .Values.log.level }}

@@ -22,6 +22,8 @@ class ConditionType(StrEnum):
     TRAFFIC_SETTLED = "TrafficSettled"  # migration: the gateway has taken the weight that was asked for
     OBJECTIVES_MET = "ObjectivesMet"  # migration: the canary's evidence against its objectives
 
+    ACCEPTANCE_MET = "AcceptanceMet"  # migration: the promoted backend kept its targets under the acceptance's load
+
 
 BENCHMARK_CONDITIONS = (
     ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED, ConditionType.SUCCEEDED,
@@ -31,7 +33,7 @@ BENCHMARK_CONDITIONS = (
 MIGRATION_CONDITIONS = (
     ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED, ConditionType.SUCCEEDED,
     ConditionType.FINISHED, ConditionType.TRAFFIC_SETTLED, ConditionType.OBJECTIVES_MET,
-    ConditionType.METRICS_AVAILABLE, ConditionType.WORKLOADS_AVAILABLE,
+    ConditionType.METRICS_AVAILABLE, ConditionType.WORKLOADS_AVAILABLE, ConditionType.ACCEPTANCE_MET,
 )  # fmt: skip
 
 
@@ -102,4 +104,11 @@ class Reason(StrEnum):
     WEIGHT_APPLIED = "WeightApplied"  # the route carries the weight and the gateway accepted it
     BENCHMARK_NOT_READY = "BenchmarkNotReady"  # the benchmark that chooses the canary has not published
     BENCHMARK_REFUSED = "BenchmarkRefused"  # the benchmark's winner is tied, invalid, or missed its objectives
+    STABLE_TOO_SMALL = "StableTooSmall"  # it is rolled back in parts: stable has fewer pods than carried all traffic
+    NOT_ASKED_FOR = "NotAskedFor"  # the spec does not ask for it
+    WAITING_FOR_PROMOTION = "WaitingForPromotion"  # the acceptance begins when all traffic is on the canary
+    ACCEPTANCE_RUNNING = "AcceptanceRunning"  # own load goes through the route
+    TARGETS_MET = "TargetsMet"  # under the acceptance's load every target was met
+    TARGETS_MISSED = "TargetsMissed"  # under the acceptance's load a target was missed; the weight stays
+    ACCEPTANCE_VOID = "AcceptanceVoid"  # the acceptance showed nothing; the message says why
     ALREADY_PROMOTED = "AlreadyPromoted"  # the spec was changed after promotion; make a new migration

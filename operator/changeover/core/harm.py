@@ -1,10 +1,11 @@
-"""What is rolled back without waiting for evidence, and the rollback itself: weight 0 and its mark in one write."""
+"""What is rolled back without waiting for evidence, and the rollback itself: weight and mark in one write."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from changeover.api.reasons import Reason
+from changeover.core.headroom import part, pods_for_all, pods_of
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import SeenMigration, Step, split
 from changeover.core.observed import Evidence, Unreadable, Workload
@@ -43,10 +44,17 @@ def _crashed(canary: Workload, mark: Mark) -> str:
 
 
 def roll_back(seen: SeenMigration, mark: Mark, reason: Reason, why: str, weighing: Weighing | None) -> Step:
-    message = f"{why}; rolled back to 0 from {mark.weight} %"
+    """To weight 0; in parts where stable could not carry all traffic at once."""
+    mark = replace(mark, stable_pods=pods_for_all(seen, mark))
+    weight = part(seen, mark, reason)
+    how = f"rolled back to 0 from {mark.weight} %"
+    if weight:
+        ready = seen.stable.ready if isinstance(seen.stable, Workload) else 0
+        how = f"rolled back from {mark.weight} % in parts, since {pods_of(ready, mark)}"
+    message = f"{why}; {how}"
     down = replace(
-        mark, phase=Phase.ROLLING_BACK, weight=0, since=seen.now, generation=seen.owner.generation, arms=seen.arms,
-        reason=reason, message=message, came_from=mark.weight, paused=False,
+        mark, phase=Phase.ROLLING_BACK, weight=weight, since=seen.now, generation=seen.owner.generation, arms=seen.arms,
+        reason=reason, message=message, came_from=mark.weight, paused=False, began=seen.now if weight else None,
     )  # fmt: skip
     return Step(Reason.ROLLING_BACK, message, (split(down),), down, weighing)
 

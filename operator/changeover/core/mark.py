@@ -19,7 +19,7 @@ class Phase(StrEnum):
 
     PREPARING = "Preparing"  # weight 0, before the first step
     STEPPING = "Stepping"  # on a step
-    ROLLING_BACK = "RollingBack"  # weight 0, for good
+    ROLLING_BACK = "RollingBack"  # to weight 0, at once or in parts, and for good
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Mark:
     contested_at: datetime | None = None
     attempt: int = 1  # one more with each retry; an outcome belongs to one attempt
     restarts: int | None = None  # of the canary's containers, as seen when the weight was set; None: not known
+    stable_pods: int | None = None  # ready pods of stable when it carried all traffic; None: not known
+    began: datetime | None = None  # of a rollback in parts: when it began
     paused: bool = False  # a person asked that the weight does not rise
     requests: tuple[Request, ...] = ()  # those that changed the mark: the last of each verb
 
@@ -61,6 +63,8 @@ class Mark:
             "message": self.message[:MESSAGE_LENGTH],
             "from": self.came_from,
             **contested,
+            **({"began": self.began.isoformat()} if self.began else {}),
+            "stablePods": self.stable_pods,
             "attempt": self.attempt,
             "restarts": self.restarts,
             "paused": self.paused,
@@ -71,7 +75,7 @@ class Mark:
     def parse(cls, data: Mapping[str, Any] | None) -> Mark | None:
         """Inverse of ``to_dict``; None for anything else, which is then as good as no mark.
 
-        A rollback stays one whatever weight somebody wrote beside it.
+        A rollback stays one whatever weight somebody wrote beside it; one that it cannot have come to is 0.
         """
         if data is None:
             return None
@@ -91,13 +95,16 @@ class Mark:
                 # A mark of an earlier release has none of these.
                 attempt=int(data.get("attempt", 1)),
                 restarts=None if data.get("restarts") is None else int(data["restarts"]),
+                stable_pods=None if data.get("stablePods") is None else int(data["stablePods"]),
+                began=parse_timestamp(data["began"]) if "began" in data else None,
                 paused=bool(data.get("paused", False)),
                 requests=tuple(Request.from_dict(request) for request in data.get("requests", ())),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return None
         if mark.phase is Phase.ROLLING_BACK:
-            return replace(mark, weight=0) if mark.step >= 0 else None
+            fits = 0 <= mark.weight <= mark.came_from <= 100
+            return (mark if fits else replace(mark, weight=0)) if mark.step >= 0 else None
         is_before_the_first = mark.weight == mark.step == 0
         on_a_step = mark.phase is Phase.STEPPING and mark.step > 0 and 0 < mark.weight <= 100
         return mark if is_before_the_first or on_a_step else None

@@ -30,7 +30,7 @@ from changeover.core.migration_state import (
     peaks_of,
     split,
 )
-from changeover.core.observed import Evidence, Route, Unreadable, Workload
+from changeover.core.observed import Evidence, Peak, Route, Unreadable, Workload
 from changeover.core.plan import Apply, Delete, HoldFinalizer, Ref
 from changeover.core.raising import advance, hold, paused, rise
 from changeover.core.sequential import Verdict
@@ -175,8 +175,8 @@ def _weigh(seen: SeenMigration, mark: Mark, canary: Workload) -> Weighing:
     split_ = Split(mark.weight, cores, max(1, canary.replicas), benchmarked, baselines, peaks_of(seen))
     if not isinstance(seen.blocks, Unreadable):
         evidence = fold(evidence, seen.spec, seen.blocks, split_)
-    if isinstance(seen.peak, float):
-        evidence = replace(evidence, peak=max(evidence.peak, significant(seen.peak)))
+    if isinstance(seen.peak, Peak):
+        evidence = replace(evidence, peak=max(evidence.peak, significant(seen.peak.rate)))
     weighing = weigh(evidence, seen.spec, split_)
     blind = (seen.now - evidence.until).total_seconds()
     limit = duration_seconds(seen.spec.decision.max_blind) + duration_seconds(seen.spec.decision.block)

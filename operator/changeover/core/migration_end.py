@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from changeover.api.reasons import Reason
 from changeover.core import names
 from changeover.core.conditions import parse_timestamp
+from changeover.core.headroom import next_part, waiting_for
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import SeenMigration, Step, attempt_of, make_outcome, split
 from changeover.core.observed import Evidence, Route
@@ -24,7 +26,8 @@ def remembered_rollback(seen: SeenMigration) -> Mark | None:
     """
     status = seen.owner.status
     step, history = status.get("step") or {}, status.get("history") or []
-    under_way = step.get("index", 0) > 0 and step.get("weightPercent") == 0 and history and history[-1]["to"] == 0
+    at_zero = step.get("weightPercent") == 0 and history and history[-1]["to"] == 0
+    under_way = step.get("index", 0) > 0 and history and (at_zero or step.get("rollingBack"))
     if not under_way or status.get("outcome") or status.get("observedGeneration") != seen.owner.generation:
         return None
     last = history[-1]
@@ -40,6 +43,8 @@ def finish_rollback(seen: SeenMigration, route: Route | None, mark: Mark) -> Ste
     out_of_reach = why_out_of_reach(seen, route)
     if out_of_reach:
         return Step(Reason.ROUTE_UNFIT, f"{out_of_reach}; {mark.message}", (), mark, stalled=True)
+    if mark.weight > 0 and mark.arms == seen.arms:
+        return _in_parts(seen, route, mark)
     if route is None or (mark.arms == seen.arms and route.canary_percent != 0):
         # With other arms in the spec the weights would be written to backends that this rollback is not about.
         return Step(Reason.ROLLING_BACK, mark.message, (split(mark),), mark)
@@ -49,6 +54,15 @@ def finish_rollback(seen: SeenMigration, route: Route | None, mark: Mark) -> Ste
         return Step(Reason.ROLLING_BACK, mark.message, (), mark)
     outcome = make_outcome("RolledBack", seen, mark, mark.reason, mark.message)
     return Step(Reason.ROLLED_BACK, mark.message, (), mark, None, outcome, recheck_after=LOOK_AFTER_SECONDS)
+
+
+def _in_parts(seen: SeenMigration, route: Route | None, mark: Mark) -> Step:
+    """The next part of a rollback, when stable can take it. What somebody took from the canary it never gets back."""
+    shown = (route.canary_percent or 0) if route is not None else 0
+    lower = next_part(seen, replace(mark, weight=min(mark.weight, shown)))
+    if not shown == lower.weight == mark.weight:
+        return Step(Reason.ROLLING_BACK, lower.message, (split(lower),), lower)
+    return Step(Reason.STABLE_TOO_SMALL, f"{waiting_for(seen, mark)}; {mark.message}", (), mark)
 
 
 def keep(seen: SeenMigration, route: Route | None, mark: Mark | None, outcome: dict[str, Any]) -> Step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,20 @@ from changeover.core.daily_peak import any_wants_peak
 from changeover.core.day import Day
 from changeover.core.evidence import StepEvidence
 from changeover.core.mark import Mark, Phase
-from changeover.core.observed import Evidence, GateAnswer, NoData, Owner, Route, Unreadable, Workload
+from changeover.core.observed import (
+    Evidence,
+    Figures,
+    GateAnswer,
+    LoadFailed,
+    LoadReport,
+    LoadRunning,
+    NoData,
+    Owner,
+    Peak,
+    Route,
+    Unreadable,
+    Workload,
+)
 from changeover.core.plan import Action, Manifest, SetSplit
 from changeover.core.requests import Request
 from changeover.core.weighing import Weighing
@@ -29,6 +43,24 @@ class CanaryChoice:
     why: str = ""
     manifests: tuple[Manifest, ...] = ()
     benchmarked: Benchmarked = field(default_factory=Benchmarked)
+
+
+LoadState = LoadReport | LoadRunning | LoadFailed | Unreadable | None
+
+
+@dataclass(frozen=True)
+class SeenLoad:
+    """What is seen of the migration's own load, and of what it is to show.
+
+    ``before`` is stable at its peak, ``after`` the canary under the acceptance's load; each is read when it is due.
+    """
+
+    gateways: Mapping[str, str] = field(default_factory=dict)  # address by namespace/name, as the operator knows them
+    image: str = ""
+    of_steps: LoadState = None
+    of_acceptance: LoadState = None
+    before: tuple[Peak, Figures | NoData | Unreadable] | NoData | Unreadable | None = None
+    after: Figures | NoData | Unreadable | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +82,9 @@ class SeenMigration:
     queries_refused: str = ""  # why the metric source may not be asked the spec's own queries
     day: Day | None = None  # what stable was like over a day, from status or read in this pass
     gates: tuple[GateAnswer, ...] = ()  # what the gates said: as status has it, and in this pass
-    peak: float | NoData | Unreadable | None = None  # requests/s; asked for with a new block, when a target needs it
+    peak: Peak | NoData | Unreadable | None = None  # asked for with a new block when a target needs it, and to accept
+    load: SeenLoad = field(default_factory=SeenLoad)
+    testers: str | Unreadable | None = None  # what the testers' route that is there was made for; None: there is none
 
 
 @dataclass(frozen=True)

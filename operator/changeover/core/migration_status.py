@@ -10,7 +10,7 @@ from changeover.core.conditions import timestamp
 from changeover.core.errors import ChangeoverError
 from changeover.core.evidence import StepEvidence
 from changeover.core.forecast import forecast
-from changeover.core.mark import MESSAGE_LENGTH, Mark
+from changeover.core.mark import MESSAGE_LENGTH, Mark, Phase
 from changeover.core.measured_share import measured_percent
 from changeover.core.migration_state import SeenMigration, Step, attempt_of, peaks_of
 from changeover.core.observed import Evidence, Route, Unreadable, Workload
@@ -188,6 +188,8 @@ def _step(seen: SeenMigration, step: Step, mark: Mark) -> dict[str, Any]:
         "weightPercent": mark.weight,
         "since": timestamp(mark.since),
     }
+    if mark.phase is Phase.ROLLING_BACK and mark.weight > 0:
+        fields["rollingBack"] = True
     if evidence is not None:
         fields |= {"evidence": evidence.to_text(), "evidenceUntil": timestamp(evidence.until)}
     return fields

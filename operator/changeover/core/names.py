@@ -22,6 +22,7 @@ ROLE_LOAD = "load"
 ROLE_CANARY = "canary"
 
 ANNOTATION_MARK = "changeover.dev/mark"  # on the route: the state that was written together with the weights
+ANNOTATION_ABOUT = "changeover.dev/about"  # on a testers' route: stands for the spec that it was made for
 ANNOTATION_HAND_OVER = "changeover.dev/hand-over-to"  # on a user's route: the migration that may take it over
 ANNOTATION_REQUESTED = "changeover.dev/requested-"  # and a verb: what a person asks for; the value is a token
 ANNOTATION_RETRY = ANNOTATION_REQUESTED + "retry"  # on a benchmark: a new token starts a new run
@@ -65,6 +66,16 @@ def records(benchmark: str, fingerprint: str) -> str:
 def canary_workload(migration: str) -> str:
     """Name of the Deployment and Service that a migration makes from a benchmark's winner."""
     return shorten(f"{migration}-canary")
+
+
+def testers_route(migration: str) -> str:
+    """Name of the HTTPRoute that takes a migration's testers to the canary."""
+    return shorten(f"{migration}-testers")
+
+
+def route_load(migration: str, purpose: str) -> str:
+    """Name of the Job of a migration's own load; its pods are called after it, as in ``load_job``."""
+    return shorten(f"{migration.replace('.', '-')}-{purpose}-{digest(migration)[:4]}", MAX_NAME - len("-xxxxx"))
 
 
 def run_id(round_number: int, candidate: str, scenario: str) -> str:

@@ -104,6 +104,8 @@ class Route:
     migration: str = ""  # the migration that its label names
     changed_by: str = ""  # the field manager that wrote its spec last, when it was not us
     unfit: str = ""  # why the rules of an adopted route cannot carry our weights, and the mend
+    gateways: tuple[str, ...] = ()  # namespace/name of those that it attaches to
+    hostnames: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,25 @@ class Evidence:
     canary_cores: float | None  # CPU of the canary's pods, cores
     # What the user's own queries gave at the span's end, by objective.
     readings: Mapping[str, float | NoData | Unreadable] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One arm over a span, for the table of before and after; `cores` is what its pods may use together."""
+
+    seconds: float
+    counts: Counts
+    usage: Usage | None
+    cores: float | None
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The highest rate of requests that was seen, requests/s, and the end of the span that it is the mean of."""
+
+    rate: float
+    at: datetime
+    seconds: float
 
 
 @dataclass(frozen=True)

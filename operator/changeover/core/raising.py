@@ -178,5 +178,13 @@ def raise_to(seen: SeenMigration, mark: Mark, index: int, message: str, weighing
         mark, phase=Phase.STEPPING, step=index, weight=weight, since=seen.now, generation=seen.owner.generation,
         arms=seen.arms, reason=Reason.STEPPED, message=message, came_from=mark.weight, contests=0, contested_at=None,
         restarts=seen.canary.restarts if isinstance(seen.canary, Workload) else None,
+        stable_pods=_stable_pods(seen, mark),
     )  # fmt: skip
     return Step(Reason.STEPPED, f"{mark.weight} % -> {weight} %: {message}", (split(up),), up, weighing)
+
+
+def _stable_pods(seen: SeenMigration, mark: Mark) -> int | None:
+    """Ready pods of stable while it had all the traffic."""
+    if mark.weight > 0:
+        return mark.stable_pods
+    return seen.stable.ready if isinstance(seen.stable, Workload) else None

@@ -31,7 +31,7 @@ PROMOTABLE = frozenset({
     Reason.STEPPED, Reason.WAITING_EVIDENCE, Reason.WAITING_FOR_DURATION, Reason.WAITING_FOR_REQUESTS,
     Reason.WAITING_FOR_APPROVAL, Reason.WAITING_FOR_DAILY_PEAK, Reason.UNDECIDED,
 })  # fmt: skip
-ROLLING = frozenset({Reason.ROLLING_BACK, Reason.ROLLED_BACK})
+ROLLING = frozenset({Reason.ROLLING_BACK, Reason.STABLE_TOO_SMALL, Reason.ROLLED_BACK})
 
 
 @dataclass(frozen=True)

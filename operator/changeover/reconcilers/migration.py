@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from changeover.api.reasons import MIGRATION_CONDITIONS, Reason
+from changeover.api.reasons import MIGRATION_CONDITIONS, ConditionType, Reason
 from changeover.api.v1alpha1 import MigrationSpec
 from changeover.core import migration_status
 from changeover.core.errors import InvalidSpec
@@ -14,6 +14,7 @@ from changeover.core.gates import to_dict, unasked
 from changeover.core.plan import HoldFinalizer, Ref
 from changeover.core.verbs import decide
 from changeover.ports import Dependencies
+from changeover.reconcilers.beside import do_beside, sooner
 from changeover.reconcilers.execute import execute, retry_after
 from changeover.reconcilers.gates import with_gates
 from changeover.reconcilers.notify import tell
@@ -49,9 +50,14 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
     if step.reason is Reason.DELETING and failure is None:
         return None
     reason, message, conditions, fields = migration_status.summarise(seen, step, failure)
+    recheck = step.recheck_after
     if failure is None:
+        beside = await do_beside(seen, step, ref, target, deps)
+        fields |= beside.fields
+        conditions[ConditionType.ACCEPTANCE_MET] = beside.judgement
+        recheck = sooner(recheck, beside.recheck_after)
         fields["gates"] = [to_dict(answer) for answer in seen.gates]
         fields["notifications"] = await tell(seen, step, deps)
     refusal = migration_status.refusal_of(step) if failure is None else ""
     await report(body, Summary(reason, message, conditions, fields, refusal), MIGRATION_CONDITIONS, deps)
-    return retry_after(failure) if failure is not None else step.recheck_after
+    return retry_after(failure) if failure is not None else recheck

@@ -16,10 +16,12 @@ from changeover.core.evidence import SETTLE_SCRAPES, StepEvidence, is_projected
 from changeover.core.gates import answered
 from changeover.core.mark import Mark
 from changeover.core.migration_state import CanaryChoice, SeenMigration
-from changeover.core.observed import Counts, Evidence, NoData, Owner, Route, Unreadable, Workload
+from changeover.core.observed import Counts, Evidence, NoData, Owner, Peak, Route, Unreadable, Workload
 from changeover.core.plan import Ref
+from changeover.core.testers import as_match
 from changeover.ports import BackendPort, Bound, CountQuery, Dependencies, MetricSource, SplitTarget
 from changeover.reconcilers.observe_benchmark import readable
+from changeover.reconcilers.observe_load import Arms, accepts, observe_load
 from changeover.reconcilers.observe_queries import Questions, questions, refusal
 from changeover.reconcilers.workloads import read_workload
 
@@ -41,6 +43,7 @@ def split_target(owner: Owner, spec: MigrationSpec) -> SplitTarget:
         canary=BackendPort(service, port),
         parents=tuple((p.namespace or owner.namespace, p.name) for p in gateway.parent_refs),
         hostnames=tuple(gateway.hostnames),
+        matches=tuple(as_match(match) for match in gateway.matches),
         adopted=gateway.mode == "Adopted",
     )
 
@@ -73,7 +76,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
     day = await _day(reader, owner, route, key_of(arms, spec), now)
     blocks = await _blocks(reader, _starting_point(evidence, route, scrape), now, scrape)
     # A day's peak is a costly question, and does not change within a block.
-    peak = await reader.peak(now) if blocks and is_projected(spec) else None
+    peak = await reader.peak(now) if (blocks and is_projected(spec)) or accepts(owner, spec) else None
     return SeenMigration(
         # A slow source must not date a weight back to before it was written: its evidence would begin too early.
         now=deps.clock.now(),
@@ -92,6 +95,8 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         queries_refused=own.refused,
         peak=peak,
         gates=answered(owner.status, spec),
+        testers=await _testers(owner, deps) if spec.match is not None or owner.status.get("testers") else None,
+        load=await observe_load(Arms(owner, spec, target, route, stable, canary), now, deps),
     )
 
 
@@ -103,6 +108,17 @@ async def _day(
     if isinstance(route, Route) and is_due(known, reader.spec, now):
         return await reader.day(key, now) or known
     return known
+
+
+async def _testers(owner: Owner, deps: Dependencies) -> str | Unreadable | None:
+    """What the testers' route that is there is for; one that somebody else made is Unreadable: not ours to touch."""
+    found = await readable(deps.cluster.get(Ref("HTTPRoute", owner.namespace, names.testers_route(owner.name))))
+    if found is None or isinstance(found, Unreadable):
+        return found
+    metadata = found["metadata"]
+    if (metadata.get("labels") or {}).get(names.LABEL_MIGRATION) != owner.name:
+        return Unreadable(f"HTTPRoute {metadata['name']} is somebody else's")
+    return str((metadata.get("annotations") or {}).get(names.ANNOTATION_ABOUT, ""))
 
 
 async def observe_leaving(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: Dependencies) -> SeenMigration:
@@ -226,8 +242,8 @@ class EvidenceReader:
             await self._own.read(end),
         )
 
-    async def peak(self, at: datetime) -> float | NoData | Unreadable:
-        """The highest rate of both arms together in the 24 hours before, requests/s."""
+    async def peak(self, at: datetime) -> Peak | NoData | Unreadable:
+        """The highest rate of both arms together in the 24 hours before."""
         return await readable(self._source.peak(self._queries(), at))
 
     async def day(self, key: str, now: datetime) -> Day | None:

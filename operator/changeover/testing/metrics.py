@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from changeover.core.errors import Unavailable
-from changeover.core.observed import Counts, NoData, Usage
+from changeover.core.observed import Counts, NoData, Peak, Usage
 from changeover.ports import CountQuery
 
 
@@ -28,6 +28,7 @@ class FakeMetrics:
     """The port ``MetricSource``: requests follow from how much of the traffic an arm got in the span.
 
     ``share(service, start, end)`` is the mean share of the traffic, None for a backend of which nothing is known.
+    ``more(start, end)`` is the mean rate of further requests to the route, besides the constant one.
     ``mode`` is good, none (NoData) or unreadable (raises Unavailable). ``values`` are what whole queries give.
     """
 
@@ -37,6 +38,7 @@ class FakeMetrics:
         self.mode = "good"
         self.values: dict[str, float] = {}
         self.cores: Callable[[str], float | None] = lambda pod: Behaviour().cores_per_pod
+        self.more: Callable[[datetime, datetime], float] = lambda start, end: 0.0
         self._share = share
 
     async def counts(self, query: CountQuery, start: datetime, end: datetime) -> Counts | NoData:
@@ -46,14 +48,14 @@ class FakeMetrics:
         if self.mode == "none" or share is None:
             return NoData("no series")
         seconds = (end - start).total_seconds()
-        requests = round(self.rate * seconds * share)
+        requests = round((self.rate + self.more(start, end)) * seconds * share)
         behaviour = self.behaviours.get(query.backend.service, Behaviour())
         slow = round(requests * behaviour.slow_share)
         return Counts(
             requests=requests,
             errors=round(requests * behaviour.error_share),
             slow=dict.fromkeys(query.bounds, slow),
-            shown={name: bound.seconds / 2 for name, bound in query.bounds.items()},
+            shown={name: min(bound.seconds, 0.05) / 2 for name, bound in query.bounds.items()},
         )
 
     async def usage(self, namespace: str, pods: Sequence[str], start: datetime, end: datetime) -> Usage | NoData:
@@ -65,11 +67,13 @@ class FakeMetrics:
             return NoData("fewer than two CPU samples inside the window")
         return Usage(sum(known), 64 * 2.0**20 * len(pods), (end - start).total_seconds())
 
-    async def peak(self, queries: Sequence[CountQuery], at: datetime) -> float | NoData:
+    async def peak(self, queries: Sequence[CountQuery], at: datetime) -> Peak | NoData:
         """The constant rate; NoData when no backend ever had traffic."""
         self._check()
         known = any(self._share(query.backend.service, at - timedelta(minutes=1), at) for query in queries)
-        return float(self.rate) if known and self.mode != "none" else NoData("the query gave no sample")
+        if not known or self.mode == "none":
+            return NoData("the query gave no sample")
+        return Peak(float(self.rate), at, 60.0)
 
     async def value(self, query: str, at: datetime) -> float | NoData:
         """What a query gives, constant."""

@@ -37,6 +37,7 @@ class World:
     by_h2load    requests per second of a candidate by the second generator, where they differ
     accepts      whether the gateway takes routes
     obeys        whether the gateway splits the traffic as the route says; if not, as it did before
+    gateways     addresses of Gateways by namespace/name, as the operator is told them
     crashed      when the containers of a Deployment's pods ended last, by its name
     """
 
@@ -56,6 +57,9 @@ class World:
         self.by_h2load: dict[str, float] = {}
         self.accepts = True
         self.obeys = True
+        self.gateways = {f"{NAMESPACE}/public": "http://traefik.gateway.svc"}
+        self.own_load: dict[str, tuple[float, float, float]] = {}  # begin, end (epoch seconds) and rate, by Job's uid
+        self.metrics.more = self._own_rate
         self.crashed: dict[str, datetime] = {}
         self.cluster.watchers.append(self._note_split)
         self.cluster.put(a_node())
@@ -76,6 +80,7 @@ class World:
             scrape_seconds={"default": SCRAPE_SECONDS},
             open_sources=frozenset({"default"}),
             loader_image=LOADER_IMAGE,
+            gateways=self.gateways,
         )
 
     def advance(self, seconds: float) -> None:
@@ -163,12 +168,38 @@ class World:
             return
         arguments = _arguments(job)
         started = parse_timestamp(job["metadata"]["creationTimestamp"])
-        window_end = started.timestamp() + 1 + float(arguments["warm-up"]) + float(arguments["measure"])
-        if self.clock.now().timestamp() > window_end:
+        window_end = started.timestamp() + 1 + float(arguments.get("warm-up", 0)) + float(arguments["measure"])
+        if names.LABEL_MIGRATION in job["metadata"]["labels"]:
+            window = (window_end - float(arguments["measure"]), window_end, float(arguments["rate"]))
+            self.own_load.setdefault(job["metadata"]["uid"], window)
+            if self.clock.now().timestamp() > window_end:
+                self._end_own_load(job, *window)
+        elif self.clock.now().timestamp() > window_end:
             self._end_job(job, window_end, float(arguments["measure"]))
 
+    def _own_rate(self, start: datetime, end: datetime) -> float:
+        """Mean rate of own load over a span; a Job that was deleted sends no more."""
+        alive = {job["metadata"]["uid"] for job in self.cluster.all("Job")}
+        sent = sum(
+            max(0.0, min(until, end.timestamp()) - max(begin, start.timestamp())) * rate
+            for uid, (begin, until, rate) in self.own_load.items()
+            if uid in alive
+        )
+        return sent / (end - start).total_seconds()
+
+    def _end_own_load(self, job: Manifest, begin: float, end: float, rate: float) -> None:
+        failed = "own load" in self.failing_jobs
+        report = a_report(rate, mode="open", windowStart=begin, windowEnd=end, durationSeconds=end - begin)
+        self._report(job, {"version": 1, "failed": "connection refused"} if failed else report, failed)
+
+    def _report(self, job: Manifest, report: dict[str, Any], failed: bool) -> None:
+        namespace, pod = job["metadata"]["namespace"], f"{job['metadata']['name']}-pod"
+        self.cluster.logs[namespace, pod] = f"starting\n{json.dumps(report)}\n"
+        condition = {"type": "Failed" if failed else "Complete", "status": "True", "reason": "", "message": ""}
+        self.cluster.patch(ref_of(job), {"status": {"conditions": [condition]}})
+
     def _end_job(self, job: Manifest, window_end: float, seconds: float) -> None:
-        name, run = job["metadata"]["name"], job["metadata"]["labels"][names.LABEL_RUN]
+        run = job["metadata"]["labels"][names.LABEL_RUN]
         round_name, candidate = run.split(".")[:2]
         service = Ref("Service", job["metadata"]["namespace"], _service_of(job))
         failed = candidate in self.failing_jobs or self.cluster.peek(service) is None
@@ -188,9 +219,7 @@ class World:
         report: dict[str, Any] = a_report(speed, **more)
         if failed:
             report = {"version": 1, "failed": "connection refused"}
-        self.cluster.logs[job["metadata"]["namespace"], f"{name}-pod"] = f"starting\n{json.dumps(report)}\n"
-        condition = {"type": "Failed" if failed else "Complete", "status": "True", "reason": "", "message": ""}
-        self.cluster.patch(ref_of(job), {"status": {"conditions": [condition]}})
+        self._report(job, report, failed)
 
     def _take_route(self, route: Manifest) -> None:
         if not self.accepts:

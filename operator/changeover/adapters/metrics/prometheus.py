@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import requests
@@ -25,7 +25,7 @@ from urllib3.util.retry import Retry
 
 from changeover.adapters.metrics import counters
 from changeover.core.errors import Unavailable
-from changeover.core.observed import Counts, NoData, Usage
+from changeover.core.observed import Counts, NoData, Peak, Usage
 from changeover.ports import CountQuery
 
 MAX_BODY_BYTES = 8 * 2**20
@@ -108,13 +108,15 @@ class PrometheusSource:
         series = await self._range(selector, span)
         return self._sensible(lambda: counters.usage(series, span, pods))
 
-    async def peak(self, queries: Sequence[CountQuery], at: datetime) -> float | NoData:
-        """Highest rate of requests to these backends together, a minute's mean, in the 24 hours before; requests/s."""
+    async def peak(self, queries: Sequence[CountQuery], at: datetime) -> Peak | NoData:
+        """Highest rate of requests to these backends together, a minute's mean, in the 24 hours before."""
         names = quoted("|".join(traefik_service(query) for query in queries))
         # rate() needs two samples, and one scrape may be missing.
         minute = max(60.0, 4 * self._settings.scrape_seconds)
         requests_ = f'traefik_service_request_duration_seconds_bucket{{service=~{names},le="+Inf"}}'
-        return await self.value(f"max_over_time(sum(rate({requests_}[{minute:.0f}s]))[24h:1m])", at)
+        result = await self._ask(f"sum(rate({requests_}[{minute:.0f}s]))[24h:1m]", at.timestamp())
+        series = checked(result, self._settings.name)
+        return self._sensible(lambda: highest(series, minute))
 
     async def value(self, query: str, at: datetime) -> float | NoData:
         """The one number that a PromQL expression gives at an instant; NoData when it gives none, or several."""
@@ -160,6 +162,16 @@ def one_number(result: Any) -> float | NoData:
         result = result[0]["value"]
     value = float(result[1])
     return value if math.isfinite(value) else NoData(f"the query gave {result[1]}")
+
+
+def highest(series: Sequence[counters.Series], seconds: float) -> Peak | NoData:
+    """The highest finite sample of a series, each a mean over so many seconds, and when it was."""
+    samples = [(float(value), float(at)) for one in series for at, value in one["values"]]
+    finite = [sample for sample in samples if math.isfinite(sample[0])]
+    if not finite:
+        return NoData("the query gave no sample")
+    rate, at = max(finite)
+    return Peak(rate, datetime.fromtimestamp(at, UTC), seconds)
 
 
 def checked(result: Any, source: str) -> list[counters.Series]:

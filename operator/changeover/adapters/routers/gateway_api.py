@@ -8,10 +8,10 @@ from typing import Any
 
 from changeover.core import adopted, names
 from changeover.core.errors import Conflict
-from changeover.core.manifests.route import Arm, RouteShape, make_route, mark_text
+from changeover.core.manifests.route import Arm, make_route, mark_text
 from changeover.core.observed import Route
 from changeover.core.plan import Manifest, Ref
-from changeover.ports import Cluster, SplitTarget
+from changeover.ports import Cluster, SplitTarget, shape_of
 
 
 class GatewayAPIRouter:
@@ -33,7 +33,7 @@ class GatewayAPIRouter:
         if target.adopted:
             await self._cluster.merge(_ref(target), _weights_only(found, target, canary_percent, mark))
         else:
-            await self._cluster.apply(make_route(_shape(target), canary_percent, mark))
+            await self._cluster.apply(make_route(shape_of(target), canary_percent, mark))
 
     async def release(self, target: SplitTarget) -> None:
         """Take label and mark off; the weights stay, the route is its users'."""
@@ -54,7 +54,15 @@ def parse_route(found: Manifest, target: SplitTarget) -> Route:
         migration=_migration(found),
         changed_by=_changed_by(found),
         unfit=adopted.unfit(_rules(found), *_arms(target)) if target.adopted else "",
+        gateways=_gateways(found),
+        hostnames=tuple(found.get("spec", {}).get("hostnames") or ()),
     )
+
+
+def _gateways(found: Manifest) -> tuple[str, ...]:
+    """namespace/name of the Gateways that a route attaches to."""
+    parents = found.get("spec", {}).get("parentRefs") or []
+    return tuple(f"{p.get('namespace') or found['metadata'].get('namespace', '')}/{p.get('name')}" for p in parents)
 
 
 def is_ours(found: Manifest, target: SplitTarget) -> bool:
@@ -155,15 +163,3 @@ def _acceptance(found: Manifest) -> tuple[bool, str]:
 
 def _ref(target: SplitTarget) -> Ref:
     return Ref("HTTPRoute", target.namespace, target.route)
-
-
-def _shape(target: SplitTarget) -> RouteShape:
-    return RouteShape(
-        namespace=target.namespace,
-        name=target.route,
-        migration=target.migration,
-        stable=Arm(target.stable.service, target.stable.port),
-        canary=Arm(target.canary.service, target.canary.port),
-        parents=target.parents,
-        hostnames=target.hostnames,
-    )

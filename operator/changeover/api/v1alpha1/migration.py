@@ -8,12 +8,15 @@ from pydantic import Field, model_validator
 
 from changeover.api.v1alpha1.backend import Backend, Canary
 from changeover.api.v1alpha1.base import Duration, Model, Name, Rule, described, refuse_doubles, unique_by
+from changeover.api.v1alpha1.candidate import NodeChoice
 from changeover.api.v1alpha1.decision import DecisionDesign
 from changeover.api.v1alpha1.gate import Gate
 from changeover.api.v1alpha1.notify import Notify
 from changeover.api.v1alpha1.objective import Objective
+from changeover.api.v1alpha1.own_load import Acceptance, OwnLoad
+from changeover.api.v1alpha1.scenario import Request
 from changeover.api.v1alpha1.step import Step
-from changeover.api.v1alpha1.traffic import Traffic
+from changeover.api.v1alpha1.traffic import Testers, Traffic
 from changeover.api.v1alpha1.windows import Windows
 
 
@@ -40,6 +43,35 @@ class Drain(Model):
     )
 
 
+class LoadPlacement(Model):
+    """Where the operator's own load runs."""
+
+    load: NodeChoice = described(
+        "Nodes for the load generator; choose some that neither backend runs on. Default: any node. "
+        "Example: {nodeSelector: {changeover.dev/role: load}}.",
+        default=NodeChoice(),
+    )
+
+
+class Rollback(Model):
+    """How traffic goes back to stable."""
+
+    on_failure: Literal["Automatic"] = described(
+        "Automatic: what fails is taken back without asking. Default: Automatic.", default="Automatic"
+    )
+    ramp: Literal["Auto", "Jump"] = described(
+        "Auto: while the canary still answers and stable has fewer ready pods than when it carried all traffic (an "
+        "autoscaler took them away), the traffic goes back in parts, as pods become ready. Jump: all at once. "
+        "Default: Auto.",
+        default="Auto",
+    )
+    timeout: Duration = described(
+        "After so long in parts all traffic goes back, unless stable has no ready pod at all. Default: 10m. "
+        "Example: 2m.",
+        default="10m",
+    )
+
+
 class MigrationSpec(Model):
     """From where to where, by which steps, under which objectives."""
 
@@ -59,6 +91,10 @@ class MigrationSpec(Model):
         Rule(
             rule="self.objectives.exists(o, o.type != 'Query')",
             message="objectives: a Query is a guard and no evidence; add an objective of type Latency, Errors or CPU",
+        ),
+        Rule(
+            rule="!has(self.match) || !has(self.traffic.gatewayAPI) || self.traffic.gatewayAPI.mode == 'Managed'",
+            message="match is for a Managed route; add a rule for your testers to the Adopted route yourself",
         ),
     )
     suspend: bool = described(
@@ -91,6 +127,28 @@ class MigrationSpec(Model):
         default=[],
         json_schema_extra=unique_by("name"),
     )
+    match: Testers | None = described(
+        "Whose requests all go to the canary, from when it is ready to the end of the migration, at whatever weight; "
+        "they are no evidence. Default: none. Example: {headers: [{name: X-Canary, value: always}]}.",
+        default=None,
+    )
+    rollback: Rollback = described(
+        "How traffic goes back to stable. Default: {ramp: Auto, timeout: 10m}.", default=Rollback()
+    )
+    request: Request = described(
+        "The request of own load (load and acceptance). Default: GET /. Example: {path: /items}.", default=Request()
+    )
+    load: OwnLoad | None = described(
+        "Own load through the route while the steps last, for a service with too few requests to judge by. "
+        "Default: none. Example: {requestsPerSecond: 200}.",
+        default=None,
+    )
+    acceptance: Acceptance | None = described(
+        "Own load after the promotion, and a table of before and after in status.acceptance. Default: none. "
+        "Example: {trafficMultiple: 3, duration: 10m}.",
+        default=None,
+    )
+    placement: LoadPlacement = described("Where own load runs. Default: any node.", default=LoadPlacement())
     drain: Drain = described("Time for open connections. Default: {timeout: 5m}.", default=Drain())
     metrics: MigrationMetrics = described(
         "Where the evidence is read. Default: source default.", default=MigrationMetrics()
@@ -116,4 +174,7 @@ class MigrationSpec(Model):
             raise ValueError(self.cel[2].message)
         if all(objective.type == "Query" for objective in self.objectives):
             raise ValueError(self.cel[3].message)
+        gateway = self.traffic.gateway_api
+        if self.match is not None and gateway is not None and gateway.mode != "Managed":
+            raise ValueError(self.cel[4].message)
         return self

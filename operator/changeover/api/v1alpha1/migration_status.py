@@ -16,6 +16,7 @@ class StepStatus(Model):
     index: int = described("Step, from 1; 0 before the first and after a rollback.")
     text: ShortText = described("Step of steps. Example: 2/3.")
     weight_percent: int = described("Weight of the step, percent.")
+    rolling_back: bool = described("Whether the traffic is on its way back to stable. Default: false.", default=False)
     since: Instant | None = described("When the weight was set.", default=None)
     evidence_until: Instant | None = described("End of the last block that was judged.", default=None)
     evidence: Annotated[str, Field(max_length=16384)] = described(
@@ -123,6 +124,52 @@ class NotificationStatus(Model):
     message: Text = described("Why the last attempt failed. Default: empty.", default="")
 
 
+class FigureRow(Model):
+    """One line of the table of before and after."""
+
+    figure: ShortText = described("Which figure. Example: p99.")
+    unit: ShortText = described("Unit of the figures. Example: ms.")
+    before: Number = described("Stable at its peak, before the first weight. Empty when unknown.", default="")
+    after: Number = described("The canary under the load of the acceptance. Empty when unknown.", default="")
+    target: Number = described("Target, at the most. Empty without an objective.", default="")
+    met: Literal["", "Yes", "No"] = described("Whether the target was met. Empty without one.", default="")
+
+
+class AcceptanceStatus(Model):
+    """Load after the promotion at a multiple of the peak, and the figures before and after."""
+
+    state: Literal["Waiting", "Running", "Met", "NotMet", "Void"] = described(
+        "Waiting (for the promotion), Running, Met, NotMet, or Void (nothing was shown; the message says why)."
+    )
+    message: Text = described("In words, with the numbers. Default: empty.", default="")
+    about: ShortText = described("Stands for the spec that it was begun under.", default="")
+    before_at: Instant | None = described("End of the minute that 'before' is of: the busiest.", default=None)
+    started_at: Instant | None = described("When the load was begun.", default=None)
+    ended_at: Instant | None = described("When it was judged.", default=None)
+    peak_requests_per_second: Number = described("The peak that was seen. Empty before.", default="")
+    target_requests_per_second: Number = described("Live traffic and own load together. Empty before.", default="")
+    own_requests_per_second: int = described("Own load. Default: 0 (not begun).", default=0)
+    table: Annotated[list[FigureRow], Field(max_length=16)] = described("Figures before and after.", default=[])
+
+
+class OwnLoadStatus(Model):
+    """The operator's own load while the steps last."""
+
+    state: Literal["Running", "Stopped", "Failed"] = described("Failed: it is begun again after a minute.")
+    at: Instant = described("Since when.")
+    message: Text = described("What it sends, or why it does not. Default: empty.", default="")
+
+
+class TestersStatus(Model):
+    """The route of the testers (spec.match)."""
+
+    route: ShortText = described("Name of their HTTPRoute.")
+    state: Literal["Waiting", "OnCanary", "Parked", "Failed"] = described(
+        "Waiting (for the canary), OnCanary, Parked (on no Gateway: it ended, or is rolled back) or Failed."
+    )
+    message: Text = described("Why it failed. Default: empty.", default="")
+
+
 class MigrationStatus(Model):
     """Status of a CanaryMigration."""
 
@@ -153,6 +200,11 @@ class MigrationStatus(Model):
     requests: Annotated[list[RequestStatus], Field(max_length=16)] = described(
         "Answers to the annotations changeover.dev/requested-*: the last of each verb.", default=[]
     )
+    load: OwnLoadStatus | None = described("Own load (spec.load). Default: none.", default=None)
+    acceptance: AcceptanceStatus | None = described(
+        "Before and after (spec.acceptance). Default: none (not asked for).", default=None
+    )
+    testers: TestersStatus | None = described("Whose requests all go to the canary. Default: none.", default=None)
     gates: Annotated[list[GateStatus], Field(max_length=4)] = described("What the gates said last.", default=[])
     notifications: Annotated[list[NotificationStatus], Field(max_length=24)] = described(
         "What was told to the receivers of spec.notify, the latest 24.", default=[]

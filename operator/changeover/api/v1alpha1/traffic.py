@@ -24,6 +24,74 @@ class ParentRef(Model):
     )
 
 
+class PathMatch(Model):
+    """A path."""
+
+    type: Literal["PathPrefix", "Exact"] = described(
+        "PathPrefix (the path and all below it) or Exact. Default: PathPrefix.", default="PathPrefix"
+    )
+    value: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=1024)] = described(
+        "The path. Default: /. Example: /items.", default="/"
+    )
+
+
+class HeaderMatch(Model):
+    """A header with this very value."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9-]+$")] = described(
+        "Header. Example: X-Canary."
+    )
+    value: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[ -~]+$")] = described(
+        "Its value, the whole of it. Example: always."
+    )
+
+
+class CookieMatch(Model):
+    """A cookie with this very value."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")] = described(
+        "Cookie. Example: canary."
+    )
+    value: Annotated[str, Field(max_length=1024, pattern=r"^[!#-+./-:<-\[\]-~-]*$")] = described(
+        "Its value, the whole of it. Example: always."
+    )
+
+
+class RouteMatch(Model):
+    """Which requests the route takes: those for which all of this holds."""
+
+    path: PathMatch = described("Path. Default: all paths. Example: {value: /items}.", default=PathMatch())
+    method: Literal["", "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"] = described(
+        "HTTP method. Default: empty (any).", default=""
+    )
+    headers: Annotated[list[HeaderMatch], Field(max_length=8)] = described(
+        "Headers that must all be there. Default: none. Example: [{name: X-Shop, value: eu}].", default=[]
+    )
+
+
+class Testers(Model):
+    """Whose requests all go to the canary while the migration is under way: those with any one of these."""
+
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="size(self.headers) + size(self.cookies) > 0",
+            message="match without a header or cookie matches nobody; set headers or cookies, or leave match out",
+        ),
+    )
+    headers: Annotated[list[HeaderMatch], Field(max_length=4)] = described(
+        "Headers, any one of which is enough. Default: none. Example: [{name: X-Canary, value: always}].", default=[]
+    )
+    cookies: Annotated[list[CookieMatch], Field(max_length=4)] = described(
+        "Cookies, any one of which is enough. Default: none. Example: [{name: canary, value: always}].", default=[]
+    )
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        if not self.headers and not self.cookies:
+            raise ValueError(self.cel[0].message)
+        return self
+
+
 class GatewayAPITraffic(Model):
     """Traffic through the Kubernetes Gateway API."""
 
@@ -33,8 +101,8 @@ class GatewayAPITraffic(Model):
             message="a Managed route needs a Gateway; set at least one of parentRefs, or mode Adopted",
         ),
         Rule(
-            rule="self.mode == 'Managed' || (size(self.parentRefs) == 0 && size(self.hostnames) == 0)",
-            message="an Adopted route has its own parentRefs and hostnames; leave both out here",
+            rule="self.mode == 'Managed' || size(self.parentRefs) + size(self.hostnames) + size(self.matches) == 0",
+            message="an Adopted route has its own parentRefs, hostnames and matches; leave them out here",
         ),
     )
     mode: Literal["Managed", "Adopted"] = described(
@@ -50,12 +118,17 @@ class GatewayAPITraffic(Model):
     hostnames: Annotated[
         list[Annotated[str, Field(max_length=253, pattern=r"^(\*\.)?" + DNS_NAME[1:])]], Field(max_length=16)
     ] = described("Host names of a Managed route. Default: none (all). Example: [shop.example.com].", default=[])
+    matches: Annotated[list[RouteMatch], Field(max_length=8)] = described(
+        "Requests that a Managed route takes: those that match any of these. Default: none (all). "
+        "Example: [{path: {value: /items}}].",
+        default=[],
+    )
 
     @model_validator(mode="after")
     def _owned_or_adopted(self) -> Self:
         if self.mode == "Managed" and not self.parent_refs:
             raise ValueError(self.cel[0].message)
-        if self.mode == "Adopted" and (self.parent_refs or self.hostnames):
+        if self.mode == "Adopted" and (self.parent_refs or self.hostnames or self.matches):
             raise ValueError(self.cel[1].message)
         return self
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.benchmark import MOST_OPEN_REQUESTS, BenchmarkSpec
-from changeover.api.v1alpha1.scenario import ClosedLoad, OpenLoad, RampLoad, Scenario
+from changeover.api.v1alpha1.candidate import NodeChoice
+from changeover.api.v1alpha1.scenario import ClosedLoad, OpenLoad, RampLoad, Request, Scenario
 from changeover.core import names
 from changeover.core.manifests.common import (
     CONTAINER_SECURITY,
@@ -71,6 +72,16 @@ def _pod(owner: Owner, spec: BenchmarkSpec, scenario: Scenario, target: LoadTarg
         "labelSelector": {"matchLabels": {names.LABEL_ROLE: names.ROLE_CANDIDATE}},
         "topologyKey": "kubernetes.io/hostname",
     }
+    arguments, memory = loader_arguments(spec, scenario, target), memory_bytes(spec, scenario)
+    pod = load_pod(target.image, arguments, spec.placement.load, memory, scratch_bytes(spec, scenario))
+    return {
+        **pod,
+        "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [beside_candidate]}},
+    }
+
+
+def load_pod(image: str, arguments: list[str], where: NodeChoice, memory: int, scratch: int) -> dict[str, Any]:
+    """The pod of a load generator, with so many bytes of memory and of disk at the most."""
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -81,19 +92,18 @@ def _pod(owner: Owner, spec: BenchmarkSpec, scenario: Scenario, target: LoadTarg
             **POD_SECURITY,
             "sysctls": [{"name": "net.ipv4.ip_local_port_range", "value": "1024 65535"}],
         },
-        **placement(spec.placement.load),
-        "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [beside_candidate]}},
+        **placement(where),
         "containers": [
             {
                 "name": "load",
-                "image": target.image,
-                "args": loader_arguments(spec, scenario, target),
-                "resources": {"requests": {"memory": "128Mi"}, "limits": {"memory": str(memory_bytes(spec, scenario))}},
+                "image": image,
+                "args": arguments,
+                "resources": {"requests": {"memory": "128Mi"}, "limits": {"memory": str(memory)}},
                 "securityContext": CONTAINER_SECURITY,
                 "volumeMounts": [SCRATCH_MOUNT],
             }
         ],
-        "volumes": [{**SCRATCH_VOLUME, "emptyDir": {"sizeLimit": str(scratch_bytes(spec, scenario))}}],
+        "volumes": [{**SCRATCH_VOLUME, "emptyDir": {"sizeLimit": str(scratch)}}],
     }
 
 
@@ -130,17 +140,14 @@ def _fastest(spec: BenchmarkSpec, load: ClosedLoad | OpenLoad | RampLoad) -> flo
 
 def loader_arguments(spec: BenchmarkSpec, scenario: Scenario, target: LoadTarget) -> list[str]:
     """Command line of ``python -m changeover.loader`` for one scenario."""
-    request, load = spec.request, scenario.load
+    load = scenario.load
     arguments = [
-        f"--url={target.url}{_literal(request.path)}",
         f"--mode={scenario.type.lower()}",
         f"--driver={spec.load.driver.lower()}",
         f"--connections={load.connections}",
         f"--keep-alive={str(load.keep_alive).lower()}",
         f"--warm-up={math.ceil(duration_seconds(spec.schedule.warm_up))}",
         f"--measure={math.ceil(duration_seconds(spec.schedule.measure))}",
-        f"--method={request.method}",
-        f"--expect-status={request.expect_status}",
         f"--max-samples={MOST_OPEN_REQUESTS}",
     ]
     if isinstance(load, OpenLoad):
@@ -149,10 +156,20 @@ def loader_arguments(spec: BenchmarkSpec, scenario: Scenario, target: LoadTarget
         arguments += _ramp(spec, load)
     if spec.load.instances > 1:
         arguments += _together(spec, target)
-    if request.expect_body_sha256:
-        arguments.append(f"--expect-body-sha256={request.expect_body_sha256}")
     if spec.conformance == "Apart":
         arguments.append("--conformance")
+    return arguments + request_arguments(spec.request, target.url)
+
+
+def request_arguments(request: Request, url: str) -> list[str]:
+    """The request to an address, and the answer that is expected."""
+    arguments = [
+        f"--url={url}{_literal(request.path)}",
+        f"--method={request.method}",
+        f"--expect-status={request.expect_status}",
+    ]
+    if request.expect_body_sha256:
+        arguments.append(f"--expect-body-sha256={request.expect_body_sha256}")
     if request.body:
         arguments.append(f"--body={_literal(request.body)}")
     return arguments + [f"--header={header.name}: {_literal(header.value)}" for header in request.headers]

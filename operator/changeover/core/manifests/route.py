@@ -1,15 +1,18 @@
-"""The HTTPRoute of a migration: one rule with two weighted backends, and the mark beside the weights."""
+"""The HTTPRoutes of a migration: one rule with two weighted backends and the mark beside the weights, and testers."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from changeover.core import names
 from changeover.core.manifests.common import labels_of
 from changeover.core.plan import Manifest
+
+Match = Mapping[str, Any]
+ALL: tuple[Match, ...] = ({"path": {"type": "PathPrefix", "value": "/"}},)
 
 
 @dataclass(frozen=True)
@@ -31,40 +34,38 @@ class RouteShape:
     canary: Arm
     parents: tuple[tuple[str, str], ...]
     hostnames: tuple[str, ...]
+    matches: tuple[Match, ...] = ()  # as the Gateway API has them; empty: all requests
 
 
 def make_route(shape: RouteShape, canary_percent: int, mark: Mapping[str, Any]) -> Manifest:
     """The route at a weight. Weights always sum to 100; the mark is in the same object, hence in the same write."""
     if not 0 <= canary_percent <= 100:
         raise ValueError(f"a weight of {canary_percent} % is outside 0 to 100")
+    backends = [_backend(shape.stable, 100 - canary_percent), _backend(shape.canary, canary_percent)]
+    return _route(shape, shape.name, shape.matches or ALL, backends, {names.ANNOTATION_MARK: mark_text(mark)})
+
+
+def make_testers_route(shape: RouteShape, matches: Sequence[Match], about: str) -> Manifest:
+    """A route of its own for the testers, all to the canary: its requests have counters of their own."""
+    name, backend = names.testers_route(shape.migration), _backend(shape.canary, 1)
+    return _route(shape, name, matches, [backend], {names.ANNOTATION_ABOUT: about})
+
+
+def _route(
+    shape: RouteShape, name: str, matches: Sequence[Match], backends: list[dict[str, Any]], annotations: dict[str, str]
+) -> Manifest:
     spec: dict[str, Any] = {
         "parentRefs": [
-            {"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": namespace, "name": name}
-            for namespace, name in shape.parents
+            {"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": namespace, "name": parent}
+            for namespace, parent in shape.parents
         ],
-        "rules": [
-            {
-                "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
-                "backendRefs": [
-                    _backend(shape.stable, 100 - canary_percent),
-                    _backend(shape.canary, canary_percent),
-                ],
-            }
-        ],
+        "rules": [{"matches": [dict(match) for match in matches], "backendRefs": backends}],
     }
     if shape.hostnames:
         spec["hostnames"] = list(shape.hostnames)
-    return {
-        "apiVersion": "gateway.networking.k8s.io/v1",
-        "kind": "HTTPRoute",
-        "metadata": {
-            "name": shape.name,
-            "namespace": shape.namespace,
-            "labels": labels_of(migration=shape.migration),
-            "annotations": {names.ANNOTATION_MARK: mark_text(mark)},
-        },
-        "spec": spec,
-    }
+    labels = labels_of(migration=shape.migration)
+    metadata = {"name": name, "namespace": shape.namespace, "labels": labels, "annotations": annotations}
+    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
 
 
 def mark_text(mark: Mapping[str, Any]) -> str:

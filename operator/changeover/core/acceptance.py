@@ -1,0 +1,211 @@
+"""After the promotion: own load at a multiple of the peak, and what it shows beside the figures before. Pure.
+
+It never touches a weight. Should the load itself do harm, it is ended at once: live traffic takes the same way.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from changeover.api.reasons import Reason
+from changeover.api.v1alpha1.base import duration_seconds
+from changeover.api.v1alpha1.own_load import Acceptance
+from changeover.core import names
+from changeover.core.before_after import as_before, table, verdict
+from changeover.core.conditions import parse_timestamp, timestamp
+from changeover.core.figures import number
+from changeover.core.manifests.route_load import RouteLoad, longest, make_route_load
+from changeover.core.migration_state import SeenMigration, Step
+from changeover.core.observed import Evidence, Figures, LoadFailed, LoadReport, Peak, Route, Unreadable, Workload
+from changeover.core.own_load import aim_of
+from changeover.core.plan import Action, Apply, Delete, Judgement, Ref
+from changeover.core.weighing import hard_trip
+
+WAITING, RUNNING, MET, NOT_MET, VOID = "Waiting", "Running", "Met", "NotMet", "Void"
+REACHED = 0.95  # of the rate that was asked for; below it the load did not show what it was to show
+BUSIEST_GENERATOR = 0.9  # of a core: oha with more is what is slow
+PATIENCE = timedelta(seconds=60)  # for the last scrapes of the load's window
+_SAYS = {
+    WAITING: (None, Reason.WAITING_FOR_PROMOTION),
+    RUNNING: (None, Reason.ACCEPTANCE_RUNNING),
+    MET: (True, Reason.TARGETS_MET),
+    NOT_MET: (False, Reason.TARGETS_MISSED),
+    VOID: (None, Reason.ACCEPTANCE_VOID),
+}
+
+Status = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What is done, what there is to say (status.acceptance; None: nothing), and whether to look again soon."""
+
+    status: Status | None = None
+    actions: tuple[Action, ...] = ()
+    looks_again: bool = False
+
+
+def job_of(migration: str) -> str:
+    """Name of the Job that accepts."""
+    return names.route_load(migration, "acceptance")
+
+
+def about(seen: SeenMigration) -> str:
+    """Stands for what the spec asks of the acceptance: another one is begun anew."""
+    spec = seen.spec
+    assert spec.acceptance is not None
+    return names.digest([part.model_dump(mode="json") for part in (spec.acceptance, spec.request)])
+
+
+def accept(seen: SeenMigration, step: Step) -> Accepted:
+    """One pass of the acceptance: first the figures before, after the promotion the load, then the verdict."""
+    if seen.spec.acceptance is None:
+        return Accepted(None, _remove(seen))
+    status = _known(seen)
+    if not _is_promoted(seen, step) or seen.spec.suspend:
+        return Accepted(_with_before(seen, status), _remove(seen))
+    if status["about"] != about(seen) or status["state"] == WAITING:
+        return _begin(seen, seen.spec.acceptance, {**status, "about": about(seen), "state": WAITING})
+    if status["state"] != RUNNING:
+        return Accepted(status, _remove(seen))
+    return _watch(seen, status)
+
+
+def _is_promoted(seen: SeenMigration, step: Step) -> bool:
+    """Whether all traffic is on the canary that the spec speaks of; one that was changed since may speak of another."""
+    ended = step.reason in (Reason.PROMOTED, Reason.ALREADY_PROMOTED)
+    return ended and step.mark is not None and step.mark.arms == seen.arms
+
+
+def judgement(status: Status | None) -> Judgement:
+    """The condition AcceptanceMet."""
+    if status is None:
+        return Judgement(None, Reason.NOT_ASKED_FOR, "spec.acceptance asks for nothing")
+    met, reason = _SAYS[status["state"]]
+    return Judgement(met, reason, status["message"] or "it begins when all traffic is on the canary")
+
+
+def _known(seen: SeenMigration) -> Status:
+    before: Status = seen.owner.status.get("acceptance") or {}
+    return {"about": about(seen), "state": WAITING, "message": "", "table": [], **before}
+
+
+def _with_before(seen: SeenMigration, status: Status) -> Status:
+    """The figures before are taken while stable has all the traffic; later ones replace them."""
+    found, spec, aim = seen.load.before, seen.spec, aim_of(seen)
+    assert spec.acceptance is not None
+    # What would keep it from beginning is said at the start, and not after two weeks.
+    missing = aim if isinstance(aim, str) and isinstance(seen.route, Route) else ""
+    status = {**status, "message": missing, "state": WAITING} if status["state"] in (WAITING, RUNNING) else status
+    if not isinstance(found, tuple):
+        return status
+    peak, figures = found
+    if not isinstance(figures, Figures):
+        return status
+    rows = as_before(figures, spec, spec.acceptance.cost)
+    known = {"table": rows, "beforeAt": timestamp(peak.at), "peakRequestsPerSecond": number(peak.rate, 4)}
+    return {**status, **known, "state": WAITING, "message": missing}
+
+
+def _begin(seen: SeenMigration, asked: Acceptance, status: Status) -> Accepted:
+    """Load that brings what goes through the route to the multiple of its peak."""
+    waiting = _not_yet(seen)
+    aim = aim_of(seen)
+    if isinstance(aim, str):
+        return Accepted({**status, "message": aim}, _remove(seen))
+    if waiting:
+        return Accepted({**status, "message": waiting}, _remove(seen), looks_again=True)
+    assert isinstance(seen.peak, Peak) and isinstance(seen.latest, Evidence) and seen.latest.canary is not None
+    peak = max(seen.peak.rate, float(status.get("peakRequestsPerSecond") or 0))
+    live = seen.latest.canary.requests / (seen.latest.end - seen.latest.start).total_seconds()
+    wanted = asked.traffic_multiple * peak
+    own = max(1, math.ceil(wanted - live))
+    seconds = longest(own, duration_seconds(asked.duration))
+    load = RouteLoad(job_of(seen.owner.name), seen.load.image, own, asked.connections, seconds)
+    status = {
+        **status, "state": RUNNING, "startedAt": timestamp(seen.now), "peakRequestsPerSecond": number(peak, 4),
+        "targetRequestsPerSecond": number(wanted, 4), "ownRequestsPerSecond": own,
+        "message": f"{own} requests/s of own load for {seconds} s, to {asked.traffic_multiple} times the peak of "
+        f"{peak:.4g} requests/s",
+    }  # fmt: skip
+    status.pop("endedAt", None)
+    return Accepted(status, (Apply(make_route_load(seen.owner, seen.spec, load, aim)),), looks_again=True)
+
+
+def _not_yet(seen: SeenMigration) -> str:
+    """What is to be so before load is sent to a route that carries live traffic; empty when all is."""
+    if seen.load.of_acceptance is not None:
+        return "the load of an earlier run is removed first"
+    if not (isinstance(seen.route, Route) and seen.route.accepted and seen.route.canary_percent):
+        return "waits for the gateway to take the weight"
+    if not isinstance(seen.canary, Workload) or seen.canary.ready < max(1, seen.canary.replicas):
+        return "waits for all pods of the canary"
+    if not isinstance(seen.peak, Peak):
+        why = seen.peak.reason if seen.peak is not None else "not asked yet"
+        return f"waits for the peak of the last 24 hours: {why}"
+    if not isinstance(seen.latest, Evidence) or seen.latest.canary is None:
+        return "waits for fresh counters of the gateway"
+    return ""
+
+
+def _watch(seen: SeenMigration, status: Status) -> Accepted:
+    """The load runs, or has ended."""
+    state = seen.load.of_acceptance
+    tripped = hard_trip(seen.spec, seen.latest) if isinstance(seen.latest, Evidence) else None
+    if tripped is not None and seen.latest is not None and state is not None:
+        why = f"the load was ended early, since it did harm: {tripped.message}"
+        return replace(_end(seen, status, NOT_MET, why), actions=_remove(seen))
+    if isinstance(state, LoadFailed):
+        return _end(seen, status, VOID, f"the load failed: {state.reason}")
+    if isinstance(state, LoadReport):
+        return _judge(seen, status, state)
+    if state is None and _is_overdue(seen, status):
+        return _end(seen, status, VOID, "the load's Job is gone")
+    return Accepted(status, looks_again=True)
+
+
+def _is_overdue(seen: SeenMigration, status: Status) -> bool:
+    """A Job that was just made may not be seen yet."""
+    return seen.now - parse_timestamp(status["startedAt"]) > PATIENCE
+
+
+def _judge(seen: SeenMigration, status: Status, report: LoadReport) -> Accepted:
+    """By the gateway's counters over the load's window: all requests, one's own and everybody's."""
+    after, spec = seen.load.after, seen.spec
+    assert spec.acceptance is not None
+    if not isinstance(after, Figures):
+        why = after.reason if after is not None else "the last scrapes are awaited"
+        ended = report.content["windowEnd"]
+        if seen.now.timestamp() - float(ended) <= PATIENCE.total_seconds() or isinstance(after, Unreadable):
+            return Accepted(status, looks_again=True)
+        return _end(seen, status, VOID, f"the gateway's counters do not show the load: {why}")
+    rows = table(status["table"], after, spec, spec.acceptance.cost)
+    status = {**status, "table": rows}
+    met, told = verdict(rows)
+    unseen = [row["figure"] for row in rows if row["target"] and not row["met"]]
+    rate, wanted = after.counts.requests / after.seconds, float(status["targetRequestsPerSecond"])
+    told = f"{told}; at {rate:.4g} requests/s ({spec.acceptance.traffic_multiple} times the peak is {wanted:.4g})"
+    cores = float(report.content["generatorCPU"]["cores"])
+    if any(row["met"] == "No" for row in rows) and not (cores > BUSIEST_GENERATOR and rate < REACHED * wanted):
+        return _end(seen, status, NOT_MET, told)
+    if rate < REACHED * wanted:
+        saturated = f"; the load generator used {cores:.2f} cores" if cores > BUSIEST_GENERATOR else ""
+        return _end(seen, status, VOID, f"the load was not reached{saturated}: {told}")
+    if not met:
+        return _end(seen, status, VOID, f"not known: {', '.join(unseen)}; {told}")
+    return _end(seen, status, MET, told)
+
+
+def _end(seen: SeenMigration, status: Status, state: str, message: str) -> Accepted:
+    """Said first; the Job that it is read from is removed in the next pass, so that a crash loses nothing."""
+    ended = {**status, "state": state, "endedAt": timestamp(seen.now), "message": message[:1024]}
+    return Accepted(ended, looks_again=True)
+
+
+def _remove(seen: SeenMigration) -> tuple[Action, ...]:
+    """Its Job, where there is one."""
+    there = seen.load.of_acceptance is not None and not isinstance(seen.load.of_acceptance, Unreadable)
+    return (Delete(Ref("Job", seen.owner.namespace, job_of(seen.owner.name))),) if there else ()

@@ -1,0 +1,130 @@
+"""Read what a migration's own load is about: its Jobs, and the figures before and after. Reads only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from changeover.api.v1alpha1 import MigrationSpec
+from changeover.api.v1alpha1.base import duration_seconds
+from changeover.core import acceptance, names
+from changeover.core.before_after import ALWAYS
+from changeover.core.conditions import parse_timestamp
+from changeover.core.mark import Mark, Phase
+from changeover.core.migration_state import LoadState, SeenLoad
+from changeover.core.observed import Figures, LoadReport, NoData, Owner, Peak, Route, Unreadable, Workload
+from changeover.ports import BackendPort, Bound, CountQuery, Dependencies, LoadRun, SplitTarget
+from changeover.reconcilers.observe_benchmark import readable
+
+BEFORE_ANEW = timedelta(minutes=10)  # how often the figures before are taken anew while stable has all the traffic
+SETTLE_SCRAPES = 2  # of the load's beginning, which are left out
+
+
+@dataclass(frozen=True)
+class Arms:
+    """A migration with both of its backends, as they were read."""
+
+    owner: Owner
+    spec: MigrationSpec
+    target: SplitTarget
+    route: Route | Unreadable | None
+    stable: Workload | Unreadable | None
+    canary: Workload | Unreadable | None
+
+
+def accepts(owner: Owner, spec: MigrationSpec) -> bool:
+    """Whether the acceptance is about to begin, for which the peak is to be known."""
+    outcome = owner.status.get("outcome") or {}
+    told = owner.status.get("acceptance") or {}
+    return spec.acceptance is not None and outcome.get("result") == "Promoted" and told.get("state") != "Running"
+
+
+async def observe_load(arms: Arms, now: datetime, deps: Dependencies) -> SeenLoad:
+    """What own load there is, and the figures that are due; nothing is asked for where the spec wants none."""
+    owner, spec = arms.owner, arms.spec
+    told = owner.status.get("acceptance") or {}
+    of_steps: LoadState = None
+    if spec.load is not None or owner.status.get("load"):
+        of_steps = await _result(owner, names.route_load(owner.name, "load"), deps)
+    if spec.acceptance is None and not told:
+        return SeenLoad(deps.gateways, deps.loader_image, of_steps)
+    of_acceptance = await _result(owner, acceptance.job_of(owner.name), deps)
+    before = await _before(arms, now, deps) if _is_before_due(arms, now) else None
+    after = None
+    if told.get("state") == acceptance.RUNNING and isinstance(of_acceptance, LoadReport):
+        after = await _after(arms, of_acceptance, now, deps)
+    return SeenLoad(deps.gateways, deps.loader_image, of_steps, of_acceptance, before, after)
+
+
+async def _result(owner: Owner, job: str, deps: Dependencies) -> LoadState:
+    return await readable(deps.load.result(LoadRun(job, owner.namespace)))
+
+
+def _is_before_due(arms: Arms, now: datetime) -> bool:
+    """While stable has all the traffic: first at once, then now and then."""
+    mark = Mark.parse(arms.route.mark) if isinstance(arms.route, Route) and arms.route.ours else None
+    if arms.spec.acceptance is None or mark is None or mark.phase is not Phase.PREPARING:
+        return False
+    taken = (arms.owner.status.get("acceptance") or {}).get("beforeAt")
+    return taken is None or now - parse_timestamp(taken) > BEFORE_ANEW
+
+
+async def _before(
+    arms: Arms, now: datetime, deps: Dependencies
+) -> tuple[Peak, Figures | NoData | Unreadable] | NoData | Unreadable:
+    """Stable in its busiest minute of the last 24 hours."""
+    queries = [_query(arms, arm, other) for arm, other in _pairs(arms.target)]
+    peak = await readable(deps.sources[arms.spec.metrics.source].peak(queries, now))
+    if not isinstance(peak, Peak):
+        return peak
+    start = peak.at - timedelta(seconds=peak.seconds)
+    return peak, await _figures(arms, stable=True, span=(start, peak.at), deps=deps)
+
+
+async def _after(arms: Arms, report: LoadReport, now: datetime, deps: Dependencies) -> Figures | NoData | Unreadable:
+    """The canary in the window of the acceptance's load."""
+    scrape = deps.scrape_seconds[arms.spec.metrics.source]
+    start, end = (datetime.fromtimestamp(float(report.content[key]), UTC) for key in ("windowStart", "windowEnd"))
+    if now < end + timedelta(seconds=scrape):
+        return NoData("the last scrapes are awaited")
+    settled = start + timedelta(seconds=SETTLE_SCRAPES * scrape)
+    return await _figures(arms, stable=False, span=(min(settled, start + (end - start) / 2), end), deps=deps)
+
+
+async def _figures(
+    arms: Arms, stable: bool, span: tuple[datetime, datetime], deps: Dependencies
+) -> Figures | NoData | Unreadable:
+    """One arm over a span; its CPU is left out where it is not known."""
+    source, (start, end) = deps.sources[arms.spec.metrics.source], span
+    arm, other = _pairs(arms.target)[1 if stable else 0]
+    counts = await readable(source.counts(_query(arms, arm, other), start, end))
+    if isinstance(counts, NoData | Unreadable):
+        return counts
+    workload = arms.stable if stable else arms.canary
+    pods = [p.name for p in workload.pods if not p.deleting] if isinstance(workload, Workload) else []
+    usage = await readable(source.usage(arms.owner.namespace, pods, start, end)) if pods else NoData("no pods")
+    cores = workload.cpu_limit * len(pods) if isinstance(workload, Workload) and workload.cpu_limit else None
+    known = None if isinstance(usage, NoData | Unreadable) else usage
+    return Figures((end - start).total_seconds(), counts, known, cores)
+
+
+def _pairs(target: SplitTarget) -> tuple[tuple[BackendPort, BackendPort], tuple[BackendPort, BackendPort]]:
+    """Each arm with the other one beside it: the canary, then stable."""
+    return (target.canary, target.stable), (target.stable, target.canary)
+
+
+def _query(arms: Arms, arm: BackendPort, other: BackendPort) -> CountQuery:
+    return CountQuery(arms.target.namespace, arms.target.route, arm, _bounds(arms.spec), other)
+
+
+def _bounds(spec: MigrationSpec) -> Mapping[str, Bound]:
+    """What the histogram is asked for: percentiles to be shown, and the objectives to be judged."""
+    shown = {f"p{percentile}": Bound(math.inf, float(percentile)) for percentile in ALWAYS}
+    judged = {
+        o.name: Bound(duration_seconds(o.latency.max), float(o.latency.percentile))
+        for o in spec.objectives
+        if o.latency is not None
+    }
+    return {**shown, **judged}
