@@ -135,6 +135,7 @@ MIGRATION = {
         "index": 2,
         "text": "2/3",
         "weightPercent": 10,
+        "rollingBack": True,
         "since": NOW,
         "evidenceUntil": NOW,
         "evidence": '{"n":12400,"k":31}',
@@ -183,6 +184,20 @@ MIGRATION = {
         {"verb": "retry", "token": "again", "at": NOW, "result": "Accepted", "answer": "attempt 2 begins at 0 %"},
         {"verb": "resume", "token": "x", "at": NOW, "result": "Refused", "answer": "it is not paused"},
     ],
+    "testers": {"route": "shop-testers", "state": "Failed", "message": "HTTPRoute shop-testers is somebody else's"},
+    "load": {"state": "Running", "at": NOW, "message": "200 requests/s to shop.example.com"},
+    "acceptance": {
+        "state": "NotMet",
+        "message": "cpu 95 % -> 41.2 %, target 40 %",
+        "about": "0badcafe",
+        "beforeAt": NOW,
+        "startedAt": NOW,
+        "endedAt": NOW,
+        "peakRequestsPerSecond": "1200",
+        "targetRequestsPerSecond": "3600",
+        "ownRequestsPerSecond": 2400,
+        "table": [{"figure": "cpu", "unit": "%", "before": "95", "after": "41.2", "target": "40", "met": "No"}],
+    },
     "gates": [
         {
             "name": "board",

@@ -12,6 +12,7 @@ from tests.demo.kube import CommandFailed, Kube, current, local
 NAMESPACE = "demo"
 BENCHMARK_SECONDS = 1800
 MIGRATION_SECONDS = 1500
+ACCEPTANCE_SECONDS = 300
 BEGUN = time.monotonic()
 
 
@@ -147,6 +148,21 @@ def migrate(kube: Kube) -> None:
     status = narrate(kube, "migrate-to-winner")
     if status.get("outcome", {}).get("result") != "Promoted":
         raise CommandFailed("migrate-to-winner was not promoted")
+    print_acceptance(kube)
+
+
+def print_acceptance(kube: Kube) -> None:
+    """How the story ends: the new backend at three times the peak, beside the old one at it."""
+    multiple = kube.get("cmig", "migrate-to-winner")["spec"]["acceptance"]["trafficMultiple"]
+    say(f"Now own load is added until {multiple} times the peak goes through the route (status.acceptance)")
+    found = acts.acceptance(kube, "migrate-to-winner", ACCEPTANCE_SECONDS)
+    print(f"\n  {'figure':<16}{'before':>12}{'after':>12}{'target':>10}  {'unit':<5} met")
+    for row in found.get("table", []):
+        cells = (row.get("before") or "-", row.get("after") or "-", row.get("target") or "")
+        line = "".join(f"{cell:>{width}}" for cell, width in zip(cells, (12, 12, 10), strict=True))
+        print(f"  {row['figure']:<16}{line}  {row['unit']:<5} {row.get('met', '')}")
+    print()
+    say(f"{found['state']}: {found['message']}")
 
 
 def roll_back(kube: Kube) -> None:

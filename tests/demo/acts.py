@@ -10,6 +10,7 @@ from typing import Any
 from tests.demo.kube import ROOT, CommandFailed, Kube
 
 OPERATOR_NAMESPACE = "changeover-system"
+GATEWAYS = [{"namespace": "gateway", "name": "public", "url": "http://traefik.gateway.svc"}]  # for own load
 POLL_SECONDS = 2.0
 Status = dict[str, Any]
 
@@ -22,7 +23,7 @@ def install(kube: Kube, *flags: str) -> None:
     kube.run(
         "helm", "upgrade", "--install", "changeover", "charts/changeover", "--namespace", OPERATOR_NAMESPACE,
         "--create-namespace", "--wait", "--timeout", "3m", "--set-string", f"podAnnotations.demo/at={int(time.time())}",
-        *flags,
+        "--set-json", f"gateways={json.dumps(GATEWAYS)}", *flags,
     )  # fmt: skip
 
 
@@ -68,6 +69,18 @@ def follow(kube: Kube, kind: str, name: str, seconds: float) -> Iterator[Status]
         if time.monotonic() > deadline:
             raise CommandFailed(f"{kind} {name} has not ended after {seconds:.0f} s; status:\n{json.dumps(status)}")
         time.sleep(POLL_SECONDS)
+
+
+def acceptance(kube: Kube, name: str, seconds: float) -> Status:
+    """status.acceptance of a promoted migration, when it has been judged. Raises CommandFailed."""
+    found: Status = {}
+
+    def judged() -> bool:
+        found.update(status_of(kube, "cmig", name).get("acceptance", {}))
+        return found.get("state") in ("Met", "NotMet", "Void")
+
+    wait_until(f"the acceptance of {name} is judged", seconds, judged)
+    return found
 
 
 def wait_until(what: str, seconds: float, question: Callable[[], bool]) -> None:

@@ -282,14 +282,62 @@ def test_without_prometheus_the_weight_stays_and_the_reason_is_said(shop: Kube) 
     assert max(entry["to"] for entry in status["history"]) == 5
 
 
+def test_a_quiet_service_is_judged_by_own_load_and_goes_back_in_parts(shop: Kube) -> None:
+    """Nobody asks it; an autoscaler (played by us) has taken half of stable's pods when a person aborts."""
+    name, lane = "faults-quiet", Lane("quiet", "faults-quiet-stable", rate=0)
+    faults.apply(shop, *faults.backend(lane.stable), *faults.backend(name))
+    faults.ready(shop, lane.stable, name)
+    move = faults.migration(lane, name, (10, 100), LENIENT, FEW_ERRORS)
+    move["spec"]["steps"][-1]["minDuration"] = "20m"
+    where = {"load": {"nodeSelector": {"changeover.dev/role": "load"}}}
+    move["spec"] |= {"load": {"requestsPerSecond": 100, "connections": 10}, "placement": where}
+    faults.apply(shop, move)
+    seen: list[int] = []
+    try:
+        acts.wait_until("all traffic is on it", 240, lambda: share_of(shop, lane, name) == 100)
+        step = acts.status_of(shop, "cmig", name)
+        assert step["load"]["state"] == "Running", step["load"]
+        shop.kubectl("scale", "deployment", lane.stable, "--replicas=1")
+        acts.wait_until("a pod of stable is gone", 60, lambda: len(shop.items("pods", f"app={lane.stable}")) == 1)
+        ask(shop, name, "abort", "enough")
+        acts.wait_until("it goes back in parts", 30, lambda: reason_of(shop, name) == "StableTooSmall")
+        seen.append(share_of(shop, lane, name))
+        said = acts.condition(acts.status_of(shop, "cmig", name), "Ready")["message"]
+        shop.kubectl("scale", "deployment", lane.stable, "--replicas=2")
+        status = rolled_back(shop, name)
+        seen.append(share_of(shop, lane, name))
+        acts.wait_until("its load ends", 30, lambda: not shop.items("jobs", "changeover.dev/migration"))
+    finally:
+        shop.kubectl("delete", "cmig", name, "--wait", "--timeout=30s")
+    print(f"\n  100 -> {seen}; {said}")
+    assert seen == [25, 0], "one of two pods takes 1.5 times its half"
+    assert "stable has 1 ready pods where 2 carry all traffic" in said
+    assert [entry["to"] for entry in status["history"]] == [10, 100, 25, 0]
+    assert status["outcome"]["reason"] == "Aborted"
+
+
+def share_of(kube: Kube, lane: Lane, canary: str) -> int:
+    """The canary's weight in a lane's route; 0 before there is one."""
+    rules = kube.get("httproute", lane.route).get("spec", {}).get("rules", [])
+    return next((b["weight"] for rule in rules for b in rule["backendRefs"] if b["name"] == canary), 0)
+
+
 def test_a_person_approves_pauses_resumes_aborts_retries_and_promotes(shop: Kube) -> None:
     name = "faults-asked"
-    with migrating(shop, name, "", LENIENT, FEW_ERRORS):
+    testers = {"headers": [{"name": "X-Canary", "value": "always"}], "cookies": [{"name": "canary", "value": "a.b"}]}
+    with migrating(shop, name, "", LENIENT, FEW_ERRORS, match=testers):
         steps = shop.get("cmig", name)["spec"]["steps"]
         patch = json.dumps({"spec": {"steps": [{**step, "approval": "Manual"} for step in steps]}})
         shop.kubectl("patch", "cmig", name, "--type=merge", "--patch", patch)
         acts.wait_until("it waits", 60, lambda: reason_of(shop, name) == "WaitingForApproval")
-        assert weight(shop) == 0
+        acts.wait_until("testers", 30, lambda: testers_of(shop, name) == "OnCanary")
+        time.sleep(3)  # the gateway takes their route
+        for _ in range(20):
+            assert answer(shop, "Cookie: x=1; canary=aXb") == 200
+        assert (weight(shop), first_answers(shop, name)) == (0, []), "only testers get to the canary"
+        assert answer(shop, "X-Canary: always") == answer(shop, "Cookie: x=1; canary=a.b; y=2") == 200
+        acts.wait_until("testers are answered by the canary", 30, lambda: asked_by_testers(shop, name) == 2)
+        assert weight(shop) == 0 and first_answers(shop, name)
         ask(shop, name, "approve", "release-7")
         acts.wait_until("the first weight", 30, lambda: weight(shop) == STEPS[0])
         ask(shop, name, "pause", "lunch")
@@ -299,6 +347,10 @@ def test_a_person_approves_pauses_resumes_aborts_retries_and_promotes(shop: Kube
         ask(shop, name, "abort", "enough")
         aborted = rolled_back(shop, name)
         assert (aborted["outcome"]["reason"], weight(shop)) == ("Aborted", 0)
+        assert testers_of(shop, name) == "Parked"
+        time.sleep(3)
+        assert answer(shop, "X-Canary: always") == 200, "testers are on stable again"
+        assert asked_by_testers(shop, name) == 2
         ask(shop, name, "retry", "again")
         acts.wait_until("the second attempt waits", 60, lambda: reason_of(shop, name) == "WaitingForApproval")
         ask(shop, name, "promote", "the-boss")
@@ -312,6 +364,29 @@ def test_a_person_approves_pauses_resumes_aborts_retries_and_promotes(shop: Kube
         "abort": ("enough", "Accepted"), "retry": ("again", "Accepted"), "promote": ("the-boss", "Accepted"),
     }  # fmt: skip
     assert answers["approve"][2].startswith("step 1/6 approved: 0 % -> 1 %")
+
+
+def testers_of(kube: Kube, name: str) -> str:
+    """What has become of the testers' route; empty before the first status of it."""
+    return str(acts.status_of(kube, "cmig", name).get("testers", {}).get("state", ""))
+
+
+def answer(kube: Kube, header: str) -> int:
+    """The status of one request to the lane with a header, from inside the cluster."""
+    name, _, value = header.partition(": ")
+    program = (
+        "import urllib.request as u\n"
+        f"request = u.Request('http://traefik.gateway.svc/', headers={{'Host': {LANE.host!r}, {name!r}: {value!r}}})\n"
+        "print(u.urlopen(request, timeout=5).status)"
+    )
+    return int(kube.kubectl("exec", f"traffic-{LANE.route}", "--", "python3", "-c", program))
+
+
+def asked_by_testers(kube: Kube, name: str) -> int:
+    """Requests that the gateway has sent to a canary by its testers' route, as far as they were scraped."""
+    service = f"httproute-{kube.namespace}-{name}-testers-gw-.+@kubernetesgateway"
+    found = kube.prometheus(f'sum(traefik_service_requests_total{{service=~"{service}"}})')
+    return round(float(found[0]["value"][1])) if found else 0
 
 
 def ask(kube: Kube, name: str, verb: str, token: str) -> None:

@@ -27,6 +27,7 @@ MIGRATION_SECONDS = 1500
 CANDIDATES = {"express", "go-net-http", "hyperlane"}
 STEP_SECONDS, RATE = 100, 700  # each step lasts so long, at so many requests/s
 LEAST_REQUESTS = 200_000  # over all steps of the promotion
+ACCEPTED = {"trafficMultiple": 2, "duration": "40s", "connections": 60}
 SHARE_TOLERANCE = 3.0  # percentage points between the asked and the measured share of a step
 
 pytestmark = pytest.mark.usefixtures("story")
@@ -182,7 +183,9 @@ def test_live_traffic_moves_to_the_winner_and_no_request_fails(operator: Kube) -
     acts.start_traffic(operator, RATE)
     acts.migrate_to_winner(operator)
     steps = operator.get("cmig", "migrate-to-winner")["spec"]["steps"]
-    longer = {"spec": {"steps": [{**step, "minDuration": f"{STEP_SECONDS}s"} for step in steps]}}
+    longer = {
+        "spec": {"steps": [{**step, "minDuration": f"{STEP_SECONDS}s"} for step in steps], "acceptance": ACCEPTED}
+    }
     operator.kubectl("patch", "cmig", "migrate-to-winner", "--type=merge", "--patch", json.dumps(longer))
     moments = [lambda s: s.get("step", {}).get("index", 0) == 2]
     status = follow_and_kill(operator, "cmig", "migrate-to-winner", MIGRATION_SECONDS, moments)
@@ -222,6 +225,33 @@ def requests_between(kube: Kube, service: str, begin: float, end: float) -> floa
     query = f'sum(traefik_service_requests_total{{service=~".+-svc-demo-{service}-[0-9]+@kubernetesgateway"}})'
     first, last = (kube.prometheus(query, at=at) for at in (begin, end))
     return (float(last[0]["value"][1]) if last else 0.0) - (float(first[0]["value"][1]) if first else 0.0)
+
+
+def test_at_twice_the_peak_it_is_shown_what_the_move_was_worth(operator: Kube) -> None:
+    """Whether the targets are met is the machine's matter; that the figures are those of Prometheus is ours."""
+    found = acts.acceptance(operator, "migrate-to-winner", 240)
+    rows = {row["figure"]: row for row in found["table"]}
+    print(f"\n  {found['state']}: {found['message']}")
+    for row in found["table"]:
+        print(
+            "  "
+            + "  ".join(f"{row.get(key, ''):>14}" for key in ("figure", "before", "after", "target", "unit", "met"))
+        )
+    assert found["state"] in ("Met", "NotMet"), found["message"]
+    assert set(rows) == {"requests", "p50", "p98", "p99", "errors", "cpu", "cpuPerRequest", "costPerMillion"}
+    assert all(row["before"] and row["after"] for row in rows.values()), rows
+    assert found["state"] == ("NotMet" if any(row["met"] == "No" for row in rows.values()) else "Met")
+    peak = float(found["peakRequestsPerSecond"])
+    assert float(rows["requests"]["before"]) == pytest.approx(RATE, rel=0.1)
+    assert float(rows["requests"]["after"]) == pytest.approx(ACCEPTED["trafficMultiple"] * peak, rel=0.05)
+    begin = epoch(found["startedAt"]) + 20  # the load pod starts, and two scrapes settle
+    sent = requests_between(operator, ARMS["canary"], begin, begin + 20)
+    assert sent / 20 == pytest.approx(float(rows["requests"]["after"]), rel=0.1)
+    status = acts.status_of(operator, "cmig", "migrate-to-winner")
+    met = {"Met": "True", "NotMet": "False"}[found["state"]]
+    assert acts.condition(status, "AcceptanceMet")["status"] == met
+    assert status["traffic"]["appliedPercent"] == 100, "an acceptance never touches a weight"
+    acts.wait_until("its Job is gone", 30, lambda: not operator.items("jobs", "changeover.dev/migration"))
 
 
 def test_a_hand_edited_weight_is_put_back_and_never_adopted(operator: Kube) -> None:

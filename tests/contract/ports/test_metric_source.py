@@ -15,7 +15,7 @@ import pytest
 import requests
 from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSettings
 from changeover.core.errors import Unavailable
-from changeover.core.observed import Counts, NoData, Usage
+from changeover.core.observed import Counts, NoData, Peak, Usage
 from changeover.ports import BackendPort, Bound, CountQuery, MetricSource
 from changeover.testing.metrics import Behaviour, FakeMetrics
 
@@ -180,8 +180,9 @@ async def test_no_pods_have_no_usage(metered: Metered) -> None:
 
 async def test_the_peak_is_that_of_both_arms_together(metered: Metered) -> None:
     found = await metered.source.peak([query(NEW), query(OLD)], END)
-    assert isinstance(found, float), found
-    assert found == pytest.approx(RATE, rel=0.1)
+    assert isinstance(found, Peak), found
+    assert found.rate == pytest.approx(RATE, rel=0.1)
+    assert END - timedelta(hours=24) < found.at <= END and found.seconds >= 60
 
 
 async def test_without_traffic_there_is_no_peak(metered: Metered) -> None:

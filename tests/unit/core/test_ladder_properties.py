@@ -63,6 +63,8 @@ ODD: dict[str, st.SearchStrategy[Any]] = {
     "attempt": st.integers(1, 2),
     "paused": st.just(True),
     "restarts": st.integers(0, 1),
+    "stable_pods": st.sampled_from([1, 2, 3, 10]),
+    "came_from": st.sampled_from([10, 37, 100]),
     "shown": st.sampled_from([0, 37, 100, None]),
     "no mark": st.just(True),
     "not ours": st.just(True),
@@ -81,16 +83,17 @@ ODD: dict[str, st.SearchStrategy[Any]] = {
     "blocks": st.sampled_from([SLOW, FAILING]),
     "evidence": st.just(SLOW),
 }
+MORE = ("generation", "arms", "attempt", "paused", "restarts", "stable_pods", "came_from")
 KEPT = {True: kept(60), False: kept(60, SLOW)}
 
 
 @st.composite
 def states(draw: st.DrawFn) -> SeenMigration:
     """A migration that may rise, but for a few things that are odd."""
-    which = draw(st.lists(st.sampled_from(sorted(ODD)), max_size=2))
+    which = draw(st.lists(st.sampled_from(sorted(ODD)), max_size=3))
     odd = {name: draw(ODD[name]) for name in which}
     step, weight, phase = draw(st.sampled_from([BEFORE, ON_FIRST, ON_FIRST]))
-    more = {name: odd[name] for name in ("generation", "arms", "attempt", "paused", "restarts") if name in odd}
+    more = {name: odd[name] for name in MORE if name in odd}
     told = mark(
         odd.get("weight", weight), odd.get("step", step), odd.get("phase", phase), since=odd.get("since", AGO), **more
     )
@@ -146,7 +149,7 @@ def _fits_together(write: SetSplit) -> None:
     written = Mark.parse(write.mark)
     assert written is not None and written.weight == write.canary_percent
     assert 0 <= write.canary_percent <= 100
-    assert written.phase is not Phase.ROLLING_BACK or write.canary_percent == 0
+    assert written.phase is not Phase.ROLLING_BACK or write.canary_percent <= written.came_from
 
 
 def _is_ours(told: SeenMigration) -> None:
@@ -156,7 +159,9 @@ def _is_ours(told: SeenMigration) -> None:
 def _keeps_a_rollback(told: SeenMigration, write: SetSplit) -> None:
     old = _mark_before(told)
     if old is not None and old.phase is Phase.ROLLING_BACK and told.owner.status.get("outcome") is None:
-        assert write.canary_percent == 0
+        shown = told.route.canary_percent if isinstance(told.route, Route) else None
+        event(f"a rollback at {old.weight}")
+        assert write.canary_percent <= min(old.weight, shown or 0)
 
 
 def _may_rise(told: SeenMigration, write: SetSplit) -> None:

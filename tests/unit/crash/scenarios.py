@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from datetime import timedelta
 
 from changeover.core import names
@@ -13,6 +14,7 @@ from changeover.testing.clock import START
 from changeover.testing.metrics import Behaviour
 from changeover.testing.world import World
 
+from tests.unit.crash.guard import mark_of
 from tests.unit.crash.replay import Scenario
 
 MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")
@@ -196,6 +198,41 @@ def _is_told(world: World) -> bool:
     return told == [("webhook", "Sent"), ("slack", "Sent")]
 
 
+def a_world_with_own_load() -> World:
+    return a_world(load={"requestsPerSecond": 50}, acceptance={"trafficMultiple": 3, "duration": "2m"})
+
+
+def _is_accepted(world: World) -> bool:
+    told = status_of(world).get("acceptance", {})
+    return told.get("state") == "Met" and not list(world.cluster.all("Job"))
+
+
+def a_world_with_a_small_stable() -> World:
+    steps = [{"weightPercent": weight, "minDuration": "2m"} for weight in (10, 80, 100)]
+    return a_world(steps=steps)
+
+
+def shrink_and_grow_stable(world: World) -> None:
+    """An autoscaler takes pods from stable when most of the traffic has left it, and gives them back in a rollback."""
+    weight, going_back = world.weight_of("shop", "new") or 0, is_rolling_back(world)
+    if weight == 80 and not going_back:
+        scale(world, 1)
+        world.metrics.behaviours["new"] = Behaviour(slow_share=0.2)
+    if going_back and weight < 80:
+        scale(world, 10)
+
+
+def is_rolling_back(world: World) -> bool:
+    route = world.cluster.peek(Ref("HTTPRoute", NAMESPACE, "shop"))
+    mark = mark_of(route) or {}
+    return mark.get("phase") == "RollingBack"
+
+
+def scale(world: World, replicas: int) -> None:
+    world.cluster.patch(Ref("Deployment", NAMESPACE, "old"), {"spec": {"replicas": replicas}})
+    world.tick()
+
+
 def a_published_world(winner_is: Behaviour = Behaviour()) -> World:  # noqa: B008 (it is frozen)
     """A benchmark that has published, and a migration to its winner."""
     benchmark = a_benchmark()
@@ -294,6 +331,8 @@ MIGRATIONS = {
     "promoted through its gates": _story(a_world_with_gates, _ends("Promoted")),
     "promoted, and two were told of it": _story(a_world_that_tells, _is_told),
     "promoted": _story(a_world, _ends("Promoted")),
+    "promoted and accepted, with own load": replace(_story(a_world_with_own_load, _is_accepted), stride=5),
+    "rolled back in parts": _story(a_world_with_a_small_stable, _ends("RolledBack"), shrink_and_grow_stable),
     "rolled back for latency": _story(lambda: a_world(Behaviour(slow_share=0.2)), _ends("RolledBack")),
     "rolled back for errors": _story(lambda: a_world(Behaviour(error_share=0.9)), _ends("RolledBack")),
     "rolled back for CPU": _story(lambda: a_world(Behaviour(cores_per_pod=0.4)), _ends("RolledBack")),

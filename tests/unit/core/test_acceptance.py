@@ -1,0 +1,210 @@
+"""After the promotion: own load at a multiple of the peak, and an honest table of before and after."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from changeover.api.reasons import Reason
+from changeover.core.acceptance import Accepted, about, accept, judgement
+from changeover.core.migration_state import SeenLoad, SeenMigration, Step
+from changeover.core.observed import Counts, Figures, LoadFailed, LoadReport, LoadRunning, NoData, Peak, Usage
+from changeover.core.plan import Apply, Delete
+from changeover.testing.builders import a_report
+
+from tests.unit.core.seen import NOW, counts, latest, mark, owner, route, seen, workload
+
+GATEWAYS = {"gateway/public": "http://traefik.gateway.svc"}
+SPEC = {"acceptance": {"trafficMultiple": 3, "duration": "1m"}}
+PEAK = Peak(100.0, NOW - timedelta(hours=2), 60.0)
+PROMOTED = Step(Reason.PROMOTED, "held its objectives", mark=mark(100, 3))
+STEPPING = Step(Reason.WAITING_EVIDENCE, "too little", mark=mark(10, 1))
+ENDED = a_report(200.0, windowStart=NOW.timestamp() - 70, windowEnd=NOW.timestamp() - 10)
+
+
+def figures(requests: int = 18_000, slow: int = 0, errors: int = 0, cores: float | None = 0.3) -> Figures:
+    """A minute at 300/s unless told otherwise, on pods that may use one core together."""
+    seen_ = Counts(requests, errors, {"latency": slow}, {"latency": 0.012, "p50": 0.002, "p99": 0.012})
+    return Figures(60.0, seen_, None if cores is None else Usage(cores, 2.0**30, 60.0), 1.0)
+
+
+def world(status: dict[str, Any] | None = None, load: SeenLoad | None = None, **more: Any) -> SeenMigration:
+    on_route = route(mark(100, 3), gateways=("gateway/public",), hostnames=("*.example.com",))
+    base = seen(
+        SPEC, owner=owner(status={"acceptance": status} if status else {}), route=on_route, peak=PEAK,
+        latest=latest(counts(1000), counts(0)), load=load or SeenLoad(GATEWAYS, "loader:1"),
+    )  # fmt: skip
+    return replace(base, **more)
+
+
+def running(**more: Any) -> dict[str, Any]:
+    return {
+        "state": "Running", "about": about(world()), "message": "", "table": BEFORE,
+        "startedAt": "2030-01-01T11:58:40Z",
+        "targetRequestsPerSecond": "300", "ownRequestsPerSecond": 200, **more,
+    }  # fmt: skip
+
+
+BEFORE = [{"figure": "p99", "unit": "ms", "before": "812", "target": "50"}]
+
+
+def judged(after: Any, report: dict[str, Any] = ENDED, **more: Any) -> Accepted:
+    load = SeenLoad(GATEWAYS, "loader:1", of_acceptance=LoadReport(report), after=after)
+    return accept(world(running(), load, **more), PROMOTED)
+
+
+def arguments(accepted: Accepted) -> list[str]:
+    [action] = accepted.actions
+    assert isinstance(action, Apply)
+    found: list[str] = action.manifest["spec"]["template"]["spec"]["containers"][0]["args"]
+    return found
+
+
+def test_nothing_is_done_that_nobody_asked_for() -> None:
+    told = replace(world(), spec=seen().spec)
+    assert accept(told, PROMOTED) == Accepted(None)
+    assert judgement(None).reason is Reason.NOT_ASKED_FOR
+
+
+def test_the_figures_before_are_taken_while_stable_has_the_traffic() -> None:
+    load = SeenLoad(GATEWAYS, "loader:1", before=(PEAK, figures(6000, slow=3000, errors=60, cores=0.95)))
+    found = accept(world(load=load), STEPPING)
+    assert found.status is not None and found.actions == ()
+    rows = {row["figure"]: row["before"] for row in found.status["table"]}
+    # 6,000 requests in 60 s; 0.95 cores of one; 9500 us a request; 0.95 x 0.04 + 0.005 an hour for 0.36 M requests
+    assert rows == {
+        "requests": "100", "p50": "2", "p99": "12", "errors": "1", "cpu": "95", "cpuPerRequest": "9500",
+        "costPerMillion": "0.1194",
+    }  # fmt: skip
+    assert (found.status["state"], found.status["peakRequestsPerSecond"]) == ("Waiting", "100")
+
+
+def test_that_the_gateway_is_not_known_is_said_at_the_start() -> None:
+    found = accept(world(load=SeenLoad()), STEPPING)
+    assert found.status is not None and "set gateways in the chart's values" in found.status["message"]
+    assert accept(world(load=SeenLoad()), PROMOTED).actions == ()
+
+
+def test_live_traffic_and_own_load_together_are_the_multiple_of_the_peak() -> None:
+    """1,000 requests in the last 10 s are 100/s; three times the peak of 100/s leave 200/s to be sent."""
+    found = accept(world(), PROMOTED)
+    assert found.status is not None
+    assert {"--rate=200", "--measure=60", "--url=http://traefik.gateway.svc/"} <= set(arguments(found))
+    assert "--host-header=changeover.example.com" in arguments(found)
+    assert (found.status["state"], found.status["ownRequestsPerSecond"]) == ("Running", 200)
+
+
+def test_the_peak_before_counts_when_the_last_day_was_quiet() -> None:
+    found = accept(world({"state": "Waiting", "peakRequestsPerSecond": "500", "table": []}), PROMOTED)
+    assert "--rate=1400" in arguments(found)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"canary": workload(1)}, {"peak": NoData("nothing")}, {"peak": None}, {"latest": NoData("nothing")},
+        {"route": route(mark(100, 3), accepted=False, gateways=("gateway/public",))},
+        {"load": SeenLoad(GATEWAYS, "loader:1", of_acceptance=LoadRunning())},
+    ],
+)  # fmt: skip
+def test_no_load_is_sent_before_all_is_well(more: dict[str, Any]) -> None:
+    found = accept(world(**more), PROMOTED)
+    assert found.status is not None and found.status["state"] == "Waiting" and found.looks_again
+    assert not any(isinstance(action, Apply) for action in found.actions)
+
+
+def test_the_targets_are_met() -> None:
+    found = judged(figures(slow=180, cores=0.4))
+    assert found.status is not None
+    assert found.status["state"] == "Met", found.status
+    row = next(row for row in found.status["table"] if row["figure"] == "p99")
+    expected = {"figure": "p99", "unit": "ms", "before": "812", "after": "12", "target": "50", "met": "Yes"}
+    assert row == expected
+    assert "p99 812 ms -> 12 ms, target 50 ms" in found.status["message"]
+    assert judgement(found.status).status is True
+    assert found.actions == (), "its Job stays until the verdict is in status"
+
+
+@pytest.mark.parametrize(
+    ("after", "missed"),
+    [(figures(slow=181), "p99"), (figures(errors=181), "errors"), (figures(cores=0.41), "cpu")],
+)
+def test_one_target_that_is_missed_is_enough(after: Figures, missed: str) -> None:
+    found = judged(after)
+    assert found.status is not None and found.status["state"] == "NotMet"
+    assert found.status["message"].startswith(missed)
+    assert judgement(found.status).status is False
+
+
+@pytest.mark.parametrize(
+    ("after", "why"),
+    [
+        (figures(17_000), "the load was not reached"),
+        (figures(cores=None), "not known: cpu"),
+        (replace(figures(), cores=None), "not known: cpu"),
+    ],
+)
+def test_what_was_not_shown_is_not_called_met(after: Figures, why: str) -> None:
+    found = judged(after)
+    assert found.status is not None and (found.status["state"], why in found.status["message"]) == ("Void", True)
+    assert judgement(found.status).status is None
+
+
+def test_a_slow_load_generator_is_no_slow_backend() -> None:
+    slow = {**ENDED, "generatorCPU": {"cores": 0.97}}
+    found = judged(figures(12_000, slow=6000), slow)
+    assert found.status is not None and found.status["state"] == "Void"
+    assert "the load generator used 0.97 cores" in found.status["message"]
+
+
+def test_the_last_scrapes_are_awaited_and_not_for_ever() -> None:
+    waits = judged(NoData("no series"))
+    assert waits.status is not None and (waits.status["state"], waits.looks_again) == ("Running", True)
+    late = {**ENDED, "windowEnd": NOW.timestamp() - 61}
+    ended = judged(NoData("no series"), late)
+    assert ended.status is not None and ended.status["state"] == "Void" and "no series" in ended.status["message"]
+
+
+def test_load_that_does_harm_is_ended_at_once() -> None:
+    load = SeenLoad(GATEWAYS, "loader:1", of_acceptance=LoadRunning())
+    found = accept(world(running(), load, latest=latest(counts(1000, errors=500), counts(0))), PROMOTED)
+    assert found.status is not None and found.status["state"] == "NotMet"
+    assert "ended early, since it did harm" in found.status["message"]
+    assert [type(action) for action in found.actions] == [Delete]
+
+
+def test_a_load_that_failed_shows_nothing() -> None:
+    load = SeenLoad(GATEWAYS, "loader:1", of_acceptance=LoadFailed("connection refused"))
+    found = accept(world(running(), load), PROMOTED)
+    assert found.status is not None and found.status["state"] == "Void"
+    assert "connection refused" in found.status["message"]
+
+
+def test_a_job_that_is_gone_is_noticed_but_not_in_its_first_minute() -> None:
+    at_once = accept(world(running(startedAt="2030-01-01T11:59:50Z")), PROMOTED)
+    assert at_once.status is not None and at_once.status["state"] == "Running"
+    gone = accept(world(running()), PROMOTED)
+    assert gone.status is not None and gone.status["state"] == "Void"
+
+
+def test_what_ended_stays_until_the_spec_asks_for_something_else() -> None:
+    ended = running(state="NotMet")
+    kept = accept(world(ended, SeenLoad(GATEWAYS, "loader:1", of_acceptance=LoadReport(ENDED))), PROMOTED)
+    assert kept.status == ended and [type(action) for action in kept.actions] == [Delete]
+    anew = accept(world({**ended, "about": "another"}), PROMOTED)
+    assert anew.status is not None and anew.status["state"] == "Running"
+
+
+def test_suspended_it_sends_nothing() -> None:
+    load = SeenLoad(GATEWAYS, "loader:1", of_acceptance=LoadRunning())
+    told = replace(world(running(), load), spec=seen({**SPEC, "suspend": True}).spec)
+    found = accept(told, PROMOTED)
+    assert [type(action) for action in found.actions] == [Delete]
+    assert found.status is not None and found.status["state"] == "Waiting"
+
+
+def test_another_canary_in_the_spec_is_not_loaded() -> None:
+    step = replace(PROMOTED, reason=Reason.ALREADY_PROMOTED, mark=mark(100, 3, arms="others"))
+    assert accept(world(), step).actions == ()

@@ -1,0 +1,161 @@
+"""A rollback in parts: as much at once as stable's pods can carry, and never a weight that rises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from changeover.api.reasons import Reason
+from changeover.core.mark import Mark, Phase
+from changeover.core.migration import decide
+from changeover.core.migration_state import SeenMigration, Step
+from changeover.core.observed import NoData, Workload
+from changeover.core.plan import SetSplit
+from changeover.core.verbs import decide as decide_with_verbs
+
+from tests.unit.core.seen import NOW, counts, latest, mark, migration_spec, owner, route, seen, workload
+
+CARRIED = 10  # ready pods of stable when it carried all traffic
+SLOW = counts(1000, slow=900)
+
+
+def stable(ready: int) -> Workload:
+    return workload(ready, max(ready, 1), name="old")
+
+
+def on_all(ready: int, **more: Any) -> SeenMigration:
+    """All traffic is on the canary, which answers late; so many pods of stable are ready."""
+    its_mark = mark(100, 3, stable_pods=CARRIED)
+    return seen(route=route(its_mark), **{"stable": stable(ready), "latest": latest(SLOW, counts(1)), **more})
+
+
+def rolling(weight: int, seconds: float = 60.0, of: float = 60.0, **more: Any) -> Mark:
+    """A rollback in parts: the last part was so many seconds ago, the first `of`."""
+    last, first = NOW - timedelta(seconds=seconds), NOW - timedelta(seconds=of)
+    base: dict[str, Any] = {
+        "since": last,
+        "began": first,
+        "stable_pods": CARRIED,
+        "came_from": 100,
+        "reason": Reason.LATENCY_MISSED,
+    }
+    return mark(weight, 3, Phase.ROLLING_BACK, **{**base, **more})
+
+
+def written(step: Step) -> int | None:
+    return next((a.canary_percent for a in step.actions if isinstance(a, SetSplit)), None)
+
+
+@pytest.mark.parametrize(
+    ("ready", "weight"),
+    # 1.5 times what each pod carried: 7 of 10 pods take all of it, 2 take 30 %.
+    [(10, 0), (7, 0), (6, 10), (2, 70), (1, 85)],
+)
+def test_a_late_canary_keeps_what_stable_cannot_take_yet(ready: int, weight: int) -> None:
+    step = decide(on_all(ready))
+    assert (step.reason, written(step)) == (Reason.ROLLING_BACK, weight)
+    assert step.mark is not None and (step.mark.phase, step.mark.came_from) == (Phase.ROLLING_BACK, 100)
+    assert ("in parts" in step.message) is (weight > 0)
+
+
+@pytest.mark.parametrize(
+    ("weight", "ready", "to"),
+    # At night two pods carry the 50 % that ten carry by day: all of it is for four, of which two take 75 %.
+    [(50, 2, 25), (10, 2, 0), (50, 8, 0)],
+)
+def test_what_stable_carries_now_tells_what_a_pod_can_carry(weight: int, ready: int, to: int) -> None:
+    its_mark = mark(weight, 2, stable_pods=CARRIED)
+    step = decide(seen(route=route(its_mark), stable=stable(ready), latest=latest(SLOW, counts(1000))))
+    assert written(step) == to
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"canary": workload(0)}, Reason.CANARY_NOT_READY),
+        ({"latest": latest(counts(1000, errors=900), counts(1))}, Reason.ERRORS_MISSED),
+    ],
+)
+def test_from_a_canary_that_does_not_answer_all_goes_back_at_once(more: dict[str, Any], why: Reason) -> None:
+    step = decide(on_all(1, **more))
+    assert written(step) == 0 and step.mark is not None and step.mark.reason is why
+
+
+def test_jump_is_all_at_once() -> None:
+    assert written(decide(replace(on_all(1), spec=migration_spec(rollback={"ramp": "Jump"})))) == 0
+
+
+def test_a_mark_of_an_earlier_release_does_not_know_the_pods_and_jumps() -> None:
+    assert written(decide(replace(on_all(1), route=route(mark(100, 3))))) == 0
+
+
+@pytest.mark.parametrize(
+    ("ready", "seconds", "to"),
+    [
+        (2, 60.0, None),  # stable has no more pods: it waits
+        (4, 60.0, 40),  # 1.5 x 4/10
+        (4, 10.0, None),  # an autoscaler is given time between two parts
+        (7, 10.0, 0),  # the last part waits for nothing
+    ],
+)
+def test_the_next_part_follows_stables_pods(ready: int, seconds: float, to: int | None) -> None:
+    its_mark = rolling(70, seconds)
+    step = decide(seen(route=route(its_mark), stable=stable(ready), latest=NoData("nothing")))
+    assert written(step) == to
+    if to is None:
+        assert step.reason in (Reason.STABLE_TOO_SMALL, Reason.ROLLING_BACK) and step.outcome is None
+
+
+def test_it_says_what_it_waits_for() -> None:
+    step = decide(seen(route=route(rolling(70)), stable=stable(2)))
+    assert step.reason is Reason.STABLE_TOO_SMALL and not step.stalled
+    assert "70 % still on the canary, since stable has 2 ready pods where 10 carry all traffic" in step.message
+
+
+def test_an_autoscaler_and_the_parts_do_not_wait_for_each_other() -> None:
+    """Stable's pods grow as its load does, up to what a pod carried before; all of it is back after a few parts."""
+    weight, pods, parts = 70, 2, 0
+    while weight:
+        carried = (100 - weight) / pods  # percent of all traffic a pod; 10 before the migration
+        pods = min(CARRIED, round(pods * carried / (100 / CARRIED)))
+        step = decide(seen(route=route(rolling(weight)), stable=stable(pods)))
+        assert written(step) is not None, f"stuck at {weight} % with {pods} pods"
+        weight, parts = written(step) or 0, parts + 1
+    assert parts <= 4
+
+
+def test_past_its_time_all_goes_back_but_never_to_nobody() -> None:
+    late = rolling(70, of=601)
+    assert written(decide(seen(route=route(late), stable=stable(2)))) == 0
+    assert written(decide(seen(route=route(late), stable=stable(0)))) is None
+
+
+@pytest.mark.parametrize(("shown", "to"), [(0, 0), (20, 20), (100, 70)])
+def test_what_somebody_took_from_the_canary_it_never_gets_back(shown: int, to: int) -> None:
+    step = decide(seen(route=route(rolling(70), canary_percent=shown), stable=stable(2)))
+    assert written(step) == to and step.mark is not None and step.mark.weight == to
+
+
+def test_a_lost_mark_does_not_start_over() -> None:
+    """Status says that it is rolled back in parts: no other weight is ever climbed to in this generation."""
+    entry = {"at": "2030-01-01T11:00:00Z", "from": 100, "to": 70, "reason": "R", "message": "m"}
+    status = {
+        "observedGeneration": 1, "history": [entry],
+        "step": {"index": 3, "weightPercent": 70, "since": entry["at"], "rollingBack": True},
+    }  # fmt: skip
+    step = decide(seen(owner=owner(status=status), route=route(canary_percent=70, mark=None), stable=stable(2)))
+    assert step.mark is not None and (step.mark.phase, written(step)) == (Phase.ROLLING_BACK, 0)
+
+
+def test_a_tampered_weight_beside_a_rollback_is_0() -> None:
+    text = {**rolling(70).to_dict(), "from": 10}
+    parsed = Mark.parse(text)
+    assert parsed is not None and parsed.weight == 0
+
+
+def test_a_rollback_in_parts_is_not_begun_again_by_a_person() -> None:
+    told = seen(route=route(rolling(70)), stable=stable(2), owner=owner(requests={"abort": "t"}))
+    step = decide_with_verbs(told)
+    assert step.request is not None and step.request.result == "Refused" and written(step) is None
