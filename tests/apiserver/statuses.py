@@ -191,6 +191,7 @@ MIGRATION = {
         "message": "cpu 95 % -> 41.2 %, target 40 %",
         "about": "0badcafe",
         "beforeAt": NOW,
+        "beforeReadAt": NOW,
         "startedAt": NOW,
         "endedAt": NOW,
         "peakRequestsPerSecond": "1200",

@@ -12,6 +12,7 @@ from typing import Any
 
 from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.base import duration_seconds
+from changeover.api.v1alpha1.migration import MigrationSpec
 from changeover.api.v1alpha1.own_load import Acceptance
 from changeover.core import names
 from changeover.core.before_after import as_before, table, verdict
@@ -19,7 +20,17 @@ from changeover.core.conditions import parse_timestamp, timestamp
 from changeover.core.figures import number
 from changeover.core.manifests.route_load import RouteLoad, longest, make_route_load
 from changeover.core.migration_state import SeenMigration, Step
-from changeover.core.observed import Evidence, Figures, LoadFailed, LoadReport, Peak, Route, Unreadable, Workload
+from changeover.core.observed import (
+    Evidence,
+    Figures,
+    LoadFailed,
+    LoadReport,
+    NoData,
+    Peak,
+    Route,
+    Unreadable,
+    Workload,
+)
 from changeover.core.own_load import aim_of
 from changeover.core.plan import Action, Apply, Delete, Judgement, Ref
 from changeover.core.weighing import hard_trip
@@ -53,9 +64,8 @@ def job_of(migration: str) -> str:
     return names.route_load(migration, "acceptance")
 
 
-def about(seen: SeenMigration) -> str:
+def about(spec: MigrationSpec) -> str:
     """Stands for what the spec asks of the acceptance: another one is begun anew."""
-    spec = seen.spec
     assert spec.acceptance is not None
     return names.digest([part.model_dump(mode="json") for part in (spec.acceptance, spec.request)])
 
@@ -67,8 +77,8 @@ def accept(seen: SeenMigration, step: Step) -> Accepted:
     status = _known(seen)
     if not _is_promoted(seen, step) or seen.spec.suspend:
         return Accepted(_with_before(seen, status), _remove(seen))
-    if status["about"] != about(seen) or status["state"] == WAITING:
-        return _begin(seen, seen.spec.acceptance, {**status, "about": about(seen), "state": WAITING})
+    if status["about"] != about(seen.spec) or status["state"] == WAITING:
+        return _begin(seen, seen.spec.acceptance, {**status, "about": about(seen.spec), "state": WAITING})
     if status["state"] != RUNNING:
         return Accepted(status, _remove(seen))
     return _watch(seen, status)
@@ -90,7 +100,7 @@ def judgement(status: Status | None) -> Judgement:
 
 def _known(seen: SeenMigration) -> Status:
     before: Status = seen.owner.status.get("acceptance") or {}
-    return {"about": about(seen), "state": WAITING, "message": "", "table": [], **before}
+    return {"about": about(seen.spec), "state": WAITING, "message": "", "table": [], **before}
 
 
 def _with_before(seen: SeenMigration, status: Status) -> Status:
@@ -100,14 +110,17 @@ def _with_before(seen: SeenMigration, status: Status) -> Status:
     # What would keep it from beginning is said at the start, and not after two weeks.
     missing = aim if isinstance(aim, str) and isinstance(seen.route, Route) else ""
     status = {**status, "message": missing, "state": WAITING} if status["state"] in (WAITING, RUNNING) else status
-    if not isinstance(found, tuple):
+    if found is None or isinstance(found, Unreadable):
         return status
-    peak, figures = found
-    if not isinstance(figures, Figures):
-        return status
-    rows = as_before(figures, spec, spec.acceptance.cost)
-    known = {"table": rows, "beforeAt": timestamp(peak.at), "peakRequestsPerSecond": number(peak.rate, 4)}
-    return {**status, **known, "state": WAITING, "message": missing}
+    status = {**status, "state": WAITING, "beforeReadAt": timestamp(seen.now)}
+    peak, figures = found if isinstance(found, tuple) else (None, found)
+    if peak is None or not isinstance(figures, Figures):
+        why = figures.reason if isinstance(figures, NoData | Unreadable) else ""
+        return {**status, "message": f"the figures before are not known: {why}; {missing}".rstrip("; ")}
+    return {
+        **status, "table": as_before(figures, spec, spec.acceptance.cost), "beforeAt": timestamp(peak.at),
+        "peakRequestsPerSecond": number(peak.rate, 4), "message": missing,
+    }  # fmt: skip
 
 
 def _begin(seen: SeenMigration, asked: Acceptance, status: Status) -> Accepted:

@@ -13,7 +13,8 @@ from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core.mark import Mark
 from changeover.core.migration_state import SeenMigration
-from changeover.core.observed import Workload
+from changeover.core.observed import Evidence, Workload
+from changeover.core.weighing import hard_trip
 
 # Of what each of its pods carried. Autoscalers aim at 50 to 80 % of what a pod can do, and start pods only when they
 # see more than that: with less, the two would wait for each other.
@@ -52,7 +53,8 @@ def next_part(seen: SeenMigration, mark: Mark) -> Mark:
     began = mark.began or mark.since
     overdue = (seen.now - began).total_seconds() > duration_seconds(seen.spec.rollback.timeout)
     nobody = isinstance(seen.stable, Workload) and seen.stable.ready == 0
-    weight = part(seen, mark, mark.reason)
+    tripped = hard_trip(seen.spec, seen.latest) if isinstance(seen.latest, Evidence) else None
+    weight = part(seen, mark, tripped.reason if tripped is not None else mark.reason)
     if overdue and weight and not nobody:
         weight = 0
     waited = (seen.now - mark.since).total_seconds() >= PART_SECONDS

@@ -82,7 +82,8 @@ def _is_wanted(seen: SeenMigration, step: Step) -> bool:
     if spec.load is None or spec.suspend or step.outcome is not None or mark is None:
         return False
     ready = all(isinstance(arm, Workload) and arm.ready > 0 for arm in (seen.stable, seen.canary))
-    on_the_way = mark.phase is not Phase.ROLLING_BACK and not step.stalled
+    # Once there is weight the load goes on, whatever is waited for: without requests there would be nothing to see.
+    on_the_way = mark.phase is not Phase.ROLLING_BACK and (mark.weight > 0 or not step.stalled)
     return on_the_way and ready and isinstance(seen.route, Route) and seen.route.accepted
 
 

@@ -36,9 +36,10 @@ class Arms:
 
 def accepts(owner: Owner, spec: MigrationSpec) -> bool:
     """Whether the acceptance is about to begin, for which the peak is to be known."""
-    outcome = owner.status.get("outcome") or {}
+    if spec.acceptance is None or (owner.status.get("outcome") or {}).get("result") != "Promoted":
+        return False
     told = owner.status.get("acceptance") or {}
-    return spec.acceptance is not None and outcome.get("result") == "Promoted" and told.get("state") != "Running"
+    return bool(told.get("state", acceptance.WAITING) == acceptance.WAITING or told["about"] != acceptance.about(spec))
 
 
 async def observe_load(arms: Arms, now: datetime, deps: Dependencies) -> SeenLoad:
@@ -67,8 +68,8 @@ def _is_before_due(arms: Arms, now: datetime) -> bool:
     mark = Mark.parse(arms.route.mark) if isinstance(arms.route, Route) and arms.route.ours else None
     if arms.spec.acceptance is None or mark is None or mark.phase is not Phase.PREPARING:
         return False
-    taken = (arms.owner.status.get("acceptance") or {}).get("beforeAt")
-    return taken is None or now - parse_timestamp(taken) > BEFORE_ANEW
+    read = (arms.owner.status.get("acceptance") or {}).get("beforeReadAt")
+    return read is None or now - parse_timestamp(read) > BEFORE_ANEW
 
 
 async def _before(

@@ -108,6 +108,8 @@ class World:
         body = after or before
         if body is None or body["kind"] != "HTTPRoute" or not self.obeys:
             return
+        if names.ANNOTATION_ABOUT in body["metadata"].get("annotations", {}):
+            return  # testers are no part of the traffic
         shares = {name: weight / 100 for name, weight in weights(after).items()} if after else {}
         self.splits.note(self.clock.now(), shares)
 

@@ -41,7 +41,7 @@ def world(status: dict[str, Any] | None = None, load: SeenLoad | None = None, **
 
 def running(**more: Any) -> dict[str, Any]:
     return {
-        "state": "Running", "about": about(world()), "message": "", "table": BEFORE,
+        "state": "Running", "about": about(world().spec), "message": "", "table": BEFORE,
         "startedAt": "2030-01-01T11:58:40Z",
         "targetRequestsPerSecond": "300", "ownRequestsPerSecond": 200, **more,
     }  # fmt: skip

@@ -126,6 +126,12 @@ def test_an_autoscaler_and_the_parts_do_not_wait_for_each_other() -> None:
     assert parts <= 4
 
 
+def test_a_canary_that_begins_to_fail_under_way_gets_nothing_more() -> None:
+    fails = latest(counts(1000, errors=900), counts(500))
+    assert written(decide(seen(route=route(rolling(70, 5.0)), stable=stable(2), latest=fails))) == 0
+    assert written(decide(seen(route=route(rolling(70, 5.0)), stable=stable(2), canary=workload(0)))) == 0
+
+
 def test_past_its_time_all_goes_back_but_never_to_nobody() -> None:
     late = rolling(70, of=601)
     assert written(decide(seen(route=route(late), stable=stable(2)))) == 0

@@ -45,6 +45,10 @@ def test_it_runs_while_a_step_is_judged() -> None:
     assert driven.status is not None and driven.status["state"] == "Running"
 
 
+def test_a_step_that_waits_for_a_person_goes_on_being_watched() -> None:
+    assert kinds(world(), replace(STEPPING, reason=Reason.UNDECIDED, stalled=True)) == [Apply]
+
+
 def test_before_the_first_weight_it_runs_too() -> None:
     """Else stable, which is judged first, would have no requests either."""
     assert kinds(world(), replace(STEPPING, mark=mark(0, 0, Phase.PREPARING))) == [Apply]
@@ -60,7 +64,7 @@ def test_what_runs_or_cannot_be_seen_is_left_alone(state: Any) -> None:
     [
         ({}, replace(STEPPING, mark=mark(0, 1, Phase.ROLLING_BACK))),
         ({}, replace(STEPPING, outcome={"result": "Promoted"})),
-        ({}, replace(STEPPING, stalled=True)),
+        ({}, replace(STEPPING, stalled=True, mark=mark(0, 0, Phase.PREPARING))),
         ({}, replace(STEPPING, mark=None)),
         ({"spec": {"suspend": True}}, STEPPING),
         ({"spec": {"load": None}}, STEPPING),

@@ -1,0 +1,116 @@
+"""Whole passes with own load, acceptance and testers: beside the weights, and never in their way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from changeover.core.errors import InvalidSpec
+from changeover.core.observed import NoData, Peak
+from changeover.core.plan import Manifest, Ref
+from changeover.ports import CountQuery
+from changeover.reconcilers.beside import sooner
+from changeover.reconcilers.migration import reconcile_migration
+from changeover.testing.builders import NAMESPACE, a_deployment, a_migration
+from changeover.testing.world import World
+
+MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")
+TESTERS = Ref("HTTPRoute", NAMESPACE, "shop-testers")
+STEPS = [{"weightPercent": weight, "minDuration": "2m", "maxDuration": "2h"} for weight in (10, 100)]
+LOADED: dict[str, Any] = {"load": {"requestsPerSecond": 50}, "acceptance": {"duration": "1m"}}
+
+
+def a_world(**spec: Any) -> World:
+    return World(a_deployment("old"), a_deployment("new"), a_migration(**{"steps": STEPS, **spec}))
+
+
+async def passes(world: World, number: int, seconds: float = 30.0) -> None:
+    for _ in range(number):
+        await reconcile_migration(MIGRATION, world.dependencies())
+        world.advance(seconds)
+
+
+def status(world: World) -> dict[str, Any]:
+    found = (world.cluster.peek(MIGRATION) or {}).get("status", {})
+    assert isinstance(found, dict)
+    return found
+
+
+async def test_load_that_is_refused_keeps_no_weight_from_rising(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = a_world(**LOADED)
+    usual = world.cluster.apply
+
+    async def no_jobs(manifest: Manifest) -> Manifest:
+        if manifest["kind"] == "Job":
+            raise InvalidSpec("jobs.batch is forbidden")
+        return await usual(manifest)
+
+    monkeypatch.setattr(world.cluster, "apply", no_jobs)
+    await passes(world, 60)
+    told = status(world)
+    assert told["outcome"]["result"] == "Promoted"
+    assert told["acceptance"]["state"] == "Waiting" and "forbidden" in told["acceptance"]["message"]
+
+
+async def test_own_load_runs_while_the_steps_last_and_no_longer() -> None:
+    world, seen = a_world(load={"requestsPerSecond": 50}), set()
+    for _ in range(60):
+        await passes(world, 1)
+        seen.add((bool(status(world).get("outcome")), len(list(world.cluster.all("Job")))))
+    assert (False, 1) in seen and (True, 0) in seen
+    assert max(number for _, number in seen) == 1, "two loads at once"
+    assert status(world)["load"]["state"] == "Stopped"
+
+
+async def test_a_peak_is_a_costly_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked every ten minutes before the first weight, though the peak was hours ago; and not after the verdict."""
+    world = a_world(
+        acceptance={"duration": "1m"}, steps=[{"weightPercent": 100, "minDuration": "2m", "approval": "Manual"}]
+    )
+    asked: list[datetime] = []
+
+    async def peak(queries: Sequence[CountQuery], at: datetime) -> Peak | NoData:
+        asked.append(at)
+        return Peak(100.0, at - timedelta(hours=5), 60.0)
+
+    monkeypatch.setattr(world.metrics, "peak", peak)
+    await passes(world, 40)
+    assert len(asked) == 2, "20 minutes"
+    world.cluster.patch(MIGRATION, {"metadata": {"annotations": {"changeover.dev/requested-approve": "now"}}})
+    await passes(world, 40)
+    assert status(world)["acceptance"]["state"] == "Met"
+    before = len(asked)
+    await passes(world, 20)
+    assert len(asked) == before
+
+
+async def test_testers_come_before_the_first_weight_and_go_with_the_end() -> None:
+    world = a_world(match={"headers": [{"name": "X-Canary", "value": "always"}]})
+    await passes(world, 3, seconds=2.0)
+    route = world.cluster.peek(TESTERS)
+    assert route is not None and route["spec"]["parentRefs"], "the canary is ready"
+    await passes(world, 150)
+    route = world.cluster.peek(TESTERS)
+    assert status(world)["outcome"]["result"] == "Promoted"
+    assert route is not None and route["spec"]["parentRefs"] == [] and status(world)["testers"]["state"] == "Parked"
+
+
+async def test_a_route_of_that_name_that_is_somebody_elses_is_not_touched() -> None:
+    world = a_world(match={"headers": [{"name": "X-Canary", "value": "always"}]})
+    theirs = {"kind": "HTTPRoute", "metadata": {"name": TESTERS.name, "namespace": NAMESPACE}, "spec": {
+        "parentRefs": [{"name": "public"}], "rules": [{"backendRefs": [{"name": "theirs", "port": 80}]}],
+    }}  # fmt: skip
+    world.cluster.put({"apiVersion": "gateway.networking.k8s.io/v1", **theirs})
+    await passes(world, 3)
+    left = world.cluster.peek(TESTERS)
+    assert left is not None and left["spec"]["rules"][0]["backendRefs"][0]["name"] == "theirs"
+    assert status(world)["testers"]["state"] == "Failed"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"), [(None, None, None), (2.0, None, 2.0), (None, 2.0, 2.0), (30.0, 2.0, 2.0)]
+)
+def test_the_earlier_look_counts(one: float | None, other: float | None, both: float | None) -> None:
+    assert sooner(one, other) == both
