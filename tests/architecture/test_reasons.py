@@ -19,7 +19,8 @@ from tests.unit.core.seen import USAGE, workload
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "invalid-reasons.md"
 UNKNOWN = replace(USAGE, readings={"rss": NoData("the query gave no sample")})
-REMARKS = make_record(Run(1, "fast", "keep-alive"), LoadReport(a_report(latency=None)), UNKNOWN, workload())["remarks"]
+UNJUDGED = LoadReport(a_report(latency=None, mode="open"))
+REMARKS = make_record(Run(1, "fast", "keep-alive"), UNJUDGED, UNKNOWN, workload())["remarks"]
 HEADINGS = {
     "The candidate's own": OWN_FAULTS,
     "The measurement's": set(MENDS),

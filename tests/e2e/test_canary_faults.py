@@ -335,7 +335,7 @@ def test_a_person_approves_pauses_resumes_aborts_retries_and_promotes(shop: Kube
         patch = json.dumps({"spec": {"steps": [{**step, "approval": "Manual"} for step in steps]}})
         shop.kubectl("patch", "cmig", name, "--type=merge", "--patch", patch)
         acts.wait_until("it waits", 60, lambda: reason_of(shop, name) == "WaitingForApproval")
-        acts.wait_until("testers", 30, lambda: testers_of(shop, name) == "OnCanary")
+        acts.wait_until("testers", 30, lambda: fate_of_testers(shop, name) == "OnCanary")
         time.sleep(3)  # the gateway takes their route
         for _ in range(20):
             assert answer(shop, "Cookie: x=1; canary=aXb") == 200
@@ -352,7 +352,7 @@ def test_a_person_approves_pauses_resumes_aborts_retries_and_promotes(shop: Kube
         ask(shop, name, "abort", "enough")
         aborted = rolled_back(shop, name)
         assert (aborted["outcome"]["reason"], weight(shop)) == ("Aborted", 0)
-        assert testers_of(shop, name) == "Parked"
+        assert fate_of_testers(shop, name) == "Parked"
         time.sleep(3)
         assert answer(shop, "X-Canary: always") == 200, "testers are on stable again"
         assert asked_by_testers(shop, name) in (0, 2)  # the gateway forgets counters of a route that is gone
@@ -371,7 +371,7 @@ def test_a_person_approves_pauses_resumes_aborts_retries_and_promotes(shop: Kube
     assert answers["approve"][2].startswith("step 1/6 approved: 0 % -> 1 %")
 
 
-def testers_of(kube: Kube, name: str) -> str:
+def fate_of_testers(kube: Kube, name: str) -> str:
     """What has become of the testers' route; empty before the first status of it."""
     return str(acts.status_of(kube, "cmig", name).get("testers", {}).get("state", ""))
 

@@ -59,10 +59,7 @@ def fingerprint_of(target: SplitTarget, spec: MigrationSpec) -> str:
 
 async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: Dependencies) -> SeenMigration:
     """Everything that a migration's decision depends on, at one instant."""
-    if spec.metrics.source not in deps.sources:
-        known = ", ".join(sorted(deps.sources)) or "none"
-        raise InvalidSpec(f"spec.metrics.source: {spec.metrics.source!r} is not configured; known sources: {known}")
-    source, scrape = deps.sources[spec.metrics.source], deps.scrape_seconds[spec.metrics.source]
+    source, scrape = _source(spec, deps)
     route = await readable(deps.router.observe(target))
     stable = await readable(read_workload(deps.cluster, owner.namespace, spec.stable.workload.name))
     canary = await readable(read_workload(deps.cluster, owner.namespace, _canary_workload(owner, spec)))
@@ -77,6 +74,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
     blocks = await _blocks(reader, _starting_point(evidence, route, scrape), now, scrape)
     # A day's peak is a costly question, and does not change within a block.
     peak = await reader.peak(now) if (blocks and is_projected(spec)) or accepts(owner, spec) else None
+    load = await observe_load(Arms(owner, spec, target, route, stable, canary), now, deps)
     return SeenMigration(
         # A slow source must not date a weight back to before it was written: its evidence would begin too early.
         now=deps.clock.now(),
@@ -95,9 +93,17 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         queries_refused=own.refused,
         peak=peak,
         gates=answered(owner.status, spec),
-        testers=await _testers(owner, deps) if spec.match is not None or owner.status.get("testers") else None,
-        load=await observe_load(Arms(owner, spec, target, route, stable, canary), now, deps),
+        testers=await _testers(owner, spec, deps),
+        load=load,
     )
+
+
+def _source(spec: MigrationSpec, deps: Dependencies) -> tuple[MetricSource, float]:
+    """The metric source that the spec names, and how often it scrapes, seconds."""
+    if spec.metrics.source not in deps.sources:
+        known = ", ".join(sorted(deps.sources)) or "none"
+        raise InvalidSpec(f"spec.metrics.source: {spec.metrics.source!r} is not configured; known sources: {known}")
+    return deps.sources[spec.metrics.source], deps.scrape_seconds[spec.metrics.source]
 
 
 async def _day(
@@ -110,8 +116,10 @@ async def _day(
     return known
 
 
-async def _testers(owner: Owner, deps: Dependencies) -> str | Unreadable | None:
+async def _testers(owner: Owner, spec: MigrationSpec, deps: Dependencies) -> str | Unreadable | None:
     """What the testers' route that is there is for; one that somebody else made is Unreadable: not ours to touch."""
+    if spec.match is None and not owner.status.get("testers"):
+        return None
     found = await readable(deps.cluster.get(Ref("HTTPRoute", owner.namespace, names.testers_route(owner.name))))
     if found is None or isinstance(found, Unreadable):
         return found
