@@ -113,13 +113,12 @@ def _with_before(seen: SeenMigration, status: Status) -> Status:
     if found is None or isinstance(found, Unreadable):
         return status
     status = {**status, "state": WAITING, "beforeReadAt": timestamp(seen.now)}
-    peak, figures = found if isinstance(found, tuple) else (None, found)
-    if peak is None or not isinstance(figures, Figures):
-        why = figures.reason if isinstance(figures, NoData | Unreadable) else ""
-        return {**status, "message": f"the figures before are not known: {why}; {missing}".rstrip("; ")}
+    if isinstance(found, NoData):
+        unknown = "" if status["table"] else f"the figures before are not known yet: {found.reason}"
+        return {**status, "message": "; ".join(part for part in (unknown, missing) if part)}
     return {
-        **status, "table": as_before(figures, spec, spec.acceptance.cost), "beforeAt": timestamp(peak.at),
-        "peakRequestsPerSecond": number(peak.rate, 4), "message": missing,
+        **status, "table": as_before(found.figures, spec, spec.acceptance.cost), "beforeAt": timestamp(found.at),
+        "peakRequestsPerSecond": number(found.peak.rate, 4), "message": missing,
     }  # fmt: skip
 
 

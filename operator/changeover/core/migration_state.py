@@ -49,6 +49,15 @@ LoadState = LoadReport | LoadRunning | LoadFailed | Unreadable | None
 
 
 @dataclass(frozen=True)
+class Before:
+    """The highest rate that was seen, and stable's figures over a span that ends at an instant."""
+
+    peak: Peak
+    at: datetime
+    figures: Figures
+
+
+@dataclass(frozen=True)
 class SeenLoad:
     """What is seen of the migration's own load, and of what it is to show.
 
@@ -59,7 +68,7 @@ class SeenLoad:
     image: str = ""
     of_steps: LoadState = None
     of_acceptance: LoadState = None
-    before: tuple[Peak, Figures | NoData | Unreadable] | NoData | Unreadable | None = None
+    before: Before | NoData | Unreadable | None = None
     after: Figures | NoData | Unreadable | None = None
 
 

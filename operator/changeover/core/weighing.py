@@ -96,12 +96,18 @@ def weigh(evidence: StepEvidence, spec: MigrationSpec, split: Split) -> Weighing
     if evidence.off:
         return _weigh_off(evidence, design, split.weight, views)
     if all(view.verdict == "Passing" for view in views):
-        message = "; ".join(f"{v.name} {v.canary}{v.unit} within {v.target}{v.unit}" for v in views)
+        message = "; ".join(_within(view) for view in views)
         return Weighing(evidence, Verdict.ADVANCE, Reason.OBJECTIVES_HELD, message, views)
     waiting = next(view for view in views if view.verdict != "Passing")
     is_silent = waiting.type == "Query" and waiting.verdict == "NoData"
     reason = Reason.METRICS_MISSING if is_silent else _hold_reason(decision)
     return Weighing(evidence, Verdict.HOLD, reason, f"{waiting.name}: {waiting.why}", views)
+
+
+def _within(view: ObjectiveView) -> str:
+    """That an objective holds; its figure is not known in a pass without a new block."""
+    figure = f"{view.name} {view.canary}{view.unit}" if view.canary else view.name
+    return f"{figure} within {view.target}{view.unit}"
 
 
 def _weigh_off(evidence: StepEvidence, design: Design, weight: int, views: tuple[ObjectiveView, ...]) -> Weighing:

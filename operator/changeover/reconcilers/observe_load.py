@@ -13,12 +13,14 @@ from changeover.core import acceptance, names
 from changeover.core.before_after import ALWAYS
 from changeover.core.conditions import parse_timestamp
 from changeover.core.mark import Mark, Phase
-from changeover.core.migration_state import LoadState, SeenLoad
+from changeover.core.migration_state import Before, LoadState, SeenLoad
 from changeover.core.observed import Figures, LoadReport, NoData, Owner, Peak, Route, Unreadable, Workload
 from changeover.ports import BackendPort, Bound, CountQuery, Dependencies, LoadRun, SplitTarget
 from changeover.reconcilers.observe_benchmark import readable
 
-BEFORE_ANEW = timedelta(minutes=10)  # how often the figures before are taken anew while stable has all the traffic
+# How often the figures before are taken anew while stable has all the traffic.
+LEAST_BETWEEN, MOST_BETWEEN = timedelta(seconds=20), timedelta(minutes=10)
+SHORTEST_SCRAPES = 5  # of a span that figures are read from
 SETTLE_SCRAPES = 2  # of the load's beginning, which are left out
 
 
@@ -64,24 +66,35 @@ async def _result(owner: Owner, job: str, deps: Dependencies) -> LoadState:
 
 
 def _is_before_due(arms: Arms, now: datetime) -> bool:
-    """While stable has all the traffic: first at once, then now and then."""
+    """While stable has all the traffic: often at first, when little of it has been counted, and then now and then."""
     mark = Mark.parse(arms.route.mark) if isinstance(arms.route, Route) and arms.route.ours else None
     if arms.spec.acceptance is None or mark is None or mark.phase is not Phase.PREPARING:
         return False
     read = (arms.owner.status.get("acceptance") or {}).get("beforeReadAt")
-    return read is None or now - parse_timestamp(read) > BEFORE_ANEW
+    wait = min(MOST_BETWEEN, max(LEAST_BETWEEN, (now - mark.since) / 2))
+    return read is None or now - parse_timestamp(read) > wait
 
 
-async def _before(
-    arms: Arms, now: datetime, deps: Dependencies
-) -> tuple[Peak, Figures | NoData | Unreadable] | NoData | Unreadable:
-    """Stable in its busiest minute of the last 24 hours."""
+async def _before(arms: Arms, now: datetime, deps: Dependencies) -> Before | NoData | Unreadable:
+    """Stable in its busiest minute of the last 24 hours, or as near to it as its counters reach."""
     queries = [_query(arms, arm, other) for arm, other in _pairs(arms.target)]
     peak = await readable(deps.sources[arms.spec.metrics.source].peak(queries, now))
     if not isinstance(peak, Peak):
         return peak
-    start = peak.at - timedelta(seconds=peak.seconds)
-    return peak, await _figures(arms, stable=True, span=(start, peak.at), deps=deps)
+    found: Figures | NoData | Unreadable = NoData("it was not asked")
+    for end, seconds in _spans(peak, now, deps.scrape_seconds[arms.spec.metrics.source]):
+        found = await _figures(arms, stable=True, span=(end - timedelta(seconds=seconds), end), deps=deps)
+        if isinstance(found, Figures):
+            return Before(peak, end, found)
+        if isinstance(found, Unreadable):
+            return found
+    assert not isinstance(found, Figures)
+    return found
+
+
+def _spans(peak: Peak, now: datetime, scrape: float) -> tuple[tuple[datetime, float], ...]:
+    """End and seconds of what is looked at, one after the other: a route of a minute ago has no whole minute yet."""
+    return (peak.at, peak.seconds), (now, peak.seconds), (now, SHORTEST_SCRAPES * scrape)
 
 
 async def _after(arms: Arms, report: LoadReport, now: datetime, deps: Dependencies) -> Figures | NoData | Unreadable:

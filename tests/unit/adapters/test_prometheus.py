@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSettings, quoted, traefik_service
+from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSettings
+from changeover.adapters.metrics.traefik import quoted, traefik_service
 from changeover.core.errors import Unavailable
 from changeover.core.observed import Counts, NoData, Usage
 from changeover.ports import BackendPort, Bound, CountQuery

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from changeover.api.reasons import Reason
 from changeover.core.acceptance import Accepted, about, accept, judgement
-from changeover.core.migration_state import SeenLoad, SeenMigration, Step
+from changeover.core.migration_state import Before, SeenLoad, SeenMigration, Step
 from changeover.core.observed import Counts, Figures, LoadFailed, LoadReport, LoadRunning, NoData, Peak, Usage
 from changeover.core.plan import Apply, Delete
 from changeover.testing.builders import a_report
@@ -69,7 +69,7 @@ def test_nothing_is_done_that_nobody_asked_for() -> None:
 
 
 def test_the_figures_before_are_taken_while_stable_has_the_traffic() -> None:
-    load = SeenLoad(GATEWAYS, "loader:1", before=(PEAK, figures(6000, slow=3000, errors=60, cores=0.95)))
+    load = SeenLoad(GATEWAYS, "loader:1", before=Before(PEAK, PEAK.at, figures(6000, slow=3000, errors=60, cores=0.95)))
     found = accept(world(load=load), STEPPING)
     assert found.status is not None and found.actions == ()
     rows = {row["figure"]: row["before"] for row in found.status["table"]}
@@ -79,6 +79,14 @@ def test_the_figures_before_are_taken_while_stable_has_the_traffic() -> None:
         "costPerMillion": "0.1194",
     }  # fmt: skip
     assert (found.status["state"], found.status["peakRequestsPerSecond"]) == ("Waiting", "100")
+
+
+def test_that_they_are_not_known_is_said_until_they_are() -> None:
+    load = SeenLoad(GATEWAYS, "loader:1", before=NoData("the counters begin inside the span"))
+    first = accept(world(load=load), STEPPING).status
+    assert first is not None and "not known yet: the counters begin" in first["message"]
+    later = accept(world({**first, "table": BEFORE}, load), STEPPING).status
+    assert later is not None and (later["message"], later["table"]) == ("", BEFORE)
 
 
 def test_that_the_gateway_is_not_known_is_said_at_the_start() -> None:

@@ -24,6 +24,7 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from urllib3.util.retry import Retry
 
 from changeover.adapters.metrics import counters
+from changeover.adapters.metrics.traefik import quoted, traefik_service
 from changeover.core.errors import Unavailable
 from changeover.core.observed import Counts, NoData, Peak, Usage
 from changeover.ports import CountQuery
@@ -184,25 +185,3 @@ def checked(result: Any, source: str) -> list[counters.Series]:
 def _is_series(one: Any) -> bool:
     shaped = isinstance(one, dict) and isinstance(one.get("metric"), dict) and isinstance(one.get("values"), list)
     return shaped and all(isinstance(sample, list) and len(sample) == 2 for sample in one["values"])
-
-
-def quoted(text: str) -> str:
-    """A PromQL string literal."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
-
-
-def traefik_service(query: CountQuery) -> str:
-    """Regular expression (anchored by PromQL) of Traefik's name for one backend of an HTTPRoute.
-
-    Since 3.7 the name holds the route and the backend's place in it, so only this route's requests are counted; before,
-    it was namespace-service-port, shared by all routes to the Service.
-    """
-    service, route = (_normalised(f"{query.namespace}-{name}") for name in (query.backend.service, query.route))
-    today = f"httproute-{route}-gw-.+-svc-{service}-[0-9]+"
-    before = f"{service}-(http-)?{query.backend.port}"
-    return f"({today}|{before})@kubernetesgateway"
-
-
-def _normalised(name: str) -> str:
-    """As Traefik has names: every run of other characters is a dash."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", name)

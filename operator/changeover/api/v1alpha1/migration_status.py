@@ -143,7 +143,10 @@ class AcceptanceStatus(Model):
     )
     message: Text = described("In words, with the numbers. Default: empty.", default="")
     about: ShortText = described("Stands for the spec that it was begun under.", default="")
-    before_at: Instant | None = described("End of the minute that 'before' is of: the busiest.", default=None)
+    before_at: Instant | None = described(
+        "End of the span that 'before' is of: the busiest minute, or the last where counters reach no further.",
+        default=None,
+    )
     before_read_at: Instant | None = described("When 'before' was read.", default=None)
     started_at: Instant | None = described("When the load was begun.", default=None)
     ended_at: Instant | None = described("When it was judged.", default=None)

@@ -1,0 +1,108 @@
+"""Why not yet? Every gate of a migration with its value, what is missing, and what Prometheus is asked. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from changeover.adapters.metrics.traefik import quoted, traefik_service
+from changeover.api.v1alpha1 import MigrationSpec
+from changeover.api.v1alpha1.base import duration_seconds
+from changeover.cli.verdict import BAD, OK, PAUSED, WAITING, WARNING, condition, headline
+from changeover.cli.view import MARKS
+from changeover.core.canary import canary_backend
+from changeover.core.windows import closed
+from changeover.ports import BackendPort, CountQuery
+
+Body = dict[str, Any]
+Line = tuple[str, str, str]  # sign, gate, its value and what is missing
+_OF_STATUS = {"True": OK, "False": BAD, "Unknown": WAITING}
+
+
+def explain(body: Body, now: datetime) -> list[Line]:
+    """One line a gate, in the order in which a weight passes them."""
+    spec, status = MigrationSpec.model_validate(body["spec"]), body.get("status", {})
+    lines: list[Line] = [("", "it says", headline(body))]
+    if status.get("outcome"):
+        outcome = status["outcome"]
+        return [*lines, (OK, "outcome", f"{outcome['result']} at {outcome['at']}: {outcome['message']}")]
+    if spec.suspend:
+        lines.append((PAUSED, "spec.suspend", "true: nothing moves; set it to false"))
+    if status.get("paused"):
+        lines.append((PAUSED, "paused", "by a person; kubectl changeover resume, and harm still rolls back"))
+    for name in ("WorkloadsAvailable", "TrafficSettled", "MetricsAvailable"):
+        found = condition(body, name)
+        lines.append((_OF_STATUS.get(found.get("status", ""), WAITING), name, found.get("message", "not judged yet")))
+    return [*lines, *_of_step(spec, status, now), *_before_the_next(spec, status, now)]
+
+
+def _of_step(spec: MigrationSpec, status: Body, now: datetime) -> Iterator[Line]:
+    """What the step that it stands on has still to show."""
+    step = status.get("step", {})
+    index = step.get("index", 0)
+    if not index:
+        yield WAITING, "step", "before the first"
+        return
+    current = spec.steps[min(index, len(spec.steps)) - 1]
+    since = _instant(step["since"])
+    passed, least = (now - since).total_seconds(), duration_seconds(current.min_duration)
+    yield OK if passed >= least else WAITING, "minDuration", f"{passed:.0f} of {least:.0f} s since {step['since']}"
+    seen = max((view.get("requests", 0) for view in status.get("objectives", [])), default=0)
+    if current.min_requests:
+        enough = OK if seen >= current.min_requests else WAITING
+        yield enough, "minRequests", f"{seen:,} of {current.min_requests:,}"
+    for view in status.get("objectives", []):
+        yield MARKS[view["verdict"]], f"objective {view['name']}", f"{view['verdict']}: {view.get('why', '')}"
+    if status.get("forecast"):
+        yield "", "forecast", f"this step until {status['forecast']['stepEnd']}, all until {status['forecast']['end']}"
+
+
+def _before_the_next(spec: MigrationSpec, status: Body, now: datetime) -> Iterator[Line]:
+    """What the next weight waits for besides evidence."""
+    index = status.get("step", {}).get("index", 0)
+    if index >= len(spec.steps):
+        return
+    coming = spec.steps[index]
+    why = closed(spec.windows, now)
+    yield (WAITING, "windows", why) if why else (OK, "windows", "open now")
+    for gate in spec.gates:
+        said = next((one for one in status.get("gates", []) if one["name"] == gate.name), None)
+        what = f"{said['state']} about {said['about']} {said.get('message', '')}".strip() if said else "not asked yet"
+        sign = {"Passed": OK, "Refused": BAD}.get(said["state"] if said else "", WAITING)
+        yield sign, f"gate {gate.name} ({gate.at})", what
+    if coming.approval == "Manual":
+        is_asked = condition_reason(status) == "WaitingForApproval"
+        how = "kubectl changeover approve" if is_asked else "a person is asked when all else speaks for it"
+        yield WAITING, f"approval of step {index + 1}", how
+    for cover in spec.steps[max(0, index - 1)].covers if index else []:
+        busiest = status.get("baseline", {}).get("busiest") or "not known yet"
+        yield WARNING if busiest == "not known yet" else "", f"covers {cover}", f"the busiest hours: {busiest}"
+
+
+def condition_reason(status: Body) -> str:
+    """The reason of Ready."""
+    conditions: list[Body] = status.get("conditions", [])
+    return next((str(c["reason"]) for c in conditions if c["type"] == "Ready"), "")
+
+
+def queries(body: Body) -> Mapping[str, str]:
+    """What Prometheus is asked of each arm, to be pasted into its own page."""
+    spec, namespace = MigrationSpec.model_validate(body["spec"]), body["metadata"]["namespace"]
+    gateway = spec.traffic.gateway_api
+    assert gateway is not None  # the union guarantees it
+    canary = BackendPort(*canary_backend(body["metadata"]["name"], spec))
+    stable = BackendPort(spec.stable.service.name, spec.stable.service.port)
+    found: dict[str, str] = {}
+    buckets = "traefik_service_request_duration_seconds_bucket"
+    for arm, backend in (("canary", canary), ("stable", stable)):
+        service = quoted(traefik_service(CountQuery(namespace, gateway.route.name, backend)))
+        found[arm] = f"sum by (le, code) (increase({buckets}{{service=~{service}}}[5m]))"
+    for objective in spec.objectives:
+        if objective.query is not None:
+            found[objective.name] = objective.query.prom_ql
+    return found
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)

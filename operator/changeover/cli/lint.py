@@ -1,0 +1,83 @@
+"""Is a file right, as far as that can be told without a cluster?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from changeover.api.v1alpha1 import API_VERSION, BenchmarkSpec, MigrationSpec
+from changeover.api.v1alpha1.base import duration_seconds
+from changeover.core.windows import wrong
+
+SPECS: dict[str, type[BenchmarkSpec] | type[MigrationSpec]] = {
+    "FrameworkBenchmark": BenchmarkSpec,
+    "CanaryMigration": MigrationSpec,
+}
+FEWEST_BLOCKS = 3  # that a step's maxDuration should hold
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong, or doubtful, in which object."""
+
+    where: str
+    what: str
+    is_error: bool = True
+
+
+def lint(text: str, name: str) -> tuple[list[str], list[Finding]]:
+    """The objects of ours in a YAML text, and what was found in them; `name` is the file's."""
+    try:
+        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+    except yaml.YAMLError as error:
+        return [], [Finding(name, f"is no YAML: {error}")]
+    seen, findings = [], []
+    for document in _flattened(documents):
+        if not isinstance(document, dict) or document.get("kind") not in SPECS:
+            continue
+        where = f"{name}: {document['kind']} {(document.get('metadata') or {}).get('name', '(without a name)')}"
+        seen.append(where)
+        findings += [Finding(where, what, is_error) for what, is_error in _found(document)]
+    return seen, findings
+
+
+def _flattened(documents: list[Any]) -> Iterator[Any]:
+    for document in documents:
+        is_list = isinstance(document, dict) and document.get("kind") == "List"
+        yield from document.get("items") or [] if is_list else [document]
+
+
+def _found(document: dict[str, Any]) -> Iterator[tuple[str, bool]]:
+    if document.get("apiVersion") != API_VERSION:
+        yield f"apiVersion is {document.get('apiVersion')!r}; set it to {API_VERSION}", True
+    try:
+        spec = SPECS[document["kind"]].model_validate(document.get("spec") or {})
+    except ValidationError as error:
+        for one in error.errors(include_url=False):
+            path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in one["loc"])
+            yield f"spec{path}: {one['msg'].removeprefix('Value error, ')}", True
+        return
+    if isinstance(spec, MigrationSpec):
+        yield from _of_migration(spec)
+
+
+def _of_migration(spec: MigrationSpec) -> Iterator[tuple[str, bool]]:
+    """What the schema cannot say."""
+    if wrong(spec.windows):
+        yield wrong(spec.windows), True
+    block = duration_seconds(spec.decision.block)
+    for number, step in enumerate(spec.steps):
+        if duration_seconds(step.max_duration) < FEWEST_BLOCKS * block:
+            yield (
+                f"spec.steps[{number}].maxDuration is less than {FEWEST_BLOCKS} blocks; raise it to decide anything",
+                False,
+            )
+    if spec.steps[-1].weight_percent < 100:
+        last = spec.steps[-1].weight_percent
+        yield f"spec.steps: the last weight is {last} %, so a promotion leaves {100 - last} % on stable", False
+    if not any(o.latency is not None or o.errors is not None for o in spec.objectives):
+        yield "spec.objectives: only CPU is judged; a canary that answers wrongly or late is not noticed", False

@@ -1,0 +1,273 @@
+"""The commands of ``kubectl changeover``. What a command needs is imported when it runs, so that --help is quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from changeover.cli.kubectl import Kubectl
+    from changeover.cli.simulate import Summary
+
+Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace; as the kubeconfig has it by default.")]
+Context = Annotated[str, typer.Option("--context", help="Context of the kubeconfig.")]
+Kubeconfig = Annotated[str, typer.Option("--kubeconfig", help="Path of the kubeconfig.")]
+TypeName = Annotated[str, typer.Argument(metavar="TYPE/NAME", help="fb/NAME or cmig/NAME.", show_default=False)]
+Migration = Annotated[str, typer.Argument(metavar="NAME", help="cmig/NAME, or the name alone.", show_default=False)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+TokenOption = Annotated[str, typer.Option("--token", help="Token of the request; who and when by default.")]
+Files = Annotated[list[Path], typer.Option("--filename", "-f", help="YAML file; - is standard input.")]
+
+app = typer.Typer(
+    name="kubectl changeover",
+    help="See and steer benchmarks of backends, and migrations of live traffic.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def run() -> NoReturn:
+    """The entry point: errors of use and of kubectl are one line on standard error, and exit code 1."""
+    from changeover.cli.kubectl import KubectlFailed
+    from changeover.cli.target import UsageError
+
+    try:
+        app(prog_name="kubectl changeover", standalone_mode=True)
+    except (KubectlFailed, UsageError) as failure:
+        print(f"error: {failure}", file=sys.stderr)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(1)
+
+
+def _kubectl(namespace: str, context: str, kubeconfig: str) -> Kubectl:
+    from changeover.cli.kubectl import Kubectl
+
+    return Kubectl(namespace, context, kubeconfig)
+
+
+@app.command()
+def get(
+    target: TypeName,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it until it ends.")] = False,
+    output: Annotated[str, typer.Option("--output", "-o", help="wide, json or yaml.")] = "",
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+) -> None:
+    """Show how it stands: a header, its steps or candidates against their targets, and what belongs to it."""
+    from changeover.cli.gather import fetch, gather
+    from changeover.cli.render import drawing, make_console
+    from changeover.cli.target import UsageError, parse
+    from changeover.cli.view import make_view
+    from changeover.cli.watching import watch as follow
+
+    if output not in ("", "wide", "json", "yaml"):
+        raise UsageError(f"--output {output!r}: there are wide, json and yaml")
+    kubectl, what = _kubectl(namespace, context, kubeconfig), parse(target)
+    if output in ("json", "yaml"):
+        _dump(fetch(kubectl, what), output)
+    elif watch:
+        follow(kubectl, what, make_console(), output == "wide")
+    else:
+        make_console().print(drawing(make_view(gather(kubectl, what, output == "wide"), output == "wide")))
+
+
+def _dump(body: dict[str, object], output: str) -> None:
+    import json
+
+    import yaml
+
+    print(json.dumps(body, indent=2) if output == "json" else yaml.safe_dump(body, sort_keys=False), end="\n")
+
+
+@app.command()
+def wait(
+    target: TypeName,
+    timeout: Annotated[str, typer.Option("--timeout", help="How long at most: 90s, 10m, 24h.")] = "24h",
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+) -> None:
+    """Wait for the end. Exit code 0: promoted or published, 2: rolled back, 4: undecided or invalid, 124: timeout."""
+    import re
+
+    from changeover.api.v1alpha1.base import DURATION, duration_seconds
+    from changeover.cli.target import UsageError, parse
+    from changeover.cli.watching import wait as until_it_ends
+
+    if not re.match(DURATION, timeout):
+        raise UsageError(f"--timeout {timeout!r} is no duration; write 90s, 10m or 24h")
+    code = until_it_ends(_kubectl(namespace, context, kubeconfig), parse(target), duration_seconds(timeout), print)
+    raise typer.Exit(code)
+
+
+def _verb(name: str, what: str) -> Callable[..., None]:
+    def command(
+        target: TypeName,
+        dry_run: DryRun = False,
+        token: TokenOption = "",
+        namespace: Namespace = "",
+        context: Context = "",
+        kubeconfig: Kubeconfig = "",
+    ) -> None:
+        from changeover.cli import steer
+        from changeover.cli.target import parse
+
+        kubectl = _kubectl(namespace, context, kubeconfig)
+        done, said = steer.ask(kubectl, parse(target), name, token or steer.token(), dry_run)
+        print(said, file=sys.stdout if done else sys.stderr)
+        raise typer.Exit(0 if done else 1)
+
+    command.__doc__ = what
+    return command
+
+
+for _name, _what in {
+    "approve": "Set the weight that waits for a person.",
+    "promote": "Go to the last step at once; it is watched like every other.",
+    "abort": "Roll back.",
+    "pause": "Let the weight rise no more; harm still rolls back.",
+    "resume": "End a pause.",
+    "retry": "Start a migration over after a rollback, or a benchmark anew.",
+}.items():
+    app.command(_name, help=_what)(_verb(_name, _what))
+
+
+@app.command()
+def explain(target: Migration, namespace: Namespace = "", context: Context = "", kubeconfig: Kubeconfig = "") -> None:
+    """Why not yet: every gate, its value, what is missing, and what Prometheus is asked."""
+    from datetime import UTC, datetime
+
+    from rich.text import Text
+
+    from changeover.cli.explain import explain as gates_of
+    from changeover.cli.explain import queries
+    from changeover.cli.gather import fetch
+    from changeover.cli.render import make_console, pairs
+    from changeover.cli.target import migration
+
+    body, console = fetch(_kubectl(namespace, context, kubeconfig), migration(target)), make_console()
+    console.print(pairs([(sign, gate, value) for sign, gate, value in gates_of(body, datetime.now(UTC))]))
+    console.print(Text("\nPrometheus is asked:", style="bold"))
+    for name, query in queries(body).items():
+        console.print(Text(f"  {name}: {query}"), soft_wrap=True)
+
+
+@app.command()
+def preflight(
+    target: Annotated[str, typer.Argument(metavar="[NAME]", help="cmig/NAME, or -f FILE.", show_default=False)] = "",
+    filename: Annotated[
+        Path | None, typer.Option("--filename", "-f", help="A migration that is not applied yet.")
+    ] = None,
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+) -> None:
+    """Is all there that a migration needs? Exit code 1 when something is not."""
+    from changeover.cli.gather import fetch
+    from changeover.cli.preflight import preflight as checks
+    from changeover.cli.render import make_console, pairs
+    from changeover.cli.target import UsageError, migration
+    from changeover.cli.verdict import BAD
+
+    if bool(target) == (filename is not None):
+        raise UsageError("give either cmig/NAME or -f FILE")
+    kubectl, console, well = _kubectl(namespace, context, kubeconfig), make_console(), True
+    for body in [fetch(kubectl, migration(target))] if target else _migrations_in([filename or Path("-")]):
+        for check in checks(kubectl, body):
+            console.print(pairs([(check.sign, check.what, check.how)]))
+            well = well and check.sign != BAD
+    raise typer.Exit(0 if well else 1)
+
+
+def _migrations_in(files: list[Path]) -> list[dict[str, object]]:
+    """The migrations of these files, which have to be right."""
+    import yaml
+
+    from changeover.cli.lint import lint as findings_of
+    from changeover.cli.target import UsageError
+
+    found = []
+    for path in files:
+        text = _read(path)
+        wrong = [finding for finding in findings_of(text, str(path))[1] if finding.is_error]
+        if wrong:
+            raise UsageError(f"{wrong[0].where}: {wrong[0].what}")
+        found += [one for one in yaml.safe_load_all(text) if (one or {}).get("kind") == "CanaryMigration"]
+    if not found:
+        raise UsageError("there is no CanaryMigration in it")
+    return found
+
+
+def _read(path: Path) -> str:
+    from changeover.cli.target import UsageError
+
+    try:
+        return sys.stdin.read() if str(path) == "-" else path.read_text()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+
+
+@app.command()
+def lint(filename: Files) -> None:
+    """Check files without a cluster. Exit code 1 when something is wrong; what is doubtful is said, too."""
+    from changeover.cli.lint import lint as findings_of
+    from changeover.cli.target import UsageError
+    from changeover.cli.verdict import BAD, OK, WARNING
+
+    errors, seen = 0, 0
+    for path in filename:
+        objects, findings = findings_of(_read(path), str(path))
+        seen += len(objects)
+        for finding in findings:
+            print(f"{BAD if finding.is_error else WARNING} {finding.where}: {finding.what}")
+        wrong = {finding.where for finding in findings if finding.is_error}
+        errors += len(wrong)
+        for where in objects:
+            if where not in wrong:
+                print(f"{OK} {where}")
+    if not seen and not errors:
+        raise UsageError("there is no FrameworkBenchmark or CanaryMigration in it")
+    raise typer.Exit(1 if errors else 0)
+
+
+@app.command()
+def simulate(
+    filename: Annotated[Path, typer.Option("--filename", "-f", help="A migration.")],
+    rate: Annotated[float, typer.Option("--rate", help="Requests a second through the route.", min=0.001)],
+    worse: Annotated[
+        list[float], typer.Option("--worse", help="Bad share of the canary, as a multiple of each limit.", min=0)
+    ] = [0.25, 0.5, 1.25, 2.0],  # noqa: B006 (typer reads it, and nobody changes it)
+    runs: Annotated[int, typer.Option("--runs", help="Migrations to draw for each.", min=1, max=1000)] = 20,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed draws the same migrations.")] = 1,
+) -> None:
+    """How long this migration needs at this traffic, and what it does with a canary that is this much worse."""
+    from changeover.api.v1alpha1 import MigrationSpec
+    from changeover.cli.render import make_console, table
+    from changeover.cli.simulate import summarise
+
+    for body in _migrations_in([filename]):
+        spec = MigrationSpec.model_validate(body["spec"])
+        found = [summarise(spec, rate, one, runs, seed) for one in worse]
+        columns = ("bad share of its limit", "promoted", "rolled back", "undecided", "median time", "")
+        console = make_console()
+        console.print(table(f"{runs} migrations each at {rate:g} requests/s", columns, [_row(one) for one in found]))
+    print("Drawn: independent requests, no windows, gates or approvals, CPU at half of its target.")
+
+
+def _row(one: Summary) -> tuple[str, ...]:
+    from datetime import timedelta
+
+    stuck = f"undecided on step {one.undecided_at}" if one.undecided_at else ""
+    shares = (f"{one.promoted:.0f} %", f"{one.rolled_back:.0f} %", f"{one.undecided:.0f} %")
+    return (f"{one.worse:g}", *shares, str(timedelta(seconds=round(one.seconds))), stuck)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,246 @@
+"""Is all there that a migration needs? Asked of the cluster before it is applied, or while it stands still."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from changeover.api.v1alpha1 import MigrationSpec
+from changeover.api.v1alpha1.backend import ServicePort
+from changeover.cli.kubectl import Kubectl, KubectlFailed
+from changeover.cli.verdict import BAD, OK, WARNING
+
+Body = dict[str, Any]
+GATEWAY_API = "httproutes.gateway.networking.k8s.io"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, how it is, and the mend where it is not well."""
+
+    sign: str
+    what: str
+    how: str
+
+
+def preflight(kubectl: Kubectl, body: Body) -> Iterator[Check]:
+    """One check after another; what cannot be asked is a warning, and never taken for well."""
+    spec, namespace = MigrationSpec.model_validate(body["spec"]), body["metadata"].get("namespace", "")
+    here = Kubectl(namespace or kubectl.namespace, kubectl.context, kubectl.kubeconfig)
+    yield from _crds(here)
+    yield from _permissions(here)
+    operator = _operator(here)
+    yield from _operator_runs(operator)
+    yield from _arms(here, spec)
+    yield from _gateways(here, spec)
+    yield from _route(here, spec, body["metadata"]["name"])
+    yield from _prometheus(here, operator, spec)
+    if spec.load is not None or spec.acceptance is not None:
+        yield from _own_load(operator, spec, namespace)
+
+
+def _crds(kubectl: Kubectl) -> Iterator[Check]:
+    for name in ("canarymigrations.changeover.dev", GATEWAY_API):
+        mend = "install the chart" if "changeover" in name else "install the Gateway API's standard CRDs"
+        yield _there(kubectl, "customresourcedefinition", name, f"CRD {name}", mend)
+
+
+def _there(kubectl: Kubectl, kind: str, name: str, what: str, mend: str) -> Check:
+    try:
+        found = kubectl.get(kind, name)
+    except KubectlFailed as failure:
+        return Check(WARNING, what, f"could not be asked: {failure}")
+    return Check(OK, what, "is there") if found is not None else Check(BAD, what, f"is not there; {mend}")
+
+
+def _permissions(kubectl: Kubectl) -> Iterator[Check]:
+    for verb, kind in (("create", "canarymigrations.changeover.dev"), ("patch", "canarymigrations.changeover.dev")):
+        try:
+            kubectl.run("auth", "can-i", verb, kind, "--quiet")
+            yield Check(OK, f"you may {verb} {kind}", "yes")
+        except KubectlFailed:
+            yield Check(BAD, f"you may {verb} {kind}", "no; ask who runs the cluster for the role")
+
+
+@dataclass(frozen=True)
+class Operator:
+    """The operator's Deployment and configuration, as far as they may be seen."""
+
+    deployment: Body | None
+    config: Body
+    why: str = ""
+
+
+def _operator(kubectl: Kubectl) -> Operator:
+    import yaml
+
+    labels = "--selector=app.kubernetes.io/name=changeover"
+    try:
+        everywhere = kubectl.run("get", "deployments,configmaps", "--all-namespaces", labels, "--output=json")
+    except KubectlFailed as failure:
+        return Operator(None, {}, str(failure))
+    items: list[Body] = json.loads(everywhere)["items"]
+    deployment = next((one for one in items if one["kind"] == "Deployment"), None)
+    texts = [text for one in items if one["kind"] == "ConfigMap" for text in (one.get("data") or {}).values()]
+    loaded = [yaml.safe_load(text) for text in texts if "metricSources" in text]
+    return Operator(deployment, loaded[0] if loaded else {})
+
+
+def _operator_runs(operator: Operator) -> Iterator[Check]:
+    if operator.why:
+        yield Check(WARNING, "the operator", f"could not be asked for: {operator.why}")
+    elif operator.deployment is None:
+        yield Check(BAD, "the operator", "is not installed; helm install changeover charts/changeover")
+    else:
+        ready = operator.deployment.get("status", {}).get("readyReplicas", 0)
+        where = operator.deployment["metadata"]["namespace"]
+        mend = "" if ready else f"; kubectl -n {where} logs deployment/{operator.deployment['metadata']['name']}"
+        yield Check(OK if ready else BAD, "the operator", f"{ready} ready in {where}{mend}")
+
+
+def _arms(kubectl: Kubectl, spec: MigrationSpec) -> Iterator[Check]:
+    arms = [("stable", spec.stable)]
+    if spec.canary.workload is not None:
+        arms.append(("canary", spec.canary.workload))
+    else:
+        assert spec.canary.benchmark is not None
+        name = spec.canary.benchmark.ref.name
+        yield _there(kubectl, "frameworkbenchmark", name, f"canary: FrameworkBenchmark {name}", "apply it first")
+    for arm, backend in arms:
+        yield _service(kubectl, arm, backend.service)
+        yield _workload(kubectl, arm, backend.workload.name, any(o.cpu is not None for o in spec.objectives))
+
+
+def _service(kubectl: Kubectl, arm: str, asked: ServicePort) -> Check:
+    what, found = f"{arm}: Service {asked.name}", kubectl.get("service", asked.name)
+    if found is None:
+        return Check(BAD, what, "is not there; make it")
+    ports = [port["port"] for port in found["spec"].get("ports", [])]
+    if asked.port not in ports:
+        return Check(BAD, what, f"has no port {asked.port}, but {', '.join(map(str, ports))}")
+    return Check(OK, what, f"has port {asked.port}")
+
+
+def _workload(kubectl: Kubectl, arm: str, name: str, judges_cpu: bool) -> Check:
+    what, found = f"{arm}: Deployment {name}", kubectl.get("deployment", name)
+    if found is None:
+        return Check(BAD, what, "is not there; make it")
+    wanted, ready = found["spec"].get("replicas", 1), found.get("status", {}).get("readyReplicas", 0)
+    if ready < max(1, wanted):
+        return Check(BAD, what, f"has {ready} of {wanted} pods ready; kubectl describe deployment {name}")
+    containers = found["spec"]["template"]["spec"]["containers"]
+    bare = [c["name"] for c in containers if not _cpu(c.get("resources") or {})]
+    if judges_cpu and bare and arm == "canary":
+        return Check(
+            BAD, what, f"container {bare[0]} has no CPU limit or request, of which a CPU target is a share; set one"
+        )
+    return Check(OK, what, f"{ready}/{wanted} ready")
+
+
+def _cpu(resources: Body) -> bool:
+    return any("cpu" in (resources.get(kind) or {}) for kind in ("limits", "requests"))
+
+
+def _gateways(kubectl: Kubectl, spec: MigrationSpec) -> Iterator[Check]:
+    gateway = spec.traffic.gateway_api
+    assert gateway is not None  # the union guarantees it
+    for parent in gateway.parent_refs:
+        there = Kubectl(parent.namespace or kubectl.namespace, kubectl.context, kubectl.kubeconfig)
+        what = f"Gateway {parent.name}"
+        try:
+            found = there.get("gateways.gateway.networking.k8s.io", parent.name)
+        except KubectlFailed as failure:
+            yield Check(WARNING, what, f"could not be asked for: {failure}")
+            continue
+        conditions = (found or {}).get("status", {}).get("conditions") or []
+        programmed = any(c["type"] == "Programmed" and c["status"] == "True" for c in conditions)
+        if found is None:
+            yield Check(BAD, what, "is not there; name one in spec.traffic.gatewayAPI.parentRefs")
+        else:
+            yield Check(OK if programmed else BAD, what, "is programmed" if programmed else "is not programmed yet")
+
+
+def _route(kubectl: Kubectl, spec: MigrationSpec, migration: str) -> Iterator[Check]:
+    gateway = spec.traffic.gateway_api
+    assert gateway is not None  # the union guarantees it
+    name = gateway.route.name
+    try:
+        found = kubectl.get(GATEWAY_API, name)
+    except KubectlFailed as failure:
+        yield Check(WARNING, f"HTTPRoute {name}", f"could not be asked for: {failure}")
+        return
+    metadata = (found or {}).get("metadata", {})
+    of_whom = (metadata.get("labels") or {}).get("changeover.dev/migration", "")
+    handed = (metadata.get("annotations") or {}).get("changeover.dev/hand-over-to", "")
+    if gateway.mode == "Adopted":
+        mend = "make it with both backends, or choose mode Managed"
+        yield Check(
+            OK if found else BAD, f"HTTPRoute {name}", "is there, to be adopted" if found else f"is not there; {mend}"
+        )
+    elif found is None or migration in (of_whom, handed):
+        yield Check(OK, f"HTTPRoute {name}", "is this migration's" if found else "will be made")
+    elif of_whom:
+        yield Check(
+            BAD, f"HTTPRoute {name}", f"belongs to migration {of_whom}; delete that one, or choose another route"
+        )
+    else:
+        how = f"kubectl annotate httproute {name} changeover.dev/hand-over-to={migration}"
+        yield Check(BAD, f"HTTPRoute {name}", f"was not made by this migration; hand it over: {how}")
+
+
+def _prometheus(kubectl: Kubectl, operator: Operator, spec: MigrationSpec) -> Iterator[Check]:
+    """Through the API server, where the source is a Service of the cluster; the operator itself asks it directly."""
+    what = f"metric source {spec.metrics.source}"
+    known = {source["name"]: source for source in operator.config.get("metricSources", [])}
+    if not known:
+        yield Check(WARNING, what, "the operator's configuration may not be read, so it was not looked for")
+        return
+    if spec.metrics.source not in known:
+        yield Check(BAD, what, f"is not configured; there are {', '.join(sorted(known))}")
+        return
+    path = _proxied(known[spec.metrics.source]["url"])
+    if not path:
+        yield Check(
+            WARNING, what, f"{known[spec.metrics.source]['url']} is outside the cluster, so it was not asked from here"
+        )
+        return
+    for series, mend in (
+        ("traefik_service_request_duration_seconds_bucket", "run Traefik with --metrics.prometheus.addServicesLabels"),
+        ("container_cpu_usage_seconds_total", "let Prometheus scrape the kubelets' /metrics/cadvisor"),
+    ):
+        try:
+            answer = json.loads(kubectl.run("get", "--raw", f"{path}/api/v1/query?query={quote(f'count({series})')}"))
+        except (KubectlFailed, ValueError) as failure:
+            yield Check(WARNING, f"{what}: {series}", f"could not be asked: {str(failure)[:120]}")
+            continue
+        result = answer["data"]["result"]
+        yield (
+            Check(OK, f"{what}: {series}", f"{result[0]['value'][1]} series")
+            if result
+            else Check(BAD, f"{what}: {series}", f"has no series; {mend}")
+        )
+
+
+def _proxied(url: str) -> str:
+    """The API server's path to a Service of the cluster, ``name.namespace.svc``; empty for any other host."""
+    found = urlsplit(url)
+    name, _, rest = (found.hostname or "").partition(".")
+    namespace, _, kind = rest.partition(".")
+    if not kind.startswith("svc"):
+        return ""
+    port = found.port or (443 if found.scheme == "https" else 80)
+    prefix = "https:" if found.scheme == "https" else ""
+    return f"/api/v1/namespaces/{namespace}/services/{prefix}{name}:{port}/proxy{found.path.rstrip('/')}"
+
+
+def _own_load(operator: Operator, spec: MigrationSpec, namespace: str) -> Iterator[Check]:
+    gateway = spec.traffic.gateway_api
+    assert gateway is not None  # the union guarantees it
+    known = {f"{one['namespace']}/{one['name']}" for one in operator.config.get("gateways") or []}
+    asked = [f"{parent.namespace or namespace}/{parent.name}" for parent in gateway.parent_refs]
+    reachable = sorted(known & set(asked))
+    mend = "the operator knows no address of the Gateway; set gateways in the chart's values"
+    yield Check(OK if reachable else BAD, "own load", f"goes to {reachable[0]}" if reachable else mend)

@@ -1,0 +1,325 @@
+"""explain, lint, preflight and simulate: why not yet, is it right, is all there, and how long will it take."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from changeover.api.v1alpha1 import MigrationSpec
+from changeover.cli.preflight import _proxied as proxied
+from changeover.cli.simulate import ROLLED_BACK, binomial, summarise
+from changeover.cli.simulate import run as run_one
+from changeover.cli.target import UsageError
+from changeover.core.plan import Ref
+from changeover.testing.builders import NAMESPACE, a_migration
+
+from tests.unit.cli.fake import STEPS, a_world, command, go_on, play
+
+__all__ = ["play"]  # the fixture
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+OURS = sorted(path for path in EXAMPLES.glob("*.yaml") if "changeover.dev/v1alpha1" in path.read_text())
+
+
+def explained(*words: str) -> dict[str, str]:
+    """Gate -> its sign and value."""
+    done = command("explain", *words)
+    assert done.exit_code == 0, done.output
+    head = done.output.split("\n\nPrometheus")[0]
+    return {line[2:30].strip(): f"{line[0]} {line[30:].strip()}" for line in head.splitlines()}
+
+
+def test_every_gate_with_its_value(play: Any) -> None:
+    steps = [{**STEPS[0], "minRequests": 100_000}, {**STEPS[1], "approval": "Manual"}]
+    gates = [{"name": "board", "at": "BeforeStep", "secretRef": {"name": "hooks"}}]
+    world = a_world(steps=steps, windows={"frozen": ["2020-01-01/2099-01-01"]})
+    go_on(world, 8)
+    play(world)
+    found = explained("shop")
+    assert "before the first" in found["step"] and found["windows"].startswith("◷ the window is closed, frozen")
+    world = a_world(steps=steps, gates=gates)
+    go_on(world, 3)
+    play(world)
+    assert found["TrafficSettled"].startswith("✔")
+    assert explained("cmig/shop")["gate board (BeforeStep)"].startswith("◷")
+
+
+def test_what_a_step_has_still_to_show(play: Any) -> None:
+    world = a_world(steps=[{**STEPS[0], "minRequests": 100_000}, {**STEPS[1], "approval": "Manual"}])
+    go_on(world, 8)
+    play(world)
+    found = explained("shop")
+    assert found["minRequests"].endswith("of 100,000") and found["minRequests"].startswith("◷")
+    assert "requests" in found["objective errors"]
+    assert found["approval of step 2"] == "◷ a person is asked when all else speaks for it"
+    assert "of 120 s since" in found["minDuration"]
+
+
+def test_the_exact_queries_are_shown(play: Any) -> None:
+    world = a_world()
+    go_on(world, 3)
+    play(world)
+    asked = command("explain", "shop").output.split("Prometheus is asked:")[1]
+    assert 'service=~"(httproute-shop-shop-gw-.+-svc-shop-new-[0-9]+|shop-new-(http-)?80)@kubernetesgateway"' in asked
+    assert asked.count("traefik_service_request_duration_seconds_bucket") == 2
+
+
+def test_what_ended_has_no_gates(play: Any) -> None:
+    world = a_world()
+    go_on(world, 60)
+    play(world)
+    assert set(explained("shop")) == {"it says", "outcome"}
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.name))
+def test_our_own_examples_are_right(path: Path) -> None:
+    done = command("lint", "-f", str(path))
+    assert done.exit_code == 0, done.output
+    assert "✔" in done.output
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (
+            {"steps": [{"weightPercent": 120}]},
+            "✖ -: CanaryMigration shop: spec.steps[0].weightPercent: Input should be",
+        ),
+        ({"steps": [{"weightPercent": 50}, {"weightPercent": 10}]}, "weightPercent must rise from step to step"),
+        ({"stepz": []}, "spec.stepz: Extra inputs are not permitted"),
+        ({"windows": {"allowed": ["0 25 * * *"]}}, "spec.windows"),
+    ],
+)
+def test_what_is_wrong_is_named(spec: dict[str, Any], said: str) -> None:
+    done = command("lint", "-f", "-", stdin=yaml.safe_dump(a_migration(**spec)))
+    assert done.exit_code == 1
+    assert said in done.output
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"steps": [{"weightPercent": 50}]}, "the last weight is 50 %, so a promotion leaves 50 % on stable"),
+        ({"steps": [{"weightPercent": 100, "minDuration": "1m", "maxDuration": "2m"}]}, "less than 3 blocks"),
+        ({"objectives": [{"name": "cpu", "type": "CPU", "cpu": {"maxPercent": 40}}]}, "only CPU is judged"),
+    ],
+)
+def test_what_is_doubtful_is_said_and_is_no_error(spec: dict[str, Any], said: str) -> None:
+    done = command("lint", "-f", "-", stdin=yaml.safe_dump(a_migration(**spec)))
+    assert done.exit_code == 0
+    assert f"⚠ -: CanaryMigration shop: spec.{'steps' if 'steps' in spec else 'objectives'}" in done.output
+    assert said in done.output
+
+
+def test_a_list_and_several_documents_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "all.yaml"
+    others = {"kind": "List", "items": [a_migration("one"), {"kind": "Service"}]}
+    path.write_text(yaml.safe_dump_all([others, None, a_migration("two")]))
+    assert [line.split()[-1] for line in command("lint", "-f", str(path)).output.splitlines()] == ["one", "two"]
+
+
+@pytest.mark.parametrize(("text", "why"), [("a: [", "is no YAML"), ("kind: Service", "there is no FrameworkBenchmark")])
+def test_a_file_without_any_is_an_error(text: str, why: str) -> None:
+    done = command("lint", "-f", "-", stdin=text)
+    assert done.exit_code == 1
+    assert why in done.output + str(done.exception)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    done = command("lint", "-f", str(tmp_path / "none.yaml"))
+    assert isinstance(done.exception, UsageError) and "No such file" in str(done.exception)
+
+
+GATEWAY = {
+    "kind": "Gateway", "metadata": {"name": "public", "namespace": NAMESPACE},
+    "status": {"conditions": [{"type": "Programmed", "status": "True"}]},
+}  # fmt: skip
+OPERATOR = {
+    "kind": "Deployment",
+    "metadata": {"name": "changeover", "namespace": "changeover-system"},
+    "status": {"readyReplicas": 1},
+}
+SOURCES = [{"name": "default", "url": "http://prometheus.monitoring.svc:9090"}]
+CONFIG = {
+    "kind": "ConfigMap",
+    "metadata": {"name": "changeover"},
+    "data": {"config.yaml": yaml.safe_dump({"metricSources": SOURCES})},
+}
+ENOUGH = json.dumps({"data": {"result": [{"value": [0, "12"]}]}})
+
+
+def well(play: Any, **spec: Any) -> Any:
+    """A world in which everything is there."""
+    world = a_world(**spec)
+    for name in ("old", "new"):
+        world.cluster.put(
+            {"kind": "Service", "metadata": {"name": name, "namespace": NAMESPACE}, "spec": {"ports": [{"port": 80}]}}
+        )
+        world.cluster.patch(Ref("Deployment", NAMESPACE, name), {"status": {"readyReplicas": 2}})
+    played = play(world)
+    played.gateways["public"] = GATEWAY
+    played.everywhere, played.raw = [OPERATOR, CONFIG], lambda path: ENOUGH
+    return played
+
+
+def checked(code: int, *words: str) -> str:
+    done = command("preflight", *(words or ("cmig/shop",)))
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def test_all_is_there(play: Any) -> None:
+    well(play)
+    text = checked(0)
+    assert "✖" not in text and "⚠" not in text
+    assert "12 series" in text and "1 ready in changeover-system" in text and "will be made" in text
+
+
+def test_a_file_is_checked_before_it_is_applied(play: Any, tmp_path: Path) -> None:
+    played = well(play)
+    played.world.cluster.remove(Ref("CanaryMigration", NAMESPACE, "shop"))
+    path = tmp_path / "shop.yaml"
+    path.write_text(yaml.safe_dump(a_migration(steps=STEPS)))
+    assert "✖" not in checked(0, "-f", str(path))
+    path.write_text(yaml.safe_dump(a_migration(steps=[])))
+    assert isinstance(command("preflight", "-f", str(path)).exception, UsageError)
+    assert isinstance(command("preflight").exception, UsageError)
+
+
+def test_each_thing_that_is_missing_is_named_with_its_mend(play: Any) -> None:
+    played = well(play, metrics={"source": "other"}, acceptance={})
+    cluster = played.world.cluster
+    for ref in (Ref("Service", NAMESPACE, "old"), Ref("Deployment", NAMESPACE, "new")):
+        cluster.remove(ref)
+    played.gateways.clear()
+    played.crds.clear()
+    cluster.put(
+        {
+            "kind": "HTTPRoute",
+            "metadata": {"name": "shop", "namespace": NAMESPACE},
+            "spec": {"rules": [{"backendRefs": []}]},
+        }
+    )
+    played.everywhere, played.allowed = [CONFIG], False
+    text = " ".join(checked(1).split())
+    for said in (
+        "CRD canarymigrations.changeover.dev is not there; install the chart",
+        "no; ask who runs the cluster for the role", "the operator is not installed",
+        "stable: Service old is not there", "canary: Deployment new is not there", "Gateway public is not there",
+        "hand it over: kubectl annotate httproute shop", "metric source other is not configured; there are default",
+        "set gateways in the chart's values",
+    ):  # fmt: skip
+        assert said in text, said
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"spec": {"ports": [{"port": 8080}]}}, "has no port 80, but 8080"),
+        ({"spec": {"ports": []}}, "has no port 80, but"),
+    ],
+)
+def test_a_service_with_another_port(play: Any, change: dict[str, Any], said: str) -> None:
+    well(play).world.cluster.patch(Ref("Service", NAMESPACE, "new"), change)
+    assert said in checked(1)
+
+
+def test_a_canary_without_a_cpu_limit_where_cpu_is_a_target(play: Any) -> None:
+    containers = [{"name": "web", "image": "x"}]
+    change = {"spec": {"template": {"spec": {"containers": containers}}}}
+    well(play).world.cluster.patch(Ref("Deployment", NAMESPACE, "new"), change)
+    assert "container web has no CPU limit or request" in checked(1)
+
+
+def test_series_that_are_not_there(play: Any) -> None:
+    well(play).raw = lambda path: json.dumps({"data": {"result": []}})
+    text = checked(1)
+    assert "run Traefik with --metrics.prometheus.addServicesLabels" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("http://prometheus.monitoring.svc:9090", "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy"),
+        ("https://p.m.svc.cluster.local/prom/", "/api/v1/namespaces/m/services/https:p:443/proxy/prom"),
+        ("http://prometheus.example.com:9090", ""),
+        ("http://prometheus:9090", ""),
+    ],
+)
+def test_prometheus_is_asked_through_the_api_server(url: str, path: str) -> None:
+    assert proxied(url) == path
+
+
+SIMULATED: dict[str, Any] = {
+    "steps": [{"weightPercent": weight, "minDuration": "5m", "maxDuration": "2h"} for weight in (10, 100)],
+    "objectives": [{"name": "errors", "type": "Errors", "errors": {"maxPercent": "1"}}],
+}
+
+
+def simulated(**more: Any) -> MigrationSpec:
+    return MigrationSpec.model_validate(a_migration(**{**SIMULATED, **more})["spec"])
+
+
+def test_a_good_canary_is_promoted_and_a_bad_one_is_not() -> None:
+    good, bad = (summarise(simulated(), 100.0, worse, 5, 1) for worse in (0.1, 5.0))
+    assert (good.promoted, bad.rolled_back) == (100, 100)
+    assert good.seconds > bad.seconds and good.seconds >= 600, "minDuration of two steps"
+
+
+def test_too_little_traffic_is_undecided_and_the_step_is_named() -> None:
+    steps = [{"weightPercent": 10, "minDuration": "5m", "maxDuration": "30m"}]
+    found = summarise(simulated(steps=steps), 2.0, 0.1, 3, 1)
+    assert (found.undecided, found.undecided_at) == (100, 1)
+    rolls = simulated(steps=[{**steps[0], "onUndecided": "Rollback"}])
+    assert run_one(rolls, 2.0, 0.1, random.Random(1)).result == ROLLED_BACK
+
+
+def test_a_canary_that_nobody_asks_goes_back_as_blind() -> None:
+    """A block without a request is a blind one (decision-rule.md §2.6d): what spec.load is for."""
+    assert run_one(simulated(), 0.01, 0.1, random.Random(1)).result == ROLLED_BACK
+
+
+def test_the_same_seed_draws_the_same() -> None:
+    assert summarise(simulated(), 100.0, 1.1, 3, 7) == summarise(simulated(), 100.0, 1.1, 3, 7)
+
+
+def test_the_command_prints_a_row_each(tmp_path: Path) -> None:
+    path = tmp_path / "shop.yaml"
+    path.write_text(yaml.safe_dump(a_migration(**SIMULATED)))
+    done = command("simulate", "-f", str(path), "--rate=100", "--worse=0.1", "--worse=5", "--runs=2")
+    assert done.exit_code == 0, done.output
+    rows = [line.split() for line in done.output.splitlines() if line[:3] in ("0.1", "5  ")]
+    assert [row[1] for row in rows] == ["100", "0"]
+
+
+@pytest.mark.parametrize(("n", "p"), [(10, 0.3), (1000, 0.001), (1000, 0.5), (100_000, 0.02), (50, 0.9)])
+def test_draws_have_the_mean_and_the_spread_of_a_binomial(n: int, p: float) -> None:
+    chance = random.Random(3)
+    drawn = [binomial(n, p, chance) for _ in range(4000)]
+    mean = sum(drawn) / len(drawn)
+    spread = sum((one - mean) ** 2 for one in drawn) / len(drawn)
+    variance = n * p * (1 - p)
+    assert mean == pytest.approx(n * p, abs=5 * (variance / 4000) ** 0.5)
+    assert spread == pytest.approx(variance, rel=0.15)
+    assert all(0 <= one <= n for one in drawn)
+
+
+def test_the_edges_of_a_binomial() -> None:
+    chance = random.Random(1)
+    assert (binomial(0, 0.5, chance), binomial(5, 0.0, chance), binomial(5, 1.0, chance)) == (0, 0, 5)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """So that it takes a fraction of a second; the time itself is measured in tests/bench."""
+    program = (
+        "import sys; from changeover.cli.main import app; from typer.testing import CliRunner;"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0;"
+        "print([m for m in ('pydantic', 'kubernetes', 'yaml', 'prometheus_api_client', 'kopf') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
