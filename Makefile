@@ -8,6 +8,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 BIN := $(VENV)/bin
 LOCAL := python3 -m tests.cluster
+ALONE := not cluster and not apiserver and not backends and not generators
+STORIES := tests/unit/crash tests/unit/fail_closed tests/contract
 # CI's own variables must not change what a test sees.
 export PYTHONDONTWRITEBYTECODE := 1
 export PYTHONPATH := $(CURDIR)/operator
@@ -18,7 +20,7 @@ help: ## what there is
 demo: $(if $(filter local,$(CLUSTER)),cluster images) ## the main job before your eyes: rank, migrate, roll back
 	@python3 -m tests.demo --cluster $(CLUSTER)
 
-test: check backends apiserver generators e2e ## everything that CI checks
+test: check stories backends apiserver generators e2e ## everything that CI checks
 
 check: format-check lint types layers unit golden generated ## the fast tiers only, within a minute once set up
 
@@ -57,8 +59,11 @@ types: $(VENV)/.installed ## mypy, strict
 layers: $(VENV)/.installed ## import contracts
 	@$(BIN)/lint-imports --no-cache
 
-unit: $(VENV)/.installed ## unit, crash replay, contract (fakes) and architecture tests
-	@$(BIN)/pytest -q -n 3 -m "not cluster and not apiserver and not backends and not generators" tests --ignore tests/golden
+unit: $(VENV)/.installed ## unit and architecture tests
+	@$(BIN)/pytest -q -n 3 -m "$(ALONE)" tests --ignore tests/golden $(STORIES:%=--ignore %)
+
+stories: $(VENV)/.installed ## crash replay, the fail-closed matrix, contracts on fakes (2 minutes)
+	@$(BIN)/pytest -q -n 3 -m "$(ALONE)" $(STORIES)
 
 golden: $(VENV)/.installed ## manifests against their golden files
 	@$(BIN)/pytest -q -m "not cluster and not apiserver and not backends" tests/golden
@@ -97,5 +102,5 @@ lock: ## pin the dependencies anew
 	@$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
 	    --allow-unsafe --extra dev --output-file requirements-dev.txt pyproject.toml
 
-.PHONY: help demo test check setup cluster cluster-down kubeconfig images format format-check lint types layers unit \
+.PHONY: help demo test check stories setup cluster cluster-down kubeconfig images format format-check lint types layers unit \
 	golden generated crds backends apiserver trust-crash e2e generators bench measure lock
