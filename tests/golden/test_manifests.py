@@ -12,17 +12,21 @@ from typing import Any
 
 import pytest
 import yaml
+from changeover.api.reasons import Reason
 from changeover.core import names
 from changeover.core.audit import make_record
 from changeover.core.benchmark import SeenBenchmark, decide
 from changeover.core.canary import choose
 from changeover.core.manifests.route import Arm, RouteShape, make_route
+from changeover.core.manifests.route_load import Aim, RouteLoad, make_route_load
+from changeover.core.migration_state import Step
 from changeover.core.observed import LoadReport, Workload
 from changeover.core.plan import Apply, Manifest
 from changeover.core.schedule import Run
+from changeover.core.testers import take_testers
 from changeover.testing.builders import a_report
 
-from tests.unit.core.seen import NOW, USAGE, mark, migration_spec, owner, pod, seen_benchmark, workload
+from tests.unit.core.seen import NOW, USAGE, mark, migration_spec, owner, pod, seen, seen_benchmark, workload
 
 FOLDER = Path(__file__).parent / "manifests"
 RICH = {
@@ -120,6 +124,23 @@ def route(weight: int, hostnames: tuple[str, ...]) -> list[Manifest]:
     return [make_route(shape, weight, mark(weight, since=NOW).to_dict())]
 
 
+def testers() -> list[Manifest]:
+    shape = RouteShape("shop", "shop", "shop", Arm("old", 80), Arm("new", 80), (("gateway", "public"),), ())
+    match = {"headers": [{"name": "X-Canary", "value": "always"}], "cookies": [{"name": "canary", "value": "a.b"}]}
+    seen_ = replace(seen({"match": match}), testers=None)
+    step = Step(Reason.WAITING_EVIDENCE, "too little", mark=mark())
+    return [action.manifest for action in take_testers(seen_, step, shape)]
+
+
+def route_load() -> list[Manifest]:
+    spec = migration_spec(
+        request={"path": "/items?limit=$10", "headers": [{"name": "Accept", "value": "text/plain"}]},
+        placement={"load": {"nodeSelector": {"changeover.dev/role": "load"}}},
+    )
+    load = RouteLoad("shop-acceptance-6908", "localhost/loader:1", 2100, 360, 600)
+    return [make_route_load(owner(), spec, load, Aim("http://traefik.gateway.svc", "shop.example.com"))]
+
+
 GOLDEN: dict[str, Callable[[], list[Manifest]]] = {
     "candidate": lambda: applied(benchmark(records=first_of("express"))),
     "candidate-plain": lambda: applied(benchmark(records=first_of("plain"))),
@@ -133,6 +154,8 @@ GOLDEN: dict[str, Callable[[], list[Manifest]]] = {
     "canary": canary,
     "route": lambda: route(10, ("shop.example.com",)),
     "route-all-hosts": lambda: route(0, ()),
+    "route-of-testers": testers,
+    "load-of-a-route": route_load,
 }
 
 
