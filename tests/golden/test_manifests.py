@@ -124,7 +124,7 @@ def route(weight: int, hostnames: tuple[str, ...]) -> list[Manifest]:
     return [make_route(shape, weight, mark(weight, since=NOW).to_dict())]
 
 
-def testers() -> list[Manifest]:
+def route_of_testers() -> list[Manifest]:
     shape = RouteShape("shop", "shop", "shop", Arm("old", 80), Arm("new", 80), (("gateway", "public"),), ())
     match = {"headers": [{"name": "X-Canary", "value": "always"}], "cookies": [{"name": "canary", "value": "a.b"}]}
     seen_ = replace(seen({"match": match}), testers=None)
@@ -154,7 +154,7 @@ GOLDEN: dict[str, Callable[[], list[Manifest]]] = {
     "canary": canary,
     "route": lambda: route(10, ("shop.example.com",)),
     "route-all-hosts": lambda: route(0, ()),
-    "route-of-testers": testers,
+    "route-of-testers": route_of_testers,
     "load-of-a-route": route_load,
 }
 
