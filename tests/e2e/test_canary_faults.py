@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 
 from tests.demo import acts
-from tests.demo.kube import Kube
+from tests.demo.kube import ROOT, Kube
 from tests.e2e import faults
 from tests.e2e.faults import Lane, errors_below, latency_below
+from tests.e2e.plugin import changeover
 
 LANE = Lane("faults", "faults-stable", rate=200)
 STEPS = (1, 5, 10, 25, 50)
@@ -335,16 +336,12 @@ def test_a_person_approves_pauses_resumes_aborts_retries_and_promotes(shop: Kube
         patch = json.dumps({"spec": {"steps": [{**step, "approval": "Manual"} for step in steps]}})
         shop.kubectl("patch", "cmig", name, "--type=merge", "--patch", patch)
         acts.wait_until("it waits", 60, lambda: reason_of(shop, name) == "WaitingForApproval")
-        acts.wait_until("testers", 30, lambda: fate_of_testers(shop, name) == "OnCanary")
-        time.sleep(3)  # the gateway takes their route
-        for _ in range(20):
-            assert answer(shop, "Cookie: x=1; canary=aXb") == 200
-        assert (weight(shop), first_answers(shop, name)) == (0, []), "only testers get to the canary"
-        assert answer(shop, "X-Canary: always") == answer(shop, "Cookie: x=1; canary=a.b; y=2") == 200
-        acts.wait_until("testers are answered by the canary", 30, lambda: asked_by_testers(shop, name) == 2)
-        assert weight(shop) == 0 and first_answers(shop, name)
+        only_testers_get_to(shop, name)
+        look_at_what_waits(shop, name)
         ask(shop, name, "approve", "release-7")
         acts.wait_until("the first weight", 30, lambda: weight(shop) == STEPS[0])
+        code, said, why = changeover(shop, "resume", f"cmig/{name}")
+        assert (code, said) == (1, "") and "refused: it is not paused" in why
         ask(shop, name, "pause", "lunch")
         acts.wait_until("paused", 30, lambda: acts.status_of(shop, "cmig", name)["paused"])
         ask(shop, name, "resume", "back")
@@ -352,6 +349,7 @@ def test_a_person_approves_pauses_resumes_aborts_retries_and_promotes(shop: Kube
         ask(shop, name, "abort", "enough")
         aborted = rolled_back(shop, name)
         assert (aborted["outcome"]["reason"], weight(shop)) == ("Aborted", 0)
+        assert changeover(shop, "wait", f"cmig/{name}", "--timeout=10s")[0] == 2
         assert fate_of_testers(shop, name) == "Parked"
         time.sleep(3)
         assert answer(shop, "X-Canary: always") == 200, "testers are on stable again"
@@ -359,7 +357,11 @@ def test_a_person_approves_pauses_resumes_aborts_retries_and_promotes(shop: Kube
         ask(shop, name, "retry", "again")
         acts.wait_until("the second attempt waits", 60, lambda: reason_of(shop, name) == "WaitingForApproval")
         ask(shop, name, "promote", "the-boss")
-        *_, promoted = acts.follow(shop, "cmig", name, END_SECONDS)
+        code, lines, _ = changeover(shop, "get", f"cmig/{name}", "-w")
+        print(lines)
+        assert code == 0 and "✔ Promoted" in lines.splitlines()[-1] and "\x1b" not in lines
+        assert changeover(shop, "wait", f"cmig/{name}", "--timeout=10s")[0] == 0
+        promoted = acts.status_of(shop, "cmig", name)
     assert [entry["to"] for entry in promoted["history"]] == [STEPS[0], 0, 100]
     assert (promoted["outcome"]["result"], promoted["outcome"]["attempt"]) == ("Promoted", 2)
     answers = {one["verb"]: (one["token"], one["result"], one["answer"]) for one in promoted["requests"]}
@@ -369,6 +371,18 @@ def test_a_person_approves_pauses_resumes_aborts_retries_and_promotes(shop: Kube
         "abort": ("enough", "Accepted"), "retry": ("again", "Accepted"), "promote": ("the-boss", "Accepted"),
     }  # fmt: skip
     assert answers["approve"][2].startswith("step 1/6 approved: 0 % -> 1 %")
+
+
+def only_testers_get_to(kube: Kube, name: str) -> None:
+    """Before any weight two testers are answered by the canary, and nobody else."""
+    acts.wait_until("testers", 30, lambda: fate_of_testers(kube, name) == "OnCanary")
+    time.sleep(3)  # the gateway takes their route
+    for _ in range(20):
+        assert answer(kube, "Cookie: x=1; canary=aXb") == 200
+    assert (weight(kube), first_answers(kube, name)) == (0, []), "only testers get to the canary"
+    assert answer(kube, "X-Canary: always") == answer(kube, "Cookie: x=1; canary=a.b; y=2") == 200
+    acts.wait_until("testers are answered by the canary", 30, lambda: asked_by_testers(kube, name) == 2)
+    assert weight(kube) == 0 and first_answers(kube, name)
 
 
 def fate_of_testers(kube: Kube, name: str) -> str:
@@ -395,7 +409,38 @@ def asked_by_testers(kube: Kube, name: str) -> int:
 
 
 def ask(kube: Kube, name: str, verb: str, token: str) -> None:
-    kube.kubectl("annotate", "cmig", name, f"changeover.dev/requested-{verb}={token}", "--overwrite")
+    """As a person does: the plugin annotates, and waits for the operator's answer."""
+    code, said, wrong = changeover(kube, verb, f"cmig/{name}", "--token", token)
+    assert (code, wrong) == (0, ""), wrong
+    assert said.startswith(f"canarymigration/{name} {verb}: accepted: ")
+
+
+def look_at_what_waits(kube: Kube, name: str) -> None:
+    """Every command that only looks, while the first step waits for a person."""
+    code, text, _ = changeover(kube, "get", f"cmig/{name}", "-o", "wide")
+    print(f"\n{text}")
+    assert code == 0 and "WaitingForApproval" in text and f"Deployment {name}: 2/2 ready" in text
+    assert f"HTTPRoute {name}-testers: {name} 1" in text
+    code, text, _ = changeover(kube, "explain", name)
+    print(text)
+    assert code == 0 and "approval of step 1" in text and f"svc-demo-{name}-[0-9]+" in text
+    code, text, _ = changeover(kube, "preflight", f"cmig/{name}")
+    print(text)
+    assert code == 0 and "container_cpu_usage_seconds_total" in text and "is this migration's" in text
+    code, text, _ = changeover(kube, "wait", f"cmig/{name}", "--timeout=1s")
+    assert code == 124 and "WaitingForApproval" in text
+    code, text, wrong = changeover(kube, "get", "cmig/nobody")
+    assert (code, text) == (1, "") and 'canarymigrations.changeover.dev "nobody" not found' in wrong
+
+
+def test_files_are_checked_and_tried_out_without_a_cluster(shop: Kube) -> None:
+    example = str(ROOT / "examples/migrate-to-slow.yaml")
+    code, text, _ = changeover(shop, "lint", "-f", example)
+    assert code == 0 and "CanaryMigration migrate-to-slow" in text
+    code, text, _ = changeover(shop, "simulate", "-f", example, "--rate=400", "--worse=0.1", "--worse=3", "--runs=5")
+    print(f"\n{text}")
+    shares = {line.split()[0]: line.split()[1] for line in text.splitlines() if line[:1].isdigit() and "%" in line}
+    assert code == 0 and shares == {"0.1": "100", "3": "0"}
 
 
 def reason_of(kube: Kube, name: str) -> str:
