@@ -15,7 +15,7 @@ from changeover.core.observed import NoData, Workload
 from changeover.core.plan import SetSplit
 from changeover.core.verbs import decide as decide_with_verbs
 
-from tests.unit.core.seen import NOW, counts, latest, mark, migration_spec, owner, route, seen, workload
+from tests.unit.core.seen import NOW, counts, kept, latest, mark, migration_spec, owner, route, seen, workload
 
 CARRIED = 10  # ready pods of stable when it carried all traffic
 SLOW = counts(1000, slow=900)
@@ -81,6 +81,15 @@ def test_what_stable_carries_now_tells_what_a_pod_can_carry(weight: int, ready: 
 def test_from_a_canary_that_does_not_answer_all_goes_back_at_once(more: dict[str, Any], why: Reason) -> None:
     step = decide(on_all(1, **more))
     assert written(step) == 0 and step.mark is not None and step.mark.reason is why
+
+
+def test_how_many_pods_carried_all_traffic_is_taken_down_at_the_first_weight_and_kept() -> None:
+    before = seen(route=route(mark(0, 0, Phase.PREPARING)), stable=stable(7), evidence=None, blocks=())
+    first = decide(before).mark
+    assert first is not None and (first.weight, first.stable_pods) == (10, 7)
+    later = seen(route=route(mark(10, 1, stable_pods=7)), stable=stable(2), evidence=kept(60), blocks=())
+    second = decide(later).mark
+    assert second is not None and (second.weight, second.stable_pods) == (50, 7)
 
 
 def test_jump_is_all_at_once() -> None:
