@@ -88,20 +88,22 @@ def condition_reason(status: Body) -> str:
 
 def queries(body: Body) -> Mapping[str, str]:
     """What Prometheus is asked of each arm, to be pasted into its own page."""
-    spec, namespace = MigrationSpec.model_validate(body["spec"]), body["metadata"]["namespace"]
-    gateway = spec.traffic.gateway_api
+    spec, buckets = MigrationSpec.model_validate(body["spec"]), "traefik_service_request_duration_seconds_bucket"
+    found = {
+        arm: f"sum by (le, code) (increase({buckets}{{service=~{quoted(traefik_service(query))}}}[5m]))"
+        for arm, query in arms_of(body, spec).items()
+    }
+    return found | {o.name: o.query.prom_ql for o in spec.objectives if o.query is not None}
+
+
+def arms_of(body: Body, spec: MigrationSpec) -> dict[str, CountQuery]:
+    """Which counters are each arm's."""
+    gateway, namespace = spec.traffic.gateway_api, body["metadata"]["namespace"]
     assert gateway is not None  # the union guarantees it
     canary = BackendPort(*canary_backend(body["metadata"]["name"], spec))
     stable = BackendPort(spec.stable.service.name, spec.stable.service.port)
-    found: dict[str, str] = {}
-    buckets = "traefik_service_request_duration_seconds_bucket"
-    for arm, backend in (("canary", canary), ("stable", stable)):
-        service = quoted(traefik_service(CountQuery(namespace, gateway.route.name, backend)))
-        found[arm] = f"sum by (le, code) (increase({buckets}{{service=~{service}}}[5m]))"
-    for objective in spec.objectives:
-        if objective.query is not None:
-            found[objective.name] = objective.query.prom_ql
-    return found
+    arms = {"canary": canary, "stable": stable}
+    return {arm: CountQuery(namespace, gateway.route.name, backend) for arm, backend in arms.items()}
 
 
 def _instant(text: str) -> datetime:

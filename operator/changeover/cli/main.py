@@ -170,6 +170,7 @@ def preflight(
     kubeconfig: Kubeconfig = "",
 ) -> None:
     """Is all there that a migration needs? Exit code 1 when something is not."""
+    from changeover.cli.files import migrations_in
     from changeover.cli.gather import fetch
     from changeover.cli.preflight import preflight as checks
     from changeover.cli.render import make_console, pairs
@@ -179,51 +180,24 @@ def preflight(
     if bool(target) == (filename is not None):
         raise UsageError("give either cmig/NAME or -f FILE")
     kubectl, console, well = _kubectl(namespace, context, kubeconfig), make_console(), True
-    for body in [fetch(kubectl, migration(target))] if target else _migrations_in([filename or Path("-")]):
+    for body in [fetch(kubectl, migration(target))] if target else migrations_in([filename or Path("-")]):
         for check in checks(kubectl, body):
             console.print(pairs([(check.sign, check.what, check.how)]))
             well = well and check.sign != BAD
     raise typer.Exit(0 if well else 1)
 
 
-def _migrations_in(files: list[Path]) -> list[dict[str, object]]:
-    """The migrations of these files, which have to be right."""
-    import yaml
-
-    from changeover.cli.lint import lint as findings_of
-    from changeover.cli.target import UsageError
-
-    found = []
-    for path in files:
-        text = _read(path)
-        wrong = [finding for finding in findings_of(text, str(path))[1] if finding.is_error]
-        if wrong:
-            raise UsageError(f"{wrong[0].where}: {wrong[0].what}")
-        found += [one for one in yaml.safe_load_all(text) if (one or {}).get("kind") == "CanaryMigration"]
-    if not found:
-        raise UsageError("there is no CanaryMigration in it")
-    return found
-
-
-def _read(path: Path) -> str:
-    from changeover.cli.target import UsageError
-
-    try:
-        return sys.stdin.read() if str(path) == "-" else path.read_text()
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-
-
 @app.command()
 def lint(filename: Files) -> None:
     """Check files without a cluster. Exit code 1 when something is wrong; what is doubtful is said, too."""
+    from changeover.cli.files import read
     from changeover.cli.lint import lint as findings_of
     from changeover.cli.target import UsageError
     from changeover.cli.verdict import BAD, OK, WARNING
 
     errors, seen = 0, 0
     for path in filename:
-        objects, findings = findings_of(_read(path), str(path))
+        objects, findings = findings_of(read(path), str(path))
         seen += len(objects)
         for finding in findings:
             print(f"{BAD if finding.is_error else WARNING} {finding.where}: {finding.what}")
@@ -238,6 +212,34 @@ def lint(filename: Files) -> None:
 
 
 @app.command()
+def report(
+    target: TypeName,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write: one HTML page that opens offline.")],
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+) -> None:
+    """Write one HTML file with charts, tables and the data to take along (pip install 'changeover[report]')."""
+    from datetime import UTC, datetime
+
+    from changeover.cli.gather import fetch
+    from changeover.cli.target import MIGRATION, UsageError, parse
+
+    try:
+        from changeover.cli.report import benchmark, migration
+    except ImportError as error:
+        raise UsageError(f"{error}; pip install 'changeover[report]' brings what draws the charts") from error
+    kubectl, what = _kubectl(namespace, context, kubeconfig), parse(target)
+    body, now = fetch(kubectl, what), datetime.now(UTC)
+    if what.kind == MIGRATION:
+        page = migration.make_report(body, migration.collect(kubectl, body, now), now)
+    else:
+        page = benchmark.make_report(body, benchmark.collect(kubectl, body))
+    output.write_text(page)
+    print(f"{output}: {len(page) / 1000:,.0f} kB")
+
+
+@app.command()
 def simulate(
     filename: Annotated[Path, typer.Option("--filename", "-f", help="A migration.")],
     rate: Annotated[float, typer.Option("--rate", help="Requests a second through the route.", min=0.001)],
@@ -249,10 +251,11 @@ def simulate(
 ) -> None:
     """How long this migration needs at this traffic, and what it does with a canary that is this much worse."""
     from changeover.api.v1alpha1 import MigrationSpec
+    from changeover.cli.files import migrations_in
     from changeover.cli.render import make_console, table
     from changeover.cli.simulate import summarise
 
-    for body in _migrations_in([filename]):
+    for body in migrations_in([filename]):
         spec = MigrationSpec.model_validate(body["spec"])
         found = [summarise(spec, rate, one, runs, seed) for one in worse]
         columns = ("bad share of its limit", "promoted", "rolled back", "undecided", "median time", "")

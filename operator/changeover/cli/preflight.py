@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 from changeover.api.v1alpha1 import MigrationSpec
 from changeover.api.v1alpha1.backend import ServicePort
 from changeover.cli.kubectl import Kubectl, KubectlFailed
+from changeover.cli.prometheus import ask, operator_config, proxied
 from changeover.cli.verdict import BAD, OK, WARNING
 
 Body = dict[str, Any]
@@ -75,18 +74,10 @@ class Operator:
 
 
 def _operator(kubectl: Kubectl) -> Operator:
-    import yaml
-
-    labels = "--selector=app.kubernetes.io/name=changeover"
     try:
-        everywhere = kubectl.run("get", "deployments,configmaps", "--all-namespaces", labels, "--output=json")
+        return Operator(*operator_config(kubectl))
     except KubectlFailed as failure:
         return Operator(None, {}, str(failure))
-    items: list[Body] = json.loads(everywhere)["items"]
-    deployment = next((one for one in items if one["kind"] == "Deployment"), None)
-    texts = [text for one in items if one["kind"] == "ConfigMap" for text in (one.get("data") or {}).values()]
-    loaded = [yaml.safe_load(text) for text in texts if "metricSources" in text]
-    return Operator(deployment, loaded[0] if loaded else {})
 
 
 def _operator_runs(operator: Operator) -> Iterator[Check]:
@@ -201,7 +192,7 @@ def _prometheus(kubectl: Kubectl, operator: Operator, spec: MigrationSpec) -> It
     if spec.metrics.source not in known:
         yield Check(BAD, what, f"is not configured; there are {', '.join(sorted(known))}")
         return
-    path = _proxied(known[spec.metrics.source]["url"])
+    path = proxied(known[spec.metrics.source]["url"])
     if not path:
         yield Check(
             WARNING, what, f"{known[spec.metrics.source]['url']} is outside the cluster, so it was not asked from here"
@@ -212,28 +203,12 @@ def _prometheus(kubectl: Kubectl, operator: Operator, spec: MigrationSpec) -> It
         ("container_cpu_usage_seconds_total", "let Prometheus scrape the kubelets' /metrics/cadvisor"),
     ):
         try:
-            answer = json.loads(kubectl.run("get", "--raw", f"{path}/api/v1/query?query={quote(f'count({series})')}"))
-        except (KubectlFailed, ValueError) as failure:
+            result = ask(kubectl, path, f"count({series})")
+        except KubectlFailed as failure:
             yield Check(WARNING, f"{what}: {series}", f"could not be asked: {str(failure)[:120]}")
             continue
-        result = answer["data"]["result"]
-        yield (
-            Check(OK, f"{what}: {series}", f"{result[0]['value'][1]} series")
-            if result
-            else Check(BAD, f"{what}: {series}", f"has no series; {mend}")
-        )
-
-
-def _proxied(url: str) -> str:
-    """The API server's path to a Service of the cluster, ``name.namespace.svc``; empty for any other host."""
-    found = urlsplit(url)
-    name, _, rest = (found.hostname or "").partition(".")
-    namespace, _, kind = rest.partition(".")
-    if not kind.startswith("svc"):
-        return ""
-    port = found.port or (443 if found.scheme == "https" else 80)
-    prefix = "https:" if found.scheme == "https" else ""
-    return f"/api/v1/namespaces/{namespace}/services/{prefix}{name}:{port}/proxy{found.path.rstrip('/')}"
+        found = Check(OK, f"{what}: {series}", f"{result[0]['value'][1]} series") if result else None
+        yield found or Check(BAD, f"{what}: {series}", f"has no series; {mend}")
 
 
 def _own_load(operator: Operator, spec: MigrationSpec, namespace: str) -> Iterator[Check]:

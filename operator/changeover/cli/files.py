@@ -1,0 +1,35 @@
+"""Files as a command is given them; - is standard input."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from changeover.cli.lint import lint
+from changeover.cli.target import UsageError
+
+
+def read(path: Path) -> str:
+    """The text of a file. Raises UsageError."""
+    try:
+        return sys.stdin.read() if str(path) == "-" else path.read_text()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+
+
+def migrations_in(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """The migrations of these files. Raises UsageError when something in them is wrong, or there is none."""
+    found = []
+    for path in paths:
+        text = read(path)
+        wrong = [finding for finding in lint(text, str(path))[1] if finding.is_error]
+        if wrong:
+            raise UsageError(f"{wrong[0].where}: {wrong[0].what}")
+        found += [one for one in yaml.safe_load_all(text) if (one or {}).get("kind") == "CanaryMigration"]
+    if not found:
+        raise UsageError("there is no CanaryMigration in it")
+    return found
