@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from changeover.core.manifests.route import Arm, RouteShape
 from changeover.core.observed import Counts, LoadFailed, LoadReport, LoadRunning, NoData, Peak, Route, Usage
 from changeover.core.plan import Manifest, Ref
+
+DAY = timedelta(hours=24)
 
 
 class Clock(Protocol):
@@ -168,8 +170,8 @@ class MetricSource(Protocol):
         """CPU and memory of pods from the samples inside the span."""
         ...
 
-    async def peak(self, queries: Sequence[CountQuery], at: datetime) -> Peak | NoData:
-        """Highest rate of requests to these backends together, a minute's mean, in the 24 hours before."""
+    async def peak(self, queries: Sequence[CountQuery], at: datetime, lookback: timedelta = DAY) -> Peak | NoData:
+        """Highest rate of requests to these backends together, a minute's mean, in the time before."""
         ...
 
     async def value(self, query: str, at: datetime) -> float | NoData:

@@ -131,7 +131,9 @@ def _begin(seen: SeenMigration, asked: Acceptance, status: Status) -> Accepted:
     if waiting:
         return Accepted({**status, "message": waiting}, _remove(seen), looks_again=True)
     assert isinstance(seen.peak, Peak) and isinstance(seen.latest, Evidence) and seen.latest.canary is not None
-    peak = max(seen.peak.rate, float(status.get("peakRequestsPerSecond") or 0))
+    known = float(status.get("peakRequestsPerSecond") or 0)
+    # Once begun, the load of the acceptance itself would be the peak of the next one.
+    peak = known if status.get("startedAt") else max(seen.peak.rate, known)
     live = seen.latest.canary.requests / (seen.latest.end - seen.latest.start).total_seconds()
     wanted = asked.traffic_multiple * peak
     own = max(1, math.ceil(wanted - live))

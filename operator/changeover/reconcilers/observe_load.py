@@ -15,7 +15,7 @@ from changeover.core.conditions import parse_timestamp
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import Before, LoadState, SeenLoad
 from changeover.core.observed import Figures, LoadReport, NoData, Owner, Peak, Route, Unreadable, Workload
-from changeover.ports import BackendPort, Bound, CountQuery, Dependencies, LoadRun, SplitTarget
+from changeover.ports import DAY, BackendPort, Bound, CountQuery, Dependencies, LoadRun, SplitTarget
 from changeover.reconcilers.observe_benchmark import readable
 
 # How often the figures before are taken anew while stable has all the traffic.
@@ -42,6 +42,12 @@ def accepts(owner: Owner, spec: MigrationSpec) -> bool:
         return False
     told = owner.status.get("acceptance") or {}
     return bool(told.get("state", acceptance.WAITING) == acceptance.WAITING or told["about"] != acceptance.about(spec))
+
+
+def lasting(owner: Owner, now: datetime) -> timedelta:
+    """How long the migration has had weight, a day at the most: the load of an earlier acceptance is no peak of it."""
+    history = owner.status.get("history") or []
+    return min(DAY, now - parse_timestamp(history[0]["at"])) if history else DAY
 
 
 async def observe_load(arms: Arms, now: datetime, deps: Dependencies) -> SeenLoad:
@@ -77,8 +83,8 @@ def _is_before_due(arms: Arms, now: datetime) -> bool:
 
 async def _before(arms: Arms, now: datetime, deps: Dependencies) -> Before | NoData | Unreadable:
     """Stable in its busiest minute of the last 24 hours, or as near to it as its counters reach."""
-    queries = [_query(arms, arm, other) for arm, other in _pairs(arms.target)]
-    peak = await readable(deps.sources[arms.spec.metrics.source].peak(queries, now))
+    _, (stable, canary) = _pairs(arms.target)
+    peak = await readable(deps.sources[arms.spec.metrics.source].peak([_query(arms, stable, canary)], now))
     if not isinstance(peak, Peak):
         return peak
     found: Figures | NoData | Unreadable = NoData("it was not asked")

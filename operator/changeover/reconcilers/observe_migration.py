@@ -19,9 +19,9 @@ from changeover.core.migration_state import CanaryChoice, SeenMigration
 from changeover.core.observed import Counts, Evidence, NoData, Owner, Peak, Route, Unreadable, Workload
 from changeover.core.plan import Ref
 from changeover.core.testers import as_match
-from changeover.ports import BackendPort, Bound, CountQuery, Dependencies, MetricSource, SplitTarget
+from changeover.ports import DAY, BackendPort, Bound, CountQuery, Dependencies, MetricSource, SplitTarget
 from changeover.reconcilers.observe_benchmark import readable
-from changeover.reconcilers.observe_load import Arms, accepts, observe_load
+from changeover.reconcilers.observe_load import Arms, accepts, lasting, observe_load
 from changeover.reconcilers.observe_queries import Questions, questions, refusal
 from changeover.reconcilers.workloads import read_workload
 
@@ -73,7 +73,9 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
     day = await _day(reader, owner, route, key_of(arms, spec), now)
     blocks = await _blocks(reader, _starting_point(evidence, route, scrape), now, scrape)
     # A day's peak is a costly question, and does not change within a block.
-    peak = await reader.peak(now) if (blocks and is_projected(spec)) or accepts(owner, spec) else None
+    peak = await reader.peak(now) if blocks and is_projected(spec) else None
+    if accepts(owner, spec):
+        peak = await reader.peak(now, lasting(owner, now))
     load = await observe_load(Arms(owner, spec, target, route, stable, canary), now, deps)
     return SeenMigration(
         # A slow source must not date a weight back to before it was written: its evidence would begin too early.
@@ -250,9 +252,9 @@ class EvidenceReader:
             await self._own.read(end),
         )
 
-    async def peak(self, at: datetime) -> Peak | NoData | Unreadable:
-        """The highest rate of both arms together in the 24 hours before."""
-        return await readable(self._source.peak(self._queries(), at))
+    async def peak(self, at: datetime, lookback: timedelta = DAY) -> Peak | NoData | Unreadable:
+        """The highest rate of both arms together in the time before."""
+        return await readable(self._source.peak(self._queries(), at, lookback))
 
     async def day(self, key: str, now: datetime) -> Day | None:
         """Stable over the window, hour by hour; None when the source does not answer. Costs a query an hour, once."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from changeover.core.errors import Unavailable
 from changeover.core.observed import Counts, NoData, Peak, Usage
-from changeover.ports import CountQuery
+from changeover.ports import DAY, CountQuery
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class FakeMetrics:
             return NoData("fewer than two CPU samples inside the window")
         return Usage(sum(known), 64 * 2.0**20 * len(pods), (end - start).total_seconds())
 
-    async def peak(self, queries: Sequence[CountQuery], at: datetime) -> Peak | NoData:
+    async def peak(self, queries: Sequence[CountQuery], at: datetime, lookback: timedelta = DAY) -> Peak | NoData:
         """The constant rate; NoData when no backend ever had traffic."""
         self._check()
         known = any(self._share(query.backend.service, at - timedelta(minutes=1), at) for query in queries)

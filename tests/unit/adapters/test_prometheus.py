@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,7 +16,7 @@ import pytest
 from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSettings
 from changeover.adapters.metrics.traefik import quoted, traefik_service
 from changeover.core.errors import Unavailable
-from changeover.core.observed import Counts, NoData, Usage
+from changeover.core.observed import Counts, NoData, Peak, Usage
 from changeover.ports import BackendPort, Bound, CountQuery
 from changeover.testing.clock import START
 
@@ -197,6 +197,18 @@ async def test_it_asks_for_raw_samples_that_reach_back_over_the_start(server: Se
     assert asked["time"] == [f"{END.timestamp():.3f}"]
     assert asked["query"][0].endswith("[75s]")
     assert asked["query"][0].startswith('traefik_service_request_duration_seconds_bucket{service=~"')
+
+
+@pytest.mark.parametrize(("lookback", "span"), [({}, 86_400), ({"lookback": timedelta(hours=1)}, 3600)])
+async def test_a_peak_is_the_highest_finite_sample_of_the_time_before(
+    server: Server, lookback: dict[str, timedelta], span: int
+) -> None:
+    values = [[1000, "3"], [1060, "7.5"], [1120, "NaN"], [1180, "5"]]
+    server.answer = lambda h: h.send(success([{"metric": {}, "values": values}]))
+    found = await source(server).peak([QUERY], END, **lookback)
+    assert found == Peak(7.5, datetime.fromtimestamp(1060, UTC), 60.0)
+    query = parse_qs(urlsplit(server.asked[0]).query)["query"][0]
+    assert query.startswith("sum(rate(") and query.endswith(f"[60s]))[{span}s:1m]")
 
 
 async def test_usage_is_asked_by_exact_pod_names(server: Server) -> None:

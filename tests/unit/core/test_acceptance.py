@@ -201,8 +201,9 @@ def test_what_ended_stays_until_the_spec_asks_for_something_else() -> None:
     ended = running(state="NotMet")
     kept = accept(world(ended, SeenLoad(GATEWAYS, "loader:1", of_acceptance=LoadReport(ENDED))), PROMOTED)
     assert kept.status == ended and [type(action) for action in kept.actions] == [Delete]
-    anew = accept(world({**ended, "about": "another"}), PROMOTED)
+    anew = accept(world({**ended, "about": "another", "peakRequestsPerSecond": "80"}), PROMOTED)
     assert anew.status is not None and anew.status["state"] == "Running"
+    assert "--rate=140" in arguments(anew), "the load of the first time is no peak: 3 x 80, of which 100 are there"
 
 
 def test_suspended_it_sends_nothing() -> None:

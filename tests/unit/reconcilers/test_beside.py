@@ -10,7 +10,7 @@ import pytest
 from changeover.core.errors import InvalidSpec
 from changeover.core.observed import NoData, Peak
 from changeover.core.plan import Manifest, Ref
-from changeover.ports import CountQuery
+from changeover.ports import DAY, CountQuery
 from changeover.reconcilers.beside import sooner
 from changeover.reconcilers.migration import reconcile_migration
 from changeover.testing.builders import NAMESPACE, a_deployment, a_migration
@@ -71,7 +71,7 @@ async def test_a_peak_is_a_costly_question(monkeypatch: pytest.MonkeyPatch) -> N
     )
     asked: list[datetime] = []
 
-    async def peak(queries: Sequence[CountQuery], at: datetime) -> Peak | NoData:
+    async def peak(queries: Sequence[CountQuery], at: datetime, lookback: timedelta = DAY) -> Peak | NoData:
         asked.append(at)
         return Peak(100.0, at - timedelta(hours=5), 60.0)
 

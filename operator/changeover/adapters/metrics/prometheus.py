@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import requests
@@ -27,7 +27,7 @@ from changeover.adapters.metrics import counters
 from changeover.adapters.metrics.traefik import quoted, traefik_service
 from changeover.core.errors import Unavailable
 from changeover.core.observed import Counts, NoData, Peak, Usage
-from changeover.ports import CountQuery
+from changeover.ports import DAY, CountQuery
 
 MAX_BODY_BYTES = 8 * 2**20
 MAX_THREADS = 8
@@ -109,13 +109,14 @@ class PrometheusSource:
         series = await self._range(selector, span)
         return self._sensible(lambda: counters.usage(series, span, pods))
 
-    async def peak(self, queries: Sequence[CountQuery], at: datetime) -> Peak | NoData:
-        """Highest rate of requests to these backends together, a minute's mean, in the 24 hours before."""
+    async def peak(self, queries: Sequence[CountQuery], at: datetime, lookback: timedelta = DAY) -> Peak | NoData:
+        """Highest rate of requests to these backends together, a minute's mean, in the time before."""
         names = quoted("|".join(traefik_service(query) for query in queries))
         # rate() needs two samples, and one scrape may be missing.
         minute = max(60.0, 4 * self._settings.scrape_seconds)
         requests_ = f'traefik_service_request_duration_seconds_bucket{{service=~{names},le="+Inf"}}'
-        result = await self._ask(f"sum(rate({requests_}[{minute:.0f}s]))[24h:1m]", at.timestamp())
+        span = f"{max(120.0, lookback.total_seconds()):.0f}s"
+        result = await self._ask(f"sum(rate({requests_}[{minute:.0f}s]))[{span}:1m]", at.timestamp())
         series = checked(result, self._settings.name)
         return self._sensible(lambda: highest(series, minute))
 
