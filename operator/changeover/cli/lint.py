@@ -79,5 +79,12 @@ def _of_migration(spec: MigrationSpec) -> Iterator[tuple[str, bool]]:
     if spec.steps[-1].weight_percent < 100:
         last = spec.steps[-1].weight_percent
         yield f"spec.steps: the last weight is {last} %, so a promotion leaves {100 - last} % on stable", False
+    projected = [o.name for o in spec.objectives if o.cpu is not None and o.cpu.at_traffic_multiple > 1]
+    if projected and spec.canary.benchmark is None:
+        yield (
+            f"spec.objectives: {projected[0]} is asked for at a multiple of the peak, and nothing is projected beyond "
+            "twice the load that was seen: small weights are held; take a canary of type Benchmark, or spec.acceptance",
+            False,
+        )
     if not any(o.latency is not None or o.errors is not None for o in spec.objectives):
         yield "spec.objectives: only CPU is judged; a canary that answers wrongly or late is not noticed", False

@@ -61,6 +61,7 @@ def summarise(spec: MigrationSpec, rate: float, worse: float, runs: int, seed: i
 
 def run(spec: MigrationSpec, rate: float, worse: float, chance: random.Random) -> Outcome:
     """One migration from its first weight on."""
+    spec = _as_simulated(spec)
     canary, elapsed = Canary(spec, rate, worse), 0.0
     for number, step in enumerate(spec.steps, start=1):
         since = _BEGIN + timedelta(seconds=elapsed)
@@ -82,6 +83,15 @@ def run(spec: MigrationSpec, rate: float, worse: float, chance: random.Random) -
                 break
         elapsed += passed
     return Outcome(PROMOTED, elapsed, len(spec.steps))
+
+
+def _as_simulated(spec: MigrationSpec) -> MigrationSpec:
+    """Without projections to a multiple of the peak: they are about CPU, and what is drawn is about requests."""
+    objectives = [
+        o if o.cpu is None else o.model_copy(update={"cpu": o.cpu.model_copy(update={"at_traffic_multiple": 1})})
+        for o in spec.objectives
+    ]
+    return spec.model_copy(update={"objectives": objectives})
 
 
 @dataclass(frozen=True)

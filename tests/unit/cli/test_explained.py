@@ -107,6 +107,10 @@ def test_what_is_wrong_is_named(spec: dict[str, Any], said: str) -> None:
         ({"steps": [{"weightPercent": 50}]}, "the last weight is 50 %, so a promotion leaves 50 % on stable"),
         ({"steps": [{"weightPercent": 100, "minDuration": "1m", "maxDuration": "2m"}]}, "less than 3 blocks"),
         ({"objectives": [{"name": "cpu", "type": "CPU", "cpu": {"maxPercent": 40}}]}, "only CPU is judged"),
+        (
+            {"objectives": [{"name": "cpu", "type": "CPU", "cpu": {"maxPercent": 40, "atTrafficMultiple": 3}}]},
+            "small weights are held",
+        ),
     ],
 )
 def test_what_is_doubtful_is_said_and_is_no_error(spec: dict[str, Any], said: str) -> None:
@@ -282,6 +286,11 @@ def test_too_little_traffic_is_undecided_and_the_step_is_named() -> None:
 def test_a_canary_that_nobody_asks_goes_back_as_blind() -> None:
     """A block without a request is a blind one (decision-rule.md §2.6d): what spec.load is for."""
     assert run_one(simulated(), 0.01, 0.1, random.Random(1)).result == ROLLED_BACK
+
+
+def test_a_projection_of_cpu_holds_up_no_simulation() -> None:
+    cpu = {"name": "cpu", "type": "CPU", "cpu": {"maxPercent": 40, "atTrafficMultiple": 3}}
+    assert summarise(simulated(objectives=[*SIMULATED["objectives"], cpu]), 100.0, 0.1, 3, 1).promoted == 100
 
 
 def test_the_same_seed_draws_the_same() -> None:
