@@ -72,10 +72,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
     arms = fingerprint_of(target, spec)
     day = await _day(reader, owner, route, key_of(arms, spec), now)
     blocks = await _blocks(reader, _starting_point(evidence, route, scrape), now, scrape)
-    # A day's peak is a costly question, and does not change within a block.
-    peak = await reader.peak(now) if blocks and is_projected(spec) else None
-    if accepts(owner, spec):
-        peak = await reader.peak(now, lasting(owner, now))
+    peak = await _peak(reader, owner, bool(blocks), now)
     load = await observe_load(Arms(owner, spec, target, route, stable, canary), now, deps)
     return SeenMigration(
         # A slow source must not date a weight back to before it was written: its evidence would begin too early.
@@ -98,6 +95,15 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         testers=await _testers(owner, spec, deps),
         load=load,
     )
+
+
+async def _peak(
+    reader: EvidenceReader, owner: Owner, is_new_block: bool, now: datetime
+) -> Peak | NoData | Unreadable | None:
+    """A costly question, asked when it is due: of a day with a new block, or of the migration when it is accepted."""
+    if accepts(owner, reader.spec):
+        return await reader.peak(now, lasting(owner, now))
+    return await reader.peak(now) if is_new_block and is_projected(reader.spec) else None
 
 
 def _source(spec: MigrationSpec, deps: Dependencies) -> tuple[MetricSource, float]:
