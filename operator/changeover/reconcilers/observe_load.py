@@ -1,4 +1,4 @@
-"""Read what a migration's own load is about: its Jobs, and the figures before and after. Reads only."""
+"""Read what stands beside the weights: own load with its figures before and after, and the testers' route."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from changeover.core.conditions import parse_timestamp
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import Before, LoadState, SeenLoad
 from changeover.core.observed import Figures, LoadReport, NoData, Owner, Peak, Route, Unreadable, Workload
+from changeover.core.plan import Ref
 from changeover.ports import DAY, BackendPort, Bound, CountQuery, Dependencies, LoadRun, SplitTarget
 from changeover.reconcilers.observe_benchmark import readable
 
@@ -65,6 +66,19 @@ async def observe_load(arms: Arms, now: datetime, deps: Dependencies) -> SeenLoa
     if told.get("state") == acceptance.RUNNING and isinstance(of_acceptance, LoadReport):
         after = await _after(arms, of_acceptance, now, deps)
     return SeenLoad(deps.gateways, deps.loader_image, of_steps, of_acceptance, before, after)
+
+
+async def read_testers(owner: Owner, spec: MigrationSpec, deps: Dependencies) -> str | Unreadable | None:
+    """What the testers' route that is there is for; one that somebody else made is Unreadable: not ours to touch."""
+    if spec.match is None and not owner.status.get("testers"):
+        return None
+    found = await readable(deps.cluster.get(Ref("HTTPRoute", owner.namespace, names.testers_route(owner.name))))
+    if found is None or isinstance(found, Unreadable):
+        return found
+    metadata = found["metadata"]
+    if (metadata.get("labels") or {}).get(names.LABEL_MIGRATION) != owner.name:
+        return Unreadable(f"HTTPRoute {metadata['name']} is somebody else's")
+    return str((metadata.get("annotations") or {}).get(names.ANNOTATION_ABOUT, ""))
 
 
 async def _result(owner: Owner, job: str, deps: Dependencies) -> LoadState:

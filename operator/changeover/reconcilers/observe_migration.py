@@ -21,7 +21,7 @@ from changeover.core.plan import Ref
 from changeover.core.testers import as_match
 from changeover.ports import DAY, BackendPort, Bound, CountQuery, Dependencies, MetricSource, SplitTarget
 from changeover.reconcilers.observe_benchmark import readable
-from changeover.reconcilers.observe_load import Arms, accepts, lasting, observe_load
+from changeover.reconcilers.observe_load import Arms, accepts, lasting, observe_load, read_testers
 from changeover.reconcilers.observe_queries import Questions, questions, refusal
 from changeover.reconcilers.workloads import read_workload
 
@@ -92,7 +92,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         queries_refused=own.refused,
         peak=peak,
         gates=answered(owner.status, spec),
-        testers=await _testers(owner, spec, deps),
+        testers=await read_testers(owner, spec, deps),
         load=load,
     )
 
@@ -122,19 +122,6 @@ async def _day(
     if isinstance(route, Route) and is_due(known, reader.spec, now):
         return await reader.day(key, now) or known
     return known
-
-
-async def _testers(owner: Owner, spec: MigrationSpec, deps: Dependencies) -> str | Unreadable | None:
-    """What the testers' route that is there is for; one that somebody else made is Unreadable: not ours to touch."""
-    if spec.match is None and not owner.status.get("testers"):
-        return None
-    found = await readable(deps.cluster.get(Ref("HTTPRoute", owner.namespace, names.testers_route(owner.name))))
-    if found is None or isinstance(found, Unreadable):
-        return found
-    metadata = found["metadata"]
-    if (metadata.get("labels") or {}).get(names.LABEL_MIGRATION) != owner.name:
-        return Unreadable(f"HTTPRoute {metadata['name']} is somebody else's")
-    return str((metadata.get("annotations") or {}).get(names.ANNOTATION_ABOUT, ""))
 
 
 async def observe_leaving(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: Dependencies) -> SeenMigration:
