@@ -92,8 +92,7 @@ def canary_of(body: Body) -> str:
 
 def _steps(spec: Body, status: Body) -> Table:
     step, outcome = status.get("step", {}), status.get("outcome", {})
-    history: list[Body] = status.get("history", [])
-    rows = []
+    history, rows = _of_this_attempt(status), []
     for number, one in enumerate(spec["steps"], start=1):
         weight = one["weightPercent"]
         entry = next((e for e in reversed(history) if e["to"] == weight and e["from"] != weight), {})
@@ -104,6 +103,14 @@ def _steps(spec: Body, status: Body) -> Table:
             state = WAITING if number == at and not outcome else BAD if number == at else ""
         rows.append((str(number), f"{weight} %", state, entry.get("at", ""), _why(entry, outcome if is_last else {})))
     return Table("Steps", ("#", "weight", "", "since", "why"), tuple(rows))
+
+
+def _of_this_attempt(status: Body) -> Sequence[Body]:
+    """The decisions since the last rollback; while it is that which it ended with, those before it."""
+    history: list[Body] = status.get("history", [])
+    has_begun = bool(status.get("outcome") or status.get("step", {}).get("index"))
+    backs = [number for number, entry in enumerate(history[:-1] if has_begun else history) if entry["to"] == 0]
+    return history[backs[-1] + 1 :] if backs else history
 
 
 def _why(entry: Body, outcome: Body) -> str:

@@ -63,6 +63,23 @@ def test_a_rolled_back_one_names_the_step_that_failed(play: Any) -> None:
     assert any("rolled back to 0 from 10 %" in line for line in lines)
 
 
+def test_a_second_attempt_has_not_got_the_steps_of_the_first(play: Any) -> None:
+    world = a_world()
+    world.metrics.behaviours["new"] = Behaviour(error_share=0.9)
+    go_on(world, 20)
+    world.metrics.behaviours.clear()
+    world.cluster.patch(
+        Ref("CanaryMigration", NAMESPACE, "shop"),
+        {"metadata": {"annotations": {"changeover.dev/requested-retry": "again"}}},
+    )
+    go_on(world, 1)
+    play(world)
+    assert any(line.split() == ["1", "10", "%"] for line in lines_of("get", "cmig/shop")), "not yet"
+    go_on(world, 3)
+    [step] = [line for line in lines_of("get", "cmig/shop") if line.startswith("1  10 %")]
+    assert "◷" in step and "stable is measured" in step
+
+
 def test_a_benchmark(play: Any) -> None:
     world = benchmark_world()
     go_on(world, 60, BENCHMARK, 9.0)
