@@ -242,7 +242,7 @@ def test_at_twice_the_peak_it_is_shown_what_the_move_was_worth(operator: Kube) -
     assert all(row["before"] and row["after"] for row in rows.values()), rows
     assert found["state"] == ("NotMet" if any(row["met"] == "No" for row in rows.values()) else "Met")
     peak = float(found["peakRequestsPerSecond"])
-    assert float(rows["requests"]["before"]) == pytest.approx(RATE, rel=0.1)
+    assert float(rows["requests"]["before"]) == pytest.approx(RATE, rel=0.2)  # an earlier run's at a weight of 10 %
     assert float(rows["requests"]["after"]) == pytest.approx(ACCEPTED["trafficMultiple"] * peak, rel=0.05)
     begin = epoch(found["startedAt"]) + 20  # the load pod starts, and two scrapes settle
     sent = requests_between(operator, ARMS["canary"], begin, begin + 20)

@@ -96,24 +96,28 @@ def _is_before_due(arms: Arms, now: datetime) -> bool:
 
 
 async def _before(arms: Arms, now: datetime, deps: Dependencies) -> Before | NoData | Unreadable:
-    """Stable in its busiest minute of the last 24 hours, or as near to it as its counters reach."""
+    """Stable in its busiest minute of the last 24 hours; or later, where its counters or its pods do not reach back."""
     _, (stable, canary) = _pairs(arms.target)
     peak = await readable(deps.sources[arms.spec.metrics.source].peak([_query(arms, stable, canary)], now))
     if not isinstance(peak, Peak):
         return peak
-    found: Figures | NoData | Unreadable = NoData("it was not asked")
+    best: Before | None = None
+    why = NoData("it was not asked")
     for end, seconds in _spans(peak, now, deps.scrape_seconds[arms.spec.metrics.source]):
         found = await _figures(arms, stable=True, span=(end - timedelta(seconds=seconds), end), deps=deps)
-        if isinstance(found, Figures):
-            return Before(peak, end, found)
         if isinstance(found, Unreadable):
             return found
-    assert not isinstance(found, Figures)
-    return found
+        if isinstance(found, NoData):
+            why = found
+        elif found.usage is not None:
+            return Before(peak, end, found)
+        else:
+            best = best or Before(peak, end, found)
+    return best or why
 
 
 def _spans(peak: Peak, now: datetime, scrape: float) -> tuple[tuple[datetime, float], ...]:
-    """End and seconds of what is looked at, one after the other: a route of a minute ago has no whole minute yet."""
+    """End and seconds of what is looked at, one after the other, until the requests and the CPU are known."""
     return (peak.at, peak.seconds), (now, peak.seconds), (now, SHORTEST_SCRAPES * scrape)
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from changeover.core.errors import InvalidSpec
-from changeover.core.observed import NoData, Peak
+from changeover.core.observed import NoData, Peak, Usage
 from changeover.core.plan import Manifest, Ref
 from changeover.ports import DAY, CountQuery
 from changeover.reconcilers.beside import sooner
 from changeover.reconcilers.migration import reconcile_migration
 from changeover.testing.builders import NAMESPACE, a_deployment, a_migration
+from changeover.testing.metrics import FakeMetrics
 from changeover.testing.world import World
 
 MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")
@@ -87,6 +88,28 @@ async def test_a_peak_is_a_costly_question(monkeypatch: pytest.MonkeyPatch) -> N
     before = len(asked)
     await passes(world, 20)
     assert len(asked) == before
+
+
+async def test_figures_of_pods_that_are_gone_are_taken_of_those_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stable was rolled out since its peak: the CPU of that minute is nobody's any more."""
+    world, usual = a_world(acceptance={}), FakeMetrics.usage
+
+    async def usage(
+        self: FakeMetrics, namespace: str, pods: Sequence[str], start: datetime, end: datetime
+    ) -> Usage | NoData:
+        is_old = end < clock() - timedelta(minutes=1)
+        return NoData("fewer than two samples") if is_old else await usual(self, namespace, pods, start, end)
+
+    async def peak(queries: Sequence[CountQuery], at: datetime, lookback: timedelta = DAY) -> Peak | NoData:
+        return Peak(100.0, at - timedelta(minutes=2), 60.0)
+
+    clock = world.clock.now
+    world.splits.known.insert(0, (world.clock.now() - timedelta(days=2), {"old": 1.0}))
+    monkeypatch.setattr(FakeMetrics, "usage", usage)
+    monkeypatch.setattr(world.metrics, "peak", peak)
+    await passes(world, 4, seconds=5.0)
+    rows = {row["figure"]: row["before"] for row in status(world)["acceptance"]["table"]}
+    assert rows["requests"] == "100" and rows["cpu"] != ""
 
 
 async def test_testers_come_before_the_first_weight_and_go_with_the_end() -> None:

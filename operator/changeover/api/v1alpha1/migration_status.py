@@ -144,7 +144,7 @@ class AcceptanceStatus(Model):
     message: Text = described("In words, with the numbers. Default: empty.", default="")
     about: ShortText = described("Stands for the spec that it was begun under.", default="")
     before_at: Instant | None = described(
-        "End of the span that 'before' is of: the busiest minute, or the last where counters reach no further.",
+        "End of the span that 'before' is of: the busiest minute, or a later one where counters or pods are gone.",
         default=None,
     )
     before_read_at: Instant | None = described("When 'before' was read.", default=None)
