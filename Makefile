@@ -68,11 +68,15 @@ stories: $(VENV)/.installed ## crash replay, the fail-closed matrix, contracts o
 golden: $(VENV)/.installed ## manifests against their golden files
 	@$(BIN)/pytest -q -m "not cluster and not apiserver and not backends" tests/golden
 
-generated: $(VENV)/.installed ## CRDs are fresh
+generated: $(VENV)/.installed ## CRDs and reference pages are fresh
 	@$(PY) -m changeover.api.crds --check .
+	@$(PY) -m tests.docs --check
 
 crds: $(VENV)/.installed ## generate CRDs into crds/ and the chart
 	@$(PY) -m changeover.api.crds .
+
+reference: $(VENV)/.installed ## write the reference pages from the code
+	@$(PY) -m tests.docs
 
 backends: $(VENV)/.installed ## the example backends, built and started here, speak HTTP (the first time: minutes)
 	@$(BIN)/pytest -q -m backends tests/contract/backends
@@ -103,4 +107,4 @@ lock: ## pin the dependencies anew
 	    --allow-unsafe --extra dev --output-file requirements-dev.txt pyproject.toml
 
 .PHONY: help demo test check stories setup cluster cluster-down kubeconfig images format format-check lint types layers unit \
-	golden generated crds backends apiserver trust-crash e2e generators bench measure lock
+	golden generated crds reference backends apiserver trust-crash e2e generators bench measure lock
