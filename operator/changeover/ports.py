@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -201,3 +201,4 @@ class Dependencies:
     open_sources: frozenset[str]  # those that take the queries of resources
     loader_image: str
     gateways: Mapping[str, str] = field(default_factory=dict)  # address of a Gateway by namespace/name, for own load
+    show: Callable[[Ref, Mapping[str, Any] | None], None] = lambda ref, status: None  # a status, to be seen in metrics

@@ -29,6 +29,10 @@ class Observer(Protocol):
         """One pass is over."""
         ...
 
+    def gone(self, ref: Ref) -> None:
+        """The object is gone."""
+        ...
+
 
 @dataclass
 class Scheduler:
@@ -59,6 +63,7 @@ class Scheduler:
         """The object is gone."""
         self._due.pop(ref, None)
         self._again.discard(ref)
+        self.observer.gone(ref)
 
     def known(self) -> set[Ref]:
         """Objects that are due some time or looked at now."""

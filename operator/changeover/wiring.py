@@ -51,7 +51,7 @@ async def connect() -> ApiClient:
     return ApiClient(configuration=configuration)
 
 
-def make_dependencies(config: Config, client: ApiClient) -> Dependencies:
+def make_dependencies(config: Config, client: ApiClient, telemetry: Telemetry) -> Dependencies:
     """The adapters."""
     clock = SystemClock()
     cluster = KubernetesCluster(client, clock, socket.gethostname())
@@ -69,6 +69,7 @@ def make_dependencies(config: Config, client: ApiClient) -> Dependencies:
         open_sources=frozenset(s.name for s in config.metric_sources if s.allow_queries),
         loader_image=config.loader_image,
         gateways={f"{g.namespace}/{g.name}": g.url for g in config.gateways},
+        show=telemetry.resources.show,
     )
 
 
@@ -101,6 +102,7 @@ async def resync(cluster: Cluster, scheduler: Scheduler, telemetry: Telemetry, n
                 scheduler.forget(ref)
             for ref in found:
                 scheduler.wake(ref)
+            telemetry.resources.keep(found)
         await asyncio.sleep(RESYNC_SECONDS)
 
 
@@ -108,7 +110,7 @@ async def run(config: Config) -> None:
     """The operator, until it is stopped by a signal (kopf handles them)."""
     telemetry = Telemetry()
     client = await connect()
-    deps = make_dependencies(config, client)
+    deps = make_dependencies(config, client, telemetry)
     scheduler = make_scheduler(deps, telemetry)
     watching = asyncio.Event()
     work = asyncio.create_task(scheduler.run())

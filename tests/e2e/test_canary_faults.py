@@ -427,6 +427,10 @@ def look_at_what_waits(kube: Kube, name: str) -> None:
     code, text, _ = changeover(kube, "preflight", f"cmig/{name}")
     print(text)
     assert code == 0 and "container_cpu_usage_seconds_total" in text and "is this migration's" in text
+    path = f"/api/v1/namespaces/{acts.OPERATOR_NAMESPACE}/services/changeover:8080/proxy/metrics"
+    mine = [line for line in kube.run("kubectl", "get", "--raw", path).splitlines() if f'name="{name}"' in line]
+    assert any('reason="WaitingForApproval"' in line and line.endswith(" 1.0") for line in mine), mine
+    assert any(line.startswith("changeover_migration_weight_percent") and 'of="asked"' in line for line in mine)
     code, text, _ = changeover(kube, "wait", f"cmig/{name}", "--timeout=1s")
     assert code == 124 and "WaitingForApproval" in text
     code, text, wrong = changeover(kube, "get", "cmig/nobody")

@@ -55,9 +55,13 @@ class Record:
 
     passes: list[tuple[float, Ref]] = field(default_factory=list)
     failed: list[bool] = field(default_factory=list)
+    forgotten: list[Ref] = field(default_factory=list)
 
     def passed(self, kind: str, seconds: float, failed: bool) -> None:
         self.failed.append(failed)
+
+    def gone(self, ref: Ref) -> None:
+        self.forgotten.append(ref)
 
     def times(self, ref: Ref = A) -> list[float]:
         return [round(at, 2) for at, one in self.passes if one == ref]
@@ -172,6 +176,7 @@ async def test_what_is_forgotten_is_not_looked_at() -> None:
         await asyncio.sleep(100)
         assert record.times() == []
         assert scheduler.known() == set()
+        assert record.forgotten == [A, B]
 
 
 @virtual_time

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from changeover.adapters.resource_metrics import ResourceMetrics
+from changeover.core.plan import Ref
+
 PASS_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -31,6 +34,12 @@ class Telemetry:
         self.objects = Gauge(
             "changeover_objects_scheduled", "Objects that are due to be looked at.", registry=self.registry
         )
+        self.resources = ResourceMetrics()
+        self.registry.register(self.resources)
+
+    def gone(self, ref: Ref) -> None:
+        """The object is gone, and so are its metrics."""
+        self.resources.show(ref, None)
 
     def passed(self, kind: str, seconds: float, failed: bool) -> None:
         """One pass is over."""

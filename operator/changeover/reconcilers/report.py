@@ -44,10 +44,12 @@ async def report(body: Manifest, summary: Summary, order: Sequence[str], deps: D
     said = next_status(before, summary, order, body["metadata"]["generation"], deps)
     # As the API server will give it back: with the schema's defaults. Otherwise the next pass would find a difference.
     status = model.model_validate(said).model_dump(by_alias=True, exclude_none=True)
+    metadata = body["metadata"]
+    ref = Ref(body["kind"], metadata["namespace"], metadata["name"])
+    deps.show(ref, status)
     if status == before:
         return
-    metadata = body["metadata"]
-    await deps.cluster.apply_status(Ref(body["kind"], metadata["namespace"], metadata["name"]), status)
+    await deps.cluster.apply_status(ref, status)
     if summary.reason not in QUIET and _reason_of(before) != summary.reason:
         await _emit(body, summary.reason, summary.message, deps)
     if summary.refusal:
