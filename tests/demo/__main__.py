@@ -73,6 +73,8 @@ def tell(kube: Kube) -> None:
     title("A shop runs on Express; live traffic begins: 400 requests a second through the gateway")
     acts.start_shop(kube)
     acts.start_traffic(kube)
+    say(f"{acts.BEFORE_SECONDS} s of it, so that there is a before to compare with")
+    time.sleep(acts.BEFORE_SECONDS)
     migrate(kube)
     roll_back(kube)
     report = acts.stop_traffic(kube)

@@ -12,6 +12,7 @@ from tests.demo.kube import ROOT, CommandFailed, Kube
 OPERATOR_NAMESPACE = "changeover-system"
 GATEWAYS = [{"namespace": "gateway", "name": "public", "url": "http://traefik.gateway.svc"}]  # for own load
 POLL_SECONDS = 2.0
+BEFORE_SECONDS = 40  # of traffic on the old backend alone, for the figures before
 Status = dict[str, Any]
 
 

@@ -28,6 +28,8 @@ CANDIDATES = {"express", "go-net-http", "hyperlane"}
 STEP_SECONDS, RATE = 100, 700  # each step lasts so long, at so many requests/s
 LEAST_REQUESTS = 200_000  # over all steps of the promotion
 ACCEPTED = {"trafficMultiple": 2, "duration": "40s", "connections": 60}
+ACCEPTANCES = {"Met": "True", "NotMet": "False", "Void": "Unknown"}
+TOO_SMALL_A_MACHINE = ("did harm", "was not reached")  # it cannot carry, or drive, twice the peak; then little is shown
 SHARE_TOLERANCE = 3.0  # percentage points between the asked and the measured share of a step
 
 pytestmark = pytest.mark.usefixtures("story")
@@ -181,6 +183,7 @@ def test_an_invalid_migration_is_refused_with_the_field_and_the_mend(
 def test_live_traffic_moves_to_the_winner_and_no_request_fails(operator: Kube) -> None:
     acts.start_shop(operator)
     acts.start_traffic(operator, RATE)
+    time.sleep(acts.BEFORE_SECONDS)
     acts.migrate_to_winner(operator)
     steps = operator.get("cmig", "migrate-to-winner")["spec"]["steps"]
     longer = {
@@ -232,11 +235,16 @@ def test_at_twice_the_peak_it_is_shown_what_the_move_was_worth(operator: Kube) -
     found = acts.acceptance(operator, "migrate-to-winner", 240)
     rows = {row["figure"]: row for row in found["table"]}
     print(f"\n  {found['state']}: {found['message']}")
+    keys = ("figure", "before", "after", "target", "unit", "met")
     for row in found["table"]:
-        print(
-            "  "
-            + "  ".join(f"{row.get(key, ''):>14}" for key in ("figure", "before", "after", "target", "unit", "met"))
-        )
+        print("  " + "  ".join(f"{row.get(key, ''):>14}" for key in keys))
+    acts.wait_until("its Job is gone", 30, lambda: not operator.items("jobs", "changeover.dev/migration"))
+    status = acts.status_of(operator, "cmig", "migrate-to-winner")
+    assert status["traffic"]["appliedPercent"] == 100, "an acceptance never touches a weight"
+    assert acts.condition(status, "AcceptanceMet")["status"] == ACCEPTANCES[found["state"]], found["message"]
+    if any(said in found["message"] for said in TOO_SMALL_A_MACHINE):
+        assert found["state"] != "Met"
+        return
     assert found["state"] in ("Met", "NotMet"), found["message"]
     assert set(rows) == {"requests", "p50", "p98", "p99", "errors", "cpu", "cpuPerRequest", "costPerMillion"}
     assert all(row["before"] and row["after"] for row in rows.values()), rows
@@ -244,14 +252,9 @@ def test_at_twice_the_peak_it_is_shown_what_the_move_was_worth(operator: Kube) -
     peak = float(found["peakRequestsPerSecond"])
     assert float(rows["requests"]["before"]) == pytest.approx(RATE, rel=0.2)  # an earlier run's at a weight of 10 %
     assert float(rows["requests"]["after"]) == pytest.approx(ACCEPTED["trafficMultiple"] * peak, rel=0.05)
-    begin = epoch(found["startedAt"]) + 20  # the load pod starts, and two scrapes settle
-    sent = requests_between(operator, ARMS["canary"], begin, begin + 20)
+    end = epoch(found["endedAt"]) - 12  # a scrape was awaited, and a look or two
+    sent = requests_between(operator, ARMS["canary"], end - 20, end)
     assert sent / 20 == pytest.approx(float(rows["requests"]["after"]), rel=0.1)
-    status = acts.status_of(operator, "cmig", "migrate-to-winner")
-    met = {"Met": "True", "NotMet": "False"}[found["state"]]
-    assert acts.condition(status, "AcceptanceMet")["status"] == met
-    assert status["traffic"]["appliedPercent"] == 100, "an acceptance never touches a weight"
-    acts.wait_until("its Job is gone", 30, lambda: not operator.items("jobs", "changeover.dev/migration"))
 
 
 def test_a_hand_edited_weight_is_put_back_and_never_adopted(operator: Kube) -> None:

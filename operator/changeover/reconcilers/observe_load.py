@@ -20,7 +20,7 @@ from changeover.ports import DAY, BackendPort, Bound, CountQuery, Dependencies, 
 from changeover.reconcilers.observe_benchmark import readable
 
 # How often the figures before are taken anew while stable has all the traffic.
-LEAST_BETWEEN, MOST_BETWEEN = timedelta(seconds=20), timedelta(minutes=10)
+LEAST_BETWEEN, MOST_BETWEEN = timedelta(seconds=10), timedelta(minutes=10)
 SHORTEST_SCRAPES = 5  # of a span that figures are read from
 SETTLE_SCRAPES = 2  # of the load's beginning, which are left out
 
