@@ -117,6 +117,32 @@ def test_every_value_has_a_comment() -> None:
     assert uncommented == []
 
 
+WATCHED = ("podMonitor", "serviceMonitor", "rules", "dashboard")
+
+
+def test_what_watches_the_operator_is_off_until_it_is_asked_for() -> None:
+    usual = {document["kind"] for document in render({})}
+    assert not usual & {"PodMonitor", "ServiceMonitor", "PrometheusRule"}
+    asked = {one: {"enabled": True, "labels": {"release": "prometheus"}} for one in WATCHED}
+    made = [
+        d for d in render({"monitoring": asked}) if (d["metadata"].get("labels") or {}).get("release") == "prometheus"
+    ]
+    by_kind = {document["kind"]: document for document in made}
+    assert set(by_kind) == {"PodMonitor", "ServiceMonitor", "PrometheusRule", "ConfigMap"}
+    for kind, endpoints in (("PodMonitor", "podMetricsEndpoints"), ("ServiceMonitor", "endpoints")):
+        [endpoint] = by_kind[kind]["spec"][endpoints]
+        assert endpoint == {"port": "http", "interval": "30s", "honorLabels": True}
+    rules = yaml.safe_load((CHART / "alerts.yaml").read_text())
+    assert by_kind["PrometheusRule"]["spec"] == rules, "helm takes nothing in them for its own"
+    assert json.loads(by_kind["ConfigMap"]["data"]["changeover.json"])["title"] == "Changeover"
+
+
+def test_a_dashboard_carries_the_label_that_grafanas_sidecar_looks_for() -> None:
+    made = render({"monitoring": {"dashboard": {"enabled": True}}})
+    labels = next(d for d in made if d["metadata"]["name"].endswith("-dashboard"))["metadata"]["labels"]
+    assert labels["grafana_dashboard"] == "1"
+
+
 GATEWAYS = {f"gateways.{name}" for name in ("namespace", "name", "url")}  # of a list that is empty by default
 
 
