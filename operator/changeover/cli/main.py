@@ -219,7 +219,7 @@ def report(
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Write one HTML file with charts, tables and the data to take along (pip install 'changeover[report]')."""
+    """Write one HTML file with charts, tables and the data to take along (needs pip install '.[report]')."""
     from datetime import UTC, datetime
 
     from changeover.cli.gather import fetch
@@ -228,7 +228,7 @@ def report(
     try:
         from changeover.cli.report import benchmark, migration
     except ImportError as error:
-        raise UsageError(f"{error}; pip install 'changeover[report]' brings what draws the charts") from error
+        raise UsageError(f"{error}; in a clone, pip install '.[report]' brings what draws the charts") from error
     kubectl, what = _kubectl(namespace, context, kubeconfig), parse(target)
     body, now = fetch(kubectl, what), datetime.now(UTC)
     if what.kind == MIGRATION:

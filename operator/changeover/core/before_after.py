@@ -9,42 +9,39 @@ from typing import Any
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.cost import Cost
 from changeover.api.v1alpha1.migration import MigrationSpec
-from changeover.core.evidence import limit_of
-from changeover.core.figures import number
+from changeover.api.v1alpha1.objective import Objective
+from changeover.core.figures import cost_of_a_million, number
 from changeover.core.observed import Figures
 
-Row = dict[str, str]
+ROUNDING = 1e-9  # of a percentage
 ALWAYS = ("50", "99")  # percentiles that are shown whether an objective is about them or not
-RATE = "requests"
+
+
+def shown_as(percentile: str) -> str:
+    """Key of a percentile that is always shown; no objective can be called so."""
+    return f"shown/{percentile}"
 
 
 def rows_of(figures: Figures, spec: MigrationSpec, prices: Cost) -> dict[tuple[str, str], tuple[str, str, str]]:
-    """(value, target, met) by (figure, unit), in the order of the table; a figure that is not known is left empty."""
+    """(value, target, met) by (figure, unit), in the order of the table; a figure that is not known is left empty.
+
+    Of several objectives about one figure the strictest is the target.
+    """
     counts, usage = figures.counts, figures.usage
     rate = counts.requests / figures.seconds
-    rows: dict[tuple[str, str], tuple[str, str, str]] = {(RATE, "/s"): (number(rate, 4), "", "")}
+    rows: dict[tuple[str, str], tuple[str, str, str]] = {("requests", "/s"): (number(rate, 4), "", "")}
     for name, value, target, met in _latencies(figures, spec):
         rows[name, "ms"] = (value, target, met)
-    share = counts.errors / counts.requests if counts.requests else math.nan
-    errors = next((o for o in spec.objectives if o.errors is not None), None)
-    rows["errors", "%"] = (
-        _shown(100 * share), errors.errors.max_percent if errors is not None and errors.errors is not None else "",
-        _met(share, limit_of(errors) if errors is not None else None),
-    )  # fmt: skip
-    cpu = next((o.cpu.max_percent for o in spec.objectives if o.cpu is not None), None)
-    used = usage.cpu_cores / figures.cores if usage is not None and figures.cores else math.nan
-    rows["cpu", "%"] = (
-        _shown(100 * used),
-        "" if cpu is None else str(cpu),
-        _met(used, None if cpu is None else cpu / 100),
-    )
+    share = 100 * counts.errors / counts.requests if counts.requests else math.nan
+    few = _strictest([o.errors.max_percent for o in spec.objectives if o.errors is not None])
+    rows["errors", "%"] = (_shown(share), few, _met(share, few))
+    used = 100 * usage.cpu_cores / figures.cores if usage is not None and figures.cores else math.nan
+    low = _strictest([str(o.cpu.max_percent) for o in spec.objectives if o.cpu is not None])
+    rows["cpu", "%"] = (_shown(used), low, _met(used, low))
     a_request = usage.cpu_cores / rate if usage is not None and rate else math.nan
     rows["cpuPerRequest", "us"] = (_shown(1e6 * a_request), "", "")
-    cost = math.nan
-    if usage is not None and rate:
-        hour = usage.cpu_cores * float(prices.cpu_hour)
-        hour += usage.memory_peak_bytes / 2**30 * float(prices.memory_gib_hour)
-        cost = hour * (1e6 / rate / 3600)  # as core/figures.py has it for a benchmark
+    known = usage is not None and rate
+    cost = cost_of_a_million(usage.cpu_cores, usage.memory_peak_bytes, rate, prices) if usage and known else math.nan
     rows["costPerMillion", prices.currency] = (_shown(cost), "", "")
     return rows
 
@@ -52,23 +49,44 @@ def rows_of(figures: Figures, spec: MigrationSpec, prices: Cost) -> dict[tuple[s
 def _latencies(figures: Figures, spec: MigrationSpec) -> Iterator[tuple[str, str, str, str]]:
     """Name, value in ms, target and met: the percentiles of the objectives, and those that are always shown."""
     counts = figures.counts
-    judged = {f"p{o.latency.percentile}": o for o in spec.objectives if o.latency is not None}
-    for name in dict.fromkeys(("p50", *judged, "p99")):
-        objective = judged.get(name)
-        key = objective.name if objective is not None else name
-        value = _shown(1000 * counts.shown.get(key, math.nan))
+    judged = {percentile: _fastest(spec, percentile) for percentile in _percentiles(spec)}
+    for percentile in dict.fromkeys(("50", *judged, "99")):
+        objective = judged.get(percentile)
+        key = shown_as(percentile) if objective is None else objective.name
+        name, value = f"p{percentile}", _shown(1000 * counts.shown.get(key, math.nan))
         if objective is None or objective.latency is None:
             yield name, value, "", ""
             continue
-        slow = counts.slow.get(key, math.nan) / counts.requests if counts.requests else math.nan
+        slow = 100 * counts.slow.get(key, math.nan) / counts.requests if counts.requests else math.nan
         # By the histogram's exact bucket: the percentile itself is interpolated, and only shown.
-        yield name, value, f"{1000 * duration_seconds(objective.latency.max):g}", _met(slow, limit_of(objective))
+        met = _met(slow, str(100 - float(percentile)))
+        yield name, value, f"{1000 * duration_seconds(objective.latency.max):g}", met
 
 
-def _met(value: float, limit: float | None) -> str:
-    if limit is None or math.isnan(value):
+def _percentiles(spec: MigrationSpec) -> list[str]:
+    return [o.latency.percentile for o in spec.objectives if o.latency is not None]
+
+
+def _fastest(spec: MigrationSpec, percentile: str) -> Objective:
+    """The objective about this percentile that asks for the most."""
+    about = [
+        (duration_seconds(o.latency.max), o)
+        for o in spec.objectives
+        if o.latency is not None and o.latency.percentile == percentile
+    ]
+    return min(about, key=lambda pair: pair[0])[1]
+
+
+def _strictest(limits: Sequence[str]) -> str:
+    """The smallest of these decimal strings; empty when there is none."""
+    return min(limits, key=float, default="")
+
+
+def _met(percent: float, limit: str) -> str:
+    """Yes or No; empty when it is not asked, or not known."""
+    if not limit or math.isnan(percent):
         return ""
-    return "Yes" if value <= limit else "No"
+    return "Yes" if percent <= float(limit) + ROUNDING else "No"
 
 
 def _shown(value: float) -> str:
@@ -76,12 +94,10 @@ def _shown(value: float) -> str:
 
 
 def table(
-    before: Sequence[Mapping[str, Any]], after: Figures | None, spec: MigrationSpec, prices: Cost
+    before: Sequence[Mapping[str, Any]], after: Figures, spec: MigrationSpec, prices: Cost
 ) -> list[dict[str, Any]]:
     """The rows of status: those before as they were stored, with what is known after."""
     known = {row["figure"]: row.get("before", "") for row in before}
-    if after is None:
-        return [dict(row) for row in before]
     return [
         {"figure": figure, "unit": unit, "before": known.get(figure, ""), "after": value, "target": target, "met": met}
         for (figure, unit), (value, target, met) in rows_of(after, spec, prices).items()

@@ -47,18 +47,18 @@ def value_of(record: RunRecord, by: str, prices: Cost) -> float:
     if by == "Latency":
         return float(report["latency"]["p99"]) * 1000
     if by == "Cost":
-        return _hour(record, prices) * (1e6 / speed / 3600)
+        return cost_of_a_million(float(record["cpuCores"]), float(record["memoryPeakBytes"]), speed, prices)
     return float(record["cpuCores"]) / speed * 1e6
 
 
-def _hour(record: RunRecord, prices: Cost) -> float:
-    """Cost of an hour of what a run used: cpuCores x cpuHour + memoryPeakBytes / 2^30 x memoryGiBHour.
+def cost_of_a_million(cores: float, memory_bytes: float, rate: float, prices: Cost) -> float:
+    """Cost of a million requests at so many a second, in the currency of the prices.
 
-    A million requests take 1e6 / requestsPerSecond / 3600 hours of it. The peak of memory is paid for, because that is
-    what has to be there.
+    An hour costs cores x cpuHour + memory_bytes / 2^30 x memoryGiBHour, and a million requests take 1e6 / rate / 3600
+    hours. Memory is its peak, because that is what has to be there.
     """
-    memory = float(record["memoryPeakBytes"]) / 2**30
-    return float(record["cpuCores"]) * float(prices.cpu_hour) + memory * float(prices.memory_gib_hour)
+    hour = cores * float(prices.cpu_hour) + memory_bytes / 2**30 * float(prices.memory_gib_hour)
+    return hour * (1e6 / rate / 3600)
 
 
 def unit_of(spec: BenchmarkSpec) -> str:

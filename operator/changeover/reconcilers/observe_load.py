@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from changeover.api.v1alpha1 import MigrationSpec
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core import acceptance, names
-from changeover.core.before_after import ALWAYS
+from changeover.core.before_after import ALWAYS, shown_as
 from changeover.core.conditions import parse_timestamp
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import Before, LoadState, SeenLoad
@@ -18,6 +18,7 @@ from changeover.core.observed import Figures, LoadReport, NoData, Owner, Peak, R
 from changeover.core.plan import Ref
 from changeover.ports import DAY, BackendPort, Bound, CountQuery, Dependencies, LoadRun, SplitTarget
 from changeover.reconcilers.observe_benchmark import readable
+from changeover.reconcilers.workloads import pod_names
 
 # How often the figures before are taken anew while stable has all the traffic.
 LEAST_BETWEEN, MOST_BETWEEN = timedelta(seconds=10), timedelta(minutes=10)
@@ -141,7 +142,7 @@ async def _figures(
     if isinstance(counts, NoData | Unreadable):
         return counts
     workload = arms.stable if stable else arms.canary
-    pods = [p.name for p in workload.pods if not p.deleting] if isinstance(workload, Workload) else []
+    pods = pod_names(workload)
     usage = await readable(source.usage(arms.owner.namespace, pods, start, end)) if pods else NoData("no pods")
     cores = workload.cpu_limit * len(pods) if isinstance(workload, Workload) and workload.cpu_limit else None
     known = None if isinstance(usage, NoData | Unreadable) else usage
@@ -159,10 +160,14 @@ def _query(arms: Arms, arm: BackendPort, other: BackendPort) -> CountQuery:
 
 def _bounds(spec: MigrationSpec) -> Mapping[str, Bound]:
     """What the histogram is asked for: percentiles to be shown, and the objectives to be judged."""
-    shown = {f"p{percentile}": Bound(math.inf, float(percentile)) for percentile in ALWAYS}
-    judged = {
+    shown = {shown_as(percentile): Bound(math.inf, float(percentile)) for percentile in ALWAYS}
+    return {**shown, **latency_bounds(spec)}
+
+
+def latency_bounds(spec: MigrationSpec) -> dict[str, Bound]:
+    """What the histogram is asked for by each latency objective."""
+    return {
         o.name: Bound(duration_seconds(o.latency.max), float(o.latency.percentile))
         for o in spec.objectives
         if o.latency is not None
     }
-    return {**shown, **judged}

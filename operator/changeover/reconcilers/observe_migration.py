@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,11 +18,11 @@ from changeover.core.migration_state import CanaryChoice, SeenMigration
 from changeover.core.observed import Counts, Evidence, NoData, Owner, Peak, Route, Unreadable, Workload
 from changeover.core.plan import Ref
 from changeover.core.testers import as_match
-from changeover.ports import DAY, BackendPort, Bound, CountQuery, Dependencies, MetricSource, SplitTarget
+from changeover.ports import DAY, BackendPort, CountQuery, Dependencies, MetricSource, SplitTarget
 from changeover.reconcilers.observe_benchmark import readable
-from changeover.reconcilers.observe_load import Arms, accepts, lasting, observe_load, read_testers
+from changeover.reconcilers.observe_load import Arms, accepts, lasting, latency_bounds, observe_load, read_testers
 from changeover.reconcilers.observe_queries import Questions, questions, refusal
-from changeover.reconcilers.workloads import read_workload
+from changeover.reconcilers.workloads import pod_names, read_workload
 
 LEAST_SPAN = timedelta(seconds=1)  # of what is asked for; nothing is counted in no time
 MAX_BLOCKS_A_PASS = 20  # after a long absence the backlog is worked off in several passes
@@ -65,7 +64,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
     canary = await readable(read_workload(deps.cluster, owner.namespace, _canary_workload(owner, spec)))
     now = deps.clock.now()
     evidence = _evidence(owner, route)
-    asked = questions(spec, target, _pod_names(canary), _canary_workload(owner, spec))
+    asked = questions(spec, target, pod_names(canary), _canary_workload(owner, spec))
     own = Questions(source, asked, refusal(spec, deps))
     reader = EvidenceReader(spec, target, Measured(source, scrape, own), canary)
     latest = await reader.read(_latest_start(route, now, scrape), now)
@@ -221,8 +220,8 @@ class EvidenceReader:
         self._source = measured.source
         self._own = measured.own
         self._scrape = timedelta(seconds=measured.scrape_seconds)
-        self._pods = _pod_names(canary)
-        self._bounds = _bounds(spec)
+        self._pods = pod_names(canary)
+        self._bounds = latency_bounds(spec)
 
     async def read(self, start: datetime, end: datetime) -> Evidence | NoData | Unreadable:
         """Both arms; NoData when neither has usable counters, with the reason."""
@@ -277,15 +276,3 @@ class EvidenceReader:
         begin = start - SETTLE_SCRAPES * self._scrape
         usage = await readable(self._source.usage(self._namespace, self._pods, begin, end))
         return None if isinstance(usage, NoData | Unreadable) else usage.cpu_cores
-
-
-def _pod_names(canary: Workload | Unreadable | None) -> list[str]:
-    return [p.name for p in canary.pods if not p.deleting] if isinstance(canary, Workload) else []
-
-
-def _bounds(spec: MigrationSpec) -> Mapping[str, Bound]:
-    return {
-        o.name: Bound(duration_seconds(o.latency.max), float(o.latency.percentile))
-        for o in spec.objectives
-        if o.latency is not None
-    }

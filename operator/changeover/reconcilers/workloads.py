@@ -9,7 +9,7 @@ from typing import Any
 from changeover.api.v1alpha1.base import quantity_value
 from changeover.core import names
 from changeover.core.conditions import parse_timestamp
-from changeover.core.observed import Owner, Pod, Workload
+from changeover.core.observed import Owner, Pod, Unreadable, Workload
 from changeover.core.plan import Manifest, Ref
 from changeover.core.requests import parse_requests
 from changeover.ports import Cluster
@@ -104,6 +104,11 @@ def cpu_limit(pod_spec: Mapping[str, Any]) -> float | None:
             return None
         total += quantity_value(str(amount))
     return total or None
+
+
+def pod_names(workload: Workload | Unreadable | None) -> list[str]:
+    """The pods that stay; none when the workload is not known."""
+    return [pod.name for pod in workload.pods if not pod.deleting] if isinstance(workload, Workload) else []
 
 
 async def read_workload(cluster: Cluster, namespace: str, name: str) -> Workload | None:

@@ -26,7 +26,7 @@ ENDED = a_report(200.0, windowStart=NOW.timestamp() - 70, windowEnd=NOW.timestam
 
 def figures(requests: int = 18_000, slow: int = 0, errors: int = 0, cores: float | None = 0.3) -> Figures:
     """A minute at 300/s unless told otherwise, on pods that may use one core together."""
-    seen_ = Counts(requests, errors, {"latency": slow}, {"latency": 0.012, "p50": 0.002, "p99": 0.012})
+    seen_ = Counts(requests, errors, {"latency": slow}, {"latency": 0.012, "shown/50": 0.002, "shown/99": 0.012})
     return Figures(60.0, seen_, None if cores is None else Usage(cores, 2.0**30, 60.0), 1.0)
 
 
@@ -217,3 +217,30 @@ def test_suspended_it_sends_nothing() -> None:
 def test_another_canary_in_the_spec_is_not_loaded() -> None:
     step = replace(PROMOTED, reason=Reason.ALREADY_PROMOTED, mark=mark(100, 3, arms="others"))
     assert accept(world(), step).actions == ()
+
+
+def test_of_several_objectives_about_a_figure_the_strictest_is_the_target() -> None:
+    loose = [
+        {"name": "few", "type": "Errors", "errors": {"maxPercent": "5"}},
+        {"name": "fewest", "type": "Errors", "errors": {"maxPercent": "0.5"}},
+        {"name": "cpu-high", "type": "CPU", "cpu": {"maxPercent": 90}},
+        {"name": "cpu-low", "type": "CPU", "cpu": {"maxPercent": 40}},
+        {"name": "fast", "type": "Latency", "latency": {"percentile": "99", "max": "50ms"}},
+        {"name": "slow", "type": "Latency", "latency": {"percentile": "99", "max": "2s"}},
+    ]
+    spec = seen({**SPEC, "objectives": loose}).spec
+    counted = Counts(18_000, 180, {"fast": 360, "slow": 0}, {"fast": 0.06, "slow": 0.06})
+    found = judged(Figures(60.0, counted, Usage(0.6, 2.0**30, 60.0), 1.0), spec=spec)
+    assert found.status is not None and found.status["state"] == "NotMet"
+    rows = {row["figure"]: (row["target"], row["met"]) for row in found.status["table"] if row["target"]}
+    assert rows == {"p99": ("50", "No"), "errors": ("0.5", "No"), "cpu": ("40", "No")}
+
+
+def test_an_objective_that_is_called_like_a_percentile_takes_no_percentiles_place() -> None:
+    objectives = [{"name": "p99", "type": "Latency", "latency": {"percentile": "90", "max": "50ms"}}]
+    spec = seen({**SPEC, "objectives": objectives}).spec
+    counted = Counts(18_000, 0, {"p99": 0}, {"p99": 0.004, "shown/50": 0.002, "shown/99": 0.012})
+    found = judged(Figures(60.0, counted, Usage(0.3, 2.0**30, 60.0), 1.0), spec=spec)
+    assert found.status is not None
+    rows = {row["figure"]: row["after"] for row in found.status["table"]}
+    assert (rows["p50"], rows["p90"], rows["p99"]) == ("2", "4", "12")
