@@ -1,8 +1,9 @@
 """Each reason for which a run is void, provoked on real parts: that reason is recorded, and no other.
 
 All benchmarks (see unfair.py) run at once, because most of them load next to nothing, and each is deleted once every
-candidate has its first record: some four minutes, of which never-ready's 120 s are the longest wait. Windows are 10 s:
-in less, two scrapes of CPU have no room.
+candidate has its record: some four minutes, of which never-ready's 120 s are the longest wait. Windows are 10 s: in
+less, two scrapes of CPU have no room. A shared machine may add a reason of its own to a run, which a benchmark measures
+again when it was void: what counts is the first run without one.
 
 Not provoked are KeptAlive, LittleLaw, NotPinned and PodApart (unfair.NOT_PROVOKED says why), and of the verdicts about
 a whole benchmark NodeNoisy: a node on which two that are the same differ surely cannot be made to order. All have unit
@@ -37,7 +38,7 @@ Records = Mapping[Case, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def records(operator: Kube) -> Iterator[Records]:
-    """The first record of every case; one that did not come in time is missing."""
+    """The record of every case; one that did not come in time is missing."""
     values = yaml.safe_load((ROOT / "charts/changeover/values.yaml").read_text())
     sources = [*values["metricSources"], unfair.SILENT_SOURCE]
     squeezed = replace(operator, namespace=f"{operator.namespace}-squeezed")
@@ -68,10 +69,10 @@ class Course:
     squeezed: Kube
     found: dict[Case, dict[str, Any]] = field(default_factory=dict)
     running_since: dict[str, float] = field(default_factory=dict)  # load Job -> first seen with a running pod
-    meddled: set[str] = field(default_factory=set)  # candidates whose run was meddled with
+    meddled: set[str] = field(default_factory=set)  # load Jobs that were meddled with
 
     def run(self) -> Records:
-        """The first records, as far as they came in time."""
+        """The records, as far as they came in time."""
         left = unfair.benchmarks()
         for name, benchmark in left.items():
             self.place(name).kubectl("apply", "--filename", "-", stdin=json.dumps(benchmark))
@@ -90,26 +91,28 @@ class Course:
         return self.squeezed if benchmark == SQUEEZED else self.usual
 
     def has_all(self, benchmark: str) -> bool:
-        """Look for new records of a benchmark's cases; whether each now has one."""
+        """Look for new records of a benchmark's cases; whether each now has one that fits."""
         data: dict[str, str] = {}
         for place in self.place(benchmark).items("configmap", f"{LABEL}={benchmark}"):
             data |= place.get("data") or {}
         cases = [case for case in CASES if case.benchmark == benchmark]
         for case in cases:
-            if case not in self.found and unfair.run_id(case) in data:
-                self.found[case] = json.loads(data[unfair.run_id(case)])
-        return all(case in self.found for case in cases)
+            made = [json.loads(data[key]) for key in unfair.run_ids(case) if key in data]
+            if made:
+                self.found[case] = next((record for record in made if unfair.fits(case, record)), made[-1])
+        return all(case in self.found and unfair.fits(case, self.found[case]) for case in cases)
 
     def meddle(self) -> None:
         """Take away the candidate's pod, or the load's, once their load has run for its time."""
         for job in self.usual.items("job", f"{LABEL}={STEADY}"):
             candidate = job["metadata"]["labels"]["changeover.dev/run"].split(".")[1]
-            if not job["status"].get("ready") or candidate not in AFTER_SECONDS or candidate in self.meddled:
+            name = job["metadata"]["name"]
+            if not job["status"].get("ready") or candidate not in AFTER_SECONDS or name in self.meddled:
                 continue
-            since = self.running_since.setdefault(job["metadata"]["name"], time.monotonic())
+            since = self.running_since.setdefault(name, time.monotonic())
             if time.monotonic() - since >= AFTER_SECONDS[candidate]:
-                self.meddled.add(candidate)
-                self.take_away(candidate, job["metadata"]["name"])
+                self.meddled.add(name)
+                self.take_away(candidate, name)
 
     def take_away(self, candidate: str, job: str) -> None:
         """The pod of a Deployment that is merely deleted comes again: its replicas are what has to go."""
@@ -121,10 +124,9 @@ class Course:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.benchmark}-{case.candidate}")
 def test_a_run_is_void_for_the_reason_that_it_was_given_and_no_other(records: Records, case: Case) -> None:
-    assert case in records, f"no record of {unfair.run_id(case)} within {LONGEST_SECONDS:.0f} s"
+    assert case in records, f"no record of {unfair.run_ids(case)[0]} within {LONGEST_SECONDS:.0f} s"
     void = records[case]["void"]
-    reasons = {text.split(":")[0] for text in void}
-    assert case.reasons <= reasons <= case.reasons | case.beside, void
+    assert unfair.fits(case, records[case]), void
     print(f"\n  {'; '.join(void) or 'fair'}")
 
 

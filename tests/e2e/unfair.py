@@ -6,8 +6,12 @@ load that a fault meets is chosen so that nothing else goes wrong with it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from changeover.core.itinerary import ATTEMPTS
+from changeover.core.schedule import Run
 
 from tests.bench.measured import short
 
@@ -26,8 +30,8 @@ GONE, UNLOADED = "gone", "unloaded"  # healthy; the test does something to their
 
 @dataclass(frozen=True)
 class Case:
-    """A candidate's first run in a benchmark, and the reasons that make it void: all of these, and none but those that
-    may come beside them."""
+    """A candidate's run in the first round of a benchmark, and the reasons that make it void: all of these, and none
+    but those that may come beside them."""
 
     benchmark: str
     candidate: str
@@ -107,9 +111,16 @@ _MORE: dict[str, dict[str, Any]] = {
 }
 
 
-def run_id(case: Case) -> str:
-    """Key of the case's record."""
-    return f"r1.{case.candidate}.{SCENARIO}"
+def run_ids(case: Case) -> list[str]:
+    """Keys of the case's records: of its first run, and of its repeats, since a void run is measured again."""
+    run = Run(1, case.candidate, SCENARIO)
+    return [run.again(attempt).id for attempt in range(1, ATTEMPTS + 1)]
+
+
+def fits(case: Case, record: Mapping[str, Any]) -> bool:
+    """Whether the run is void for the reasons that it was given, and for no other."""
+    reasons = {text.split(":")[0] for text in record["void"]}
+    return case.reasons <= reasons <= case.reasons | case.beside
 
 
 def benchmarks() -> dict[str, dict[str, Any]]:

@@ -40,8 +40,9 @@ def rows_of(figures: Figures, spec: MigrationSpec, prices: Cost) -> dict[tuple[s
     rows["cpu", "%"] = (_shown(used), low, _met(used, low))
     a_request = usage.cpu_cores / rate if usage is not None and rate else math.nan
     rows["cpuPerRequest", "us"] = (_shown(1e6 * a_request), "", "")
-    known = usage is not None and rate
-    cost = cost_of_a_million(usage.cpu_cores, usage.memory_peak_bytes, rate, prices) if usage and known else math.nan
+    cost = math.nan
+    if usage is not None and rate:
+        cost = cost_of_a_million(usage.cpu_cores, usage.memory_peak_bytes, rate, prices)
     rows["costPerMillion", prices.currency] = (_shown(cost), "", "")
     return rows
 
@@ -50,7 +51,8 @@ def _latencies(figures: Figures, spec: MigrationSpec) -> Iterator[tuple[str, str
     """Name, value in ms, target and met: the percentiles of the objectives, and those that are always shown."""
     counts = figures.counts
     judged = {percentile: _fastest(spec, percentile) for percentile in _percentiles(spec)}
-    for percentile in dict.fromkeys(("50", *judged, "99")):
+    first, last = ALWAYS
+    for percentile in dict.fromkeys((first, *judged, last)):
         objective = judged.get(percentile)
         key = shown_as(percentile) if objective is None else objective.name
         name, value = f"p{percentile}", _shown(1000 * counts.shown.get(key, math.nan))
