@@ -17,7 +17,7 @@ import yaml
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from changeover.api.kinds import KINDS, NAME_RULES, Kind
+from changeover.api.kinds import KINDS, NAME_RULES, UNSEEN, Kind
 from changeover.api.v1alpha1 import API_VERSION, GROUP, VERSION
 from changeover.api.v1alpha1.base import Model, union_rule
 
@@ -76,7 +76,7 @@ def _root(kind: Kind) -> Schema:
             "kind": {"description": f"Kind of this object: {kind.name}.", "type": "string"},
             "metadata": {"type": "object"},
             "spec": make_schema(kind.spec),
-            "status": make_schema(kind.status),
+            "status": {**make_schema(kind.status), "default": UNSEEN},
         },
         RULES: [rule.model_dump() for rule in NAME_RULES],
     }

@@ -10,6 +10,11 @@ from changeover.api.v1alpha1.base import DNS_LABEL, Model, Rule
 NAME_MAX = 40  # characters; the names of the children add a candidate's name to it
 
 
+# What the API server gives an object that no operator has looked at yet. kstatus takes an object without a status for
+# done, and with it `helm install --wait` and Flux; Flux's own kinds begin in the same way, for the same reason.
+UNSEEN = {"observedGeneration": -1}
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of ``kubectl get``."""

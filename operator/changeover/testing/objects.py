@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
-from changeover.api.kinds import KINDS
+from changeover.api.kinds import KINDS, UNSEEN
 from changeover.core.errors import InvalidSpec
 from changeover.core.plan import Manifest
 
@@ -78,11 +78,11 @@ def with_defaults(manifest: Manifest) -> Manifest:
     kind = MODELS.get(manifest["kind"])
     if kind is None:
         return manifest
-    filled = dict(manifest)
+    filled: Manifest = {"status": UNSEEN, **manifest}
     for part, model in (("spec", kind.spec), ("status", kind.status)):
-        if part in manifest:
+        if part in filled:
             try:
-                filled[part] = model.model_validate(manifest[part]).model_dump(by_alias=True, exclude_none=True)
+                filled[part] = model.model_validate(filled[part]).model_dump(by_alias=True, exclude_none=True)
             except ValidationError as error:
                 raise InvalidSpec(f"{manifest['kind']} {part}: {error}") from error
     return filled
