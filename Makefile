@@ -20,7 +20,7 @@ help: ## what there is
 demo: $(if $(filter local,$(CLUSTER)),cluster images) ## the main job before your eyes: rank, migrate, roll back
 	@python3 -m tests.demo --cluster $(CLUSTER)
 
-test: check stories backends apiserver generators e2e ## everything that CI checks
+test: check stories backends programs apiserver generators e2e ## everything that CI checks
 
 check: format-check lint types layers unit golden generated ## the fast tiers only
 
@@ -85,6 +85,10 @@ generators: $(VENV)/.installed images ## the load generators against servers wit
 	@{ command -v wrk && command -v h2load; } >/dev/null || apt-get install -qq --yes --no-install-recommends wrk nghttp2-client >/dev/null
 	@$(BIN)/pytest -q -m generators tests/contract/loader
 
+programs: $(VENV)/.installed cluster ## read by others as we mean it: kstatus (Go), promtool, reports in Chromium (a minute)
+	@command -v chromium >/dev/null || apt-get install -qq --yes --no-install-recommends chromium >/dev/null
+	@$(BIN)/pytest -q -m programs tests/contract
+
 apiserver: $(VENV)/.installed cluster ## tests on a real etcd and kube-apiserver
 	@$(BIN)/pytest -q -m apiserver tests
 
@@ -107,4 +111,4 @@ lock: ## pin the dependencies anew
 	    --allow-unsafe --extra dev --output-file requirements-dev.txt pyproject.toml
 
 .PHONY: help demo test check stories setup cluster cluster-down kubeconfig images format format-check lint types layers unit \
-	golden generated crds reference backends apiserver trust-crash e2e generators bench measure lock
+	golden generated crds reference backends programs apiserver trust-crash e2e generators bench measure lock

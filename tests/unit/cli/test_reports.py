@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from changeover.cli.kubectl import Kubectl, KubectlFailed
 from changeover.cli.report import benchmark, migration
+from changeover.cli.report.charts import percentile_curves
 from changeover.cli.report.page import DataTable, Section, as_csv, make_page
 from changeover.core.plan import Ref
 from changeover.testing.builders import NAMESPACE
@@ -85,8 +86,19 @@ def test_histograms_are_added_and_void_runs_left_out(play: Any) -> None:
 
 def test_a_percentile_curve_is_that_of_the_pooled_requests() -> None:
     buckets: Counter[int] = Counter({1000: 98, 50_000: 1, 200_000: 1})
-    points = [(round(one["share"], 4), one["ms"]) for one in benchmark._curve("a", buckets)]
-    assert points == [(0.98, 1.0), (0.99, 50.0), (1.0, 200.0)]
+    points = [(round(one["share"], 4), round(one["one_in"], 4), one["ms"]) for one in benchmark._curve("a", buckets)]
+    assert points == [(0.98, 50, 1.0), (0.99, 100, 50.0), (1.0, 100, 200.0)]
+
+
+def test_a_curve_is_drawn_even_of_requests_that_all_took_as_long() -> None:
+    one = list(benchmark._curve("a", Counter({1000: 500})))
+    two = one + list(benchmark._curve("b", Counter({1000: 98, 200_000: 2})))
+    lines = [
+        re.findall(r'aria-roledescription="line mark"[^>]* d="([^"]+)"', percentile_curves(rows)) for rows in (one, two)
+    ]
+    assert len(lines[0]) == 1 and len(lines[1]) == 2
+    xs = [float(x) for x in re.findall(r"[ML]([\d.]+),", lines[0][0])]
+    assert xs[0] == 0 and max(xs) > 100, "from none of the requests to one in 500"
 
 
 def test_a_benchmark_that_has_nothing_yet_is_a_page_too(play: Any) -> None:

@@ -156,7 +156,10 @@ def _numbers(name: str, rows: Sequence[Mapping[str, Any]]) -> DataTable:
 
 
 def _curve(candidate: str, buckets: Buckets) -> Iterator[dict[str, Any]]:
-    """Points of a percentile curve: for each latency the share of requests that took no longer."""
+    """Points of a percentile curve: of each latency the share of requests that took no longer, and how rare others are.
+
+    None took longer than the last: it stands for one in as many as there are.
+    """
     total, below, points = sum(buckets.values()), 0, []
     for value in sorted(buckets):
         below += buckets[value]
@@ -164,7 +167,8 @@ def _curve(candidate: str, buckets: Buckets) -> Iterator[dict[str, Any]]:
     step = max(1, len(points) // MOST_POINTS)
     for number, (share, ms) in enumerate(points):
         if number % step == 0 or share > 0.99:
-            yield {"name": candidate, "share": share, "ms": ms}
+            one_in = min(total, 1 / (1 - share)) if share < 1 else total
+            yield {"name": candidate, "share": share, "one_in": one_in, "ms": ms}
 
 
 def _knees(rows: Sequence[Body]) -> Iterator[dict[str, Any]]:

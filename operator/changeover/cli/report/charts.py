@@ -30,13 +30,18 @@ def bars_with_intervals(rows: Sequence[Row], unit: str) -> str:
 
 
 def percentile_curves(rows: Sequence[Row]) -> str:
-    """`rows` with name, share (0 to 1) and ms: latency over 1/(1 - share), both axes logarithmic."""
-    values = [{**row, "x": 1 / (1 - row["share"])} for row in rows if row["share"] < 1 and row["ms"] > 0]
+    """`rows` with name, one_in and ms, by rising ms: but one in so many requests took no longer than that.
+
+    Both axes are logarithmic, as in Gil Tene's percentile plots. A step reaches back to the share before it: the
+    requests between two shares took up to the later one's time.
+    """
+    first = {row["name"]: {**row, "one_in": 1} for row in reversed(rows)}
+    values = [row for row in [*first.values(), *rows] if row["ms"] > 0]
     labels = " : ".join(f"datum.value == {x} ? '{text}'" for x, text in PERCENTILES) + " : ''"
     axis = alt.Axis(values=[x for x, _ in PERCENTILES], labelExpr=labels)
-    x = alt.X("x:Q", scale=alt.Scale(type="log"), axis=axis, title="share of requests that were faster")
+    x = alt.X("one_in:Q", scale=alt.Scale(type="log"), axis=axis, title="share of requests that were faster")
     y = alt.Y("ms:Q", scale=alt.Scale(type="log"), title="latency, ms")
-    line = alt.Chart(_data(values)).mark_line(interpolate="step-after").encode(
+    line = alt.Chart(_data(values)).mark_line(interpolate="step-before").encode(
         x=x, y=y, color=_by_name(values), strokeDash=alt.StrokeDash("name:N", legend=None)
     )  # fmt: skip
     return svg(line.properties(width=WIDTH, height=HEIGHT))

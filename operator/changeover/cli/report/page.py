@@ -22,7 +22,9 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
 table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--soft); font-weight: 600; }
-figure { margin: 1rem 0; padding: 0 4rem 0 2rem; } figure svg { max-width: 100%; height: auto; overflow: visible; }
+.wide { overflow-x: auto; } figure { margin: 1rem 0; padding: 0 4rem 0 2rem; }
+figure svg { max-width: 100%; height: auto; overflow: visible; }
+@media (max-width: 40rem) { body { margin-top: 1rem; } figure { padding: 0 1.5rem 0 1rem; } }
 details { margin: .4rem 0; } summary, .note { color: var(--soft); } a { color: inherit; }
 dl { display: grid; grid-template-columns: max-content auto; gap: .2rem 1rem; } dt { color: var(--soft); }
 dd { margin: 0; }
@@ -82,7 +84,8 @@ def _table(table: DataTable) -> str:
         _link("CSV", "text/csv", f"{table.name}.csv", as_csv(table)),
         _link("JSON", "application/json", f"{table.name}.json", as_json),
     ))  # fmt: skip
-    return f'<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p class="note">{links}</p>'
+    table_ = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<div class="wide">{table_}</div><p class="note">{links}</p>'
 
 
 def as_csv(table: DataTable) -> str:
