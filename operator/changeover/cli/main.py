@@ -11,7 +11,6 @@ import typer
 
 if TYPE_CHECKING:
     from changeover.cli.kubectl import Kubectl
-    from changeover.cli.simulate import Summary
 
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace; as the kubeconfig has it by default.")]
 Context = Annotated[str, typer.Option("--context", help="Context of the kubeconfig.")]
@@ -253,23 +252,41 @@ def simulate(
     from changeover.api.v1alpha1 import MigrationSpec
     from changeover.cli.files import migrations_in
     from changeover.cli.render import make_console, table
-    from changeover.cli.simulate import summarise
+    from changeover.cli.simulate import row_of, summarise
 
     for body in migrations_in([filename]):
         spec = MigrationSpec.model_validate(body["spec"])
         found = [summarise(spec, rate, one, runs, seed) for one in worse]
         columns = ("bad share of its limit", "promoted", "rolled back", "undecided", "median time", "")
         console = make_console()
-        console.print(table(f"{runs} migrations each at {rate:g} requests/s", columns, [_row(one) for one in found]))
+        console.print(table(f"{runs} migrations each at {rate:g} requests/s", columns, [row_of(one) for one in found]))
     print("Drawn: independent requests, no windows, gates or approvals, CPU at half of its target.")
 
 
-def _row(one: Summary) -> tuple[str, ...]:
-    from datetime import timedelta
+@app.command()
+def replay(target: Migration, namespace: Namespace = "", context: Context = "", kubeconfig: Kubeconfig = "") -> None:
+    """Its decisions again, from what Prometheus still has. Exit code 4 when the evidence does not say the same now."""
+    import asyncio
+    from datetime import UTC, datetime
 
-    stuck = f"undecided on step {one.undecided_at}" if one.undecided_at else ""
-    shares = (f"{one.promoted:.0f} %", f"{one.rolled_back:.0f} %", f"{one.undecided:.0f} %")
-    return (f"{one.worse:g}", *shares, str(timedelta(seconds=round(one.seconds))), stuck)
+    from changeover.api.v1alpha1 import MigrationSpec
+    from changeover.cli.gather import fetch
+    from changeover.cli.kubectl import Kubectl
+    from changeover.cli.prometheus import series_of
+    from changeover.cli.render import make_console, table
+    from changeover.cli.replay import COLUMNS, replay_all, rows_of
+    from changeover.cli.target import migration
+
+    kubectl = _kubectl(namespace, context, kubeconfig)
+    body = fetch(kubectl, migration(target))
+    here = Kubectl(body["metadata"]["namespace"], context, kubeconfig)
+    series = series_of(here, MigrationSpec.model_validate(body["spec"]).metrics.source)
+    found = asyncio.run(replay_all(here, body, series, datetime.now(UTC)))
+    if not found:
+        print("no weight was ever raised: there is nothing to replay")
+        return
+    make_console().print(table("What was decided, and what the evidence says now", COLUMNS, rows_of(found)))
+    raise typer.Exit(4 if any(one.agrees is False for one in found) else 0)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from changeover.cli.kubectl import Kubectl, KubectlFailed
 
+if TYPE_CHECKING:
+    from changeover.ports import MetricSource
+
 Body = dict[str, Any]
+CHUNK_SECONDS = 1800.0  # of raw samples that are fetched at once
+PATIENCE_SECONDS = 60.0
+RAW = re.compile(r"(?P<selector>.+})\[(?P<seconds>\d+)s\]")
 _LABELS = "--selector=app.kubernetes.io/name=changeover"
 
 
@@ -44,3 +53,50 @@ def ask(kubectl: Kubectl, path: str, query: str, **parameters: str) -> list[Body
     except (ValueError, KeyError, TypeError) as error:
         raise KubectlFailed(f"Prometheus answered nonsense: {error!r}") from error
     return result
+
+
+@dataclass(frozen=True)
+class Series:
+    """The operator's own metric source, as it reads it, through kubectl; `ask` is PromQL at seconds since the epoch."""
+
+    source: MetricSource
+    scrape_seconds: float
+    ask: Callable[[str, float], list[Body]]
+
+
+def series_of(kubectl: Kubectl, name: str) -> Series:
+    """The metric source of a name. Raises KubectlFailed when it cannot be asked from here."""
+    from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSettings
+
+    _, config = operator_config(kubectl)
+    known = next((one for one in config.get("metricSources", []) if one["name"] == name), None)
+    path = proxied(known["url"]) if known is not None else ""
+    if known is None or not path:
+        raise KubectlFailed(
+            f"metric source {name!r} cannot be asked from here: no Service of the cluster, or not known"
+        )
+    scrape = float(known.get("scrapeIntervalSeconds", 5))
+    remembered = Remembered(lambda query, at: ask(kubectl, path, query, time=f"{at:.3f}"))
+    settings = SourceSettings(name, known["url"], PATIENCE_SECONDS, scrape)
+    return Series(PrometheusSource(settings, remembered), scrape, remembered)
+
+
+@dataclass
+class Remembered:
+    """Raw samples are asked for half an hour at a time: kubectl is slow to start, and the blocks of a span are many."""
+
+    ask: Callable[[str, float], list[Body]]
+    chunks: dict[tuple[str, float, float], list[Body]] = field(default_factory=dict)
+
+    def __call__(self, query: str, at: float) -> list[Body]:
+        """The result of an instant query."""
+        raw = RAW.fullmatch(query)
+        if raw is None:
+            return self.ask(query, at)
+        selector, seconds = raw["selector"], float(raw["seconds"])
+        end = (at // CHUNK_SECONDS + 1) * CHUNK_SECONDS
+        key = (selector, seconds, end)
+        if key not in self.chunks:
+            self.chunks[key] = self.ask(f"{selector}[{CHUNK_SECONDS + seconds:.0f}s]", end)
+        cut = [{**one, "values": [v for v in one["values"] if at - seconds <= v[0] <= at]} for one in self.chunks[key]]
+        return [one for one in cut if one["values"]]

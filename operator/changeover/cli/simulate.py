@@ -59,6 +59,13 @@ def summarise(spec: MigrationSpec, rate: float, worse: float, runs: int, seed: i
     return Summary(worse, promoted, rolled_back, undecided, median(one.seconds for one in found), at)
 
 
+def row_of(one: Summary) -> tuple[str, ...]:
+    """As a table shows it."""
+    stuck = f"undecided on step {one.undecided_at}" if one.undecided_at else ""
+    shares = (f"{one.promoted:.0f} %", f"{one.rolled_back:.0f} %", f"{one.undecided:.0f} %")
+    return (f"{one.worse:g}", *shares, str(timedelta(seconds=round(one.seconds))), stuck)
+
+
 def run(spec: MigrationSpec, rate: float, worse: float, chance: random.Random) -> Outcome:
     """One migration from its first weight on."""
     spec = _as_simulated(spec)

@@ -61,10 +61,10 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
     source, scrape = _source(spec, deps)
     route = await readable(deps.router.observe(target))
     stable = await readable(read_workload(deps.cluster, owner.namespace, spec.stable.workload.name))
-    canary = await readable(read_workload(deps.cluster, owner.namespace, _canary_workload(owner, spec)))
+    canary = await readable(read_workload(deps.cluster, owner.namespace, canary_workload(owner.name, spec)))
     now = deps.clock.now()
     evidence = _evidence(owner, route)
-    asked = questions(spec, target, pod_names(canary), _canary_workload(owner, spec))
+    asked = questions(spec, target, pod_names(canary), canary_workload(owner.name, spec))
     own = Questions(source, asked, refusal(spec, deps))
     reader = EvidenceReader(spec, target, Measured(source, scrape, own), canary)
     latest = await reader.read(_latest_start(route, now, scrape), now)
@@ -141,8 +141,9 @@ async def observe_leaving(owner: Owner, spec: MigrationSpec, target: SplitTarget
     )
 
 
-def _canary_workload(owner: Owner, spec: MigrationSpec) -> str:
-    return spec.canary.workload.workload.name if spec.canary.workload is not None else names.canary_workload(owner.name)
+def canary_workload(migration: str, spec: MigrationSpec) -> str:
+    """Name of the canary's Deployment."""
+    return spec.canary.workload.workload.name if spec.canary.workload is not None else names.canary_workload(migration)
 
 
 async def _choice(owner: Owner, spec: MigrationSpec, deps: Dependencies) -> CanaryChoice | Unreadable:

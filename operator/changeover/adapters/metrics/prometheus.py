@@ -34,6 +34,7 @@ MAX_THREADS = 8
 _CHUNK = 64 * 2**10
 
 T = TypeVar("T")
+Ask = Callable[[str, float], Any]  # PromQL and seconds since the epoch -> the result of an instant query as JSON
 
 
 @dataclass(frozen=True)
@@ -78,16 +79,15 @@ def _read_some(response: requests.Response) -> bytes:
 
 
 class PrometheusSource:
-    """The port ``MetricSource`` on one Prometheus and the series of cAdvisor and Traefik."""
+    """The port ``MetricSource`` on one Prometheus and the series of cAdvisor and Traefik.
 
-    def __init__(self, settings: SourceSettings) -> None:
+    ``ask`` stands in for the connection to the settings' address, for who has to go another way to it.
+    """
+
+    def __init__(self, settings: SourceSettings, ask: Ask | None = None) -> None:
         self._settings = settings
         self._pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix=f"prometheus-{settings.name}")
-        # Shorter than what ``_range`` waits, so that no thread is left behind.
-        session = GuardedSession(1.5 * settings.timeout_seconds)
-        self._client = PrometheusConnect(
-            url=settings.url, session=session, retry=Retry(total=0), timeout=settings.timeout_seconds
-        )
+        self._asked = ask or directly(settings)
 
     async def counts(self, query: CountQuery, start: datetime, end: datetime) -> Counts | NoData:
         """Exact counter differences of one backend over the span, from Traefik's histogram a service."""
@@ -143,8 +143,7 @@ class PrometheusSource:
     async def _ask(self, query: str, at: float) -> Any:
         """The result of an instant query as JSON, its shape not yet looked at."""
         loop = asyncio.get_running_loop()
-        params = {"time": f"{at:.3f}"}
-        call = loop.run_in_executor(self._pool, lambda: self._client.custom_query(query, params=params))
+        call = loop.run_in_executor(self._pool, lambda: self._asked(query, at))
         try:
             return await asyncio.wait_for(call, 2 * self._settings.timeout_seconds)
         except (requests.RequestException, PrometheusApiClientException, TimeoutError, OSError) as error:
@@ -152,6 +151,16 @@ class PrometheusSource:
             raise Unavailable(f"metric source {self._settings.name}: {why}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Unavailable(f"metric source {self._settings.name} answered nonsense: {error!r}") from error
+
+
+def directly(settings: SourceSettings) -> Ask:
+    """Over HTTP, behind the fence."""
+    # Shorter than what ``_ask`` waits, so that no thread is left behind.
+    session = GuardedSession(1.5 * settings.timeout_seconds)
+    client = PrometheusConnect(
+        url=settings.url, session=session, retry=Retry(total=0), timeout=settings.timeout_seconds
+    )
+    return lambda query, at: client.custom_query(query, params={"time": f"{at:.3f}"})
 
 
 def one_number(result: Any) -> float | NoData:

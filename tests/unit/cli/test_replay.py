@@ -1,0 +1,156 @@
+"""A migration's decisions again: they agree with what was decided, unless what Prometheus holds says otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from changeover.cli.kubectl import Kubectl, KubectlFailed
+from changeover.cli.prometheus import CHUNK_SECONDS, Remembered, Series, series_of
+from changeover.cli.replay import Replayed, periods, replay_all
+from changeover.core.sequential import Verdict
+from changeover.testing.builders import NAMESPACE
+from changeover.testing.metrics import Behaviour
+from changeover.testing.world import SCRAPE_SECONDS, World
+
+from tests.unit.cli.fake import MIGRATION, Played, a_world, command, go_on, play
+
+__all__ = ["play"]  # the fixture
+PODS = [{"metric": {"pod": "new-5f-1"}}, {"metric": {"pod": "new-5f-2"}}]
+Play = Callable[[World], Played]
+
+
+def ended(bad: float = 0.0, **spec: Any) -> World:
+    """A migration that went to its end, or was rolled back because of this share of errors."""
+    world = a_world(**spec)
+    world.metrics.behaviours["new"] = Behaviour(error_share=bad)
+    go_on(world, 60)
+    return world
+
+
+def replayed(world: World) -> list[Replayed]:
+    body = world.cluster.peek(MIGRATION)
+    assert body is not None
+    series = Series(world.metrics, SCRAPE_SECONDS, lambda query, at: PODS)
+    return asyncio.run(replay_all(Kubectl(NAMESPACE), body, series, world.clock.now()))
+
+
+def test_the_evidence_of_a_promoted_migration_says_advance_at_every_weight(play: Play) -> None:
+    world = ended()
+    play(world)
+    found = replayed(world)
+    assert [(one.period.weight, one.period.decided) for one in found] == [
+        (10, "10 % -> 100 % (Stepped)"),
+        (100, "Promoted"),
+    ]
+    assert [(one.verdict, one.agrees) for one in found] == [(Verdict.ADVANCE, True)] * 2
+    assert all(one.requests > 1000 and one.blocks > 2 for one in found)
+    assert all("cpu" in one.why for one in found), "by the limit of its Deployment and the pods of then"
+
+
+def test_that_of_a_bad_canary_says_rollback(play: Play) -> None:
+    world = ended(bad=0.9)
+    play(world)
+    [one] = replayed(world)
+    assert (one.period.reason, one.verdict, one.agrees) == ("ErrorsObjectiveMissed", Verdict.ROLLBACK, True)
+    assert "bad in the last scrapes" in one.why, "too soon for a block"
+
+
+def test_other_figures_than_then_do_not_agree(play: Play) -> None:
+    world = ended()
+    play(world)
+    world.metrics.behaviours["new"] = Behaviour(error_share=0.02)
+    assert [one.agrees for one in replayed(world)] == [False, False]
+    world = ended(bad=0.9)
+    play(world)
+    world.metrics.behaviours["new"] = Behaviour()
+    assert [one.agrees for one in replayed(world)] == [False]
+
+
+def test_what_a_person_decided_is_not_held_against_the_evidence(play: Play) -> None:
+    world = a_world()
+    go_on(world, 8)
+    world.cluster.patch(MIGRATION, {"metadata": {"annotations": {"changeover.dev/requested-abort": "x"}}})
+    go_on(world, 4)
+    play(world)
+    [one] = replayed(world)
+    assert (one.period.reason, one.agrees) == ("Aborted", None)
+
+
+def test_a_prometheus_that_has_forgotten_says_nothing(play: Play) -> None:
+    world = ended()
+    play(world)
+    world.metrics.mode = "none"
+    found = replayed(world)
+    assert {(one.verdict, one.why, one.agrees) for one in found} == {(None, "Prometheus has nothing of it", False)}
+
+
+def test_a_prometheus_that_is_down_is_an_error(play: Play) -> None:
+    world = ended()
+    play(world)
+    world.metrics.mode = "unreadable"
+    with pytest.raises(KubectlFailed, match="timed out"):
+        replayed(world)
+
+
+def test_one_that_is_under_way_is_replayed_until_now() -> None:
+    history = [{"at": "2030-01-01T12:00:00Z", "from": 0, "to": 10, "reason": "Stepped", "message": ""}]
+    now = datetime(2030, 1, 1, 12, 5, tzinfo=UTC)
+    [one] = periods({"history": history}, now)
+    assert (one.end, one.decided, one.expected) == (now, "under way", None)
+
+
+def test_raw_samples_are_asked_for_once_in_half_an_hour() -> None:
+    asked: list[tuple[str, float]] = []
+    values = [[at, "1"] for at in range(0, 4000, 5)]
+
+    def ask(query: str, at: float) -> list[dict[str, Any]]:
+        asked.append((query, at))
+        return [{"metric": {}, "values": values}]
+
+    series = Remembered(ask)
+    for at in (100.0, 200.0, CHUNK_SECONDS + 50):
+        [one] = series('up{a="b"}[30s]', at)
+        assert [v[0] for v in one["values"]] == [v for v in range(0, 4000, 5) if at - 30 <= v <= at]
+    assert asked == [('up{a="b"}[1830s]', CHUNK_SECONDS), ('up{a="b"}[1830s]', 2 * CHUNK_SECONDS)]
+    series('sum(rate(up{a="b"}[60s]))[86400s:1m]', 100.0)
+    assert asked[-1] == ('sum(rate(up{a="b"}[60s]))[86400s:1m]', 100.0), "no raw samples: as it was asked"
+
+
+def test_the_command_says_whether_all_agree(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = ended()
+    play(world)
+    series = Series(world.metrics, SCRAPE_SECONDS, lambda query, at: PODS)
+    monkeypatch.setattr("changeover.cli.prometheus.series_of", lambda kubectl, name: series)
+    done = command("replay", "shop")
+    assert done.exit_code == 0 and "Advance" in done.output and "Promoted" in done.output
+    world.metrics.behaviours["new"] = Behaviour(error_share=0.9)
+    done = command("replay", "cmig/shop")
+    assert done.exit_code == 4 and "Rollback" in done.output
+
+
+def test_a_migration_without_a_weight_has_nothing_to_replay(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = a_world()
+    play(world)
+    series = Series(world.metrics, SCRAPE_SECONDS, lambda query, at: PODS)
+    monkeypatch.setattr("changeover.cli.prometheus.series_of", lambda kubectl, name: series)
+    done = command("replay", "shop")
+    assert (done.exit_code, done.output) == (0, "no weight was ever raised: there is nothing to replay\n")
+
+
+def test_the_source_is_the_operators_own(play: Play) -> None:
+    played = play(a_world())
+    with pytest.raises(KubectlFailed, match="cannot be asked from here"):
+        series_of(Kubectl(), "default")
+    sources = [{"name": "default", "url": "http://prometheus.monitoring.svc:9090", "scrapeIntervalSeconds": 15}]
+    config = {"kind": "ConfigMap", "data": {"config.yaml": json.dumps({"metricSources": sources})}}
+    played.everywhere = [config]
+    found = series_of(Kubectl(), "default")
+    assert found.scrape_seconds == 15
+    assert found.ask("up", 12.5) == []
+    path = played.commands[-1][2]
+    assert path == "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query?query=up&time=12.500"
