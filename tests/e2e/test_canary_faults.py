@@ -11,9 +11,10 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,12 +24,14 @@ from tests.demo.kube import ROOT, Kube
 from tests.e2e import faults
 from tests.e2e.faults import Lane, errors_below, latency_below
 from tests.e2e.plugin import changeover
+from tests.e2e.release import Installed, install_and_wait, uninstall
 
 LANE = Lane("faults", "faults-stable", rate=200)
 STEPS = (1, 5, 10, 25, 50)
 SHARE_POINTS = 2.0  # that the measured share may be off
 ERRORS_SECONDS = 10  # from the first bad answer to weight 0
 CRASH_SECONDS = 10  # from the end of the first container to weight 0
+HELM_SECONDS = 240  # it makes ready, measures stable and rolls back; helm's timeout is nine minutes
 LATE_SECONDS = 10  # from the first late answer to weight 0
 TOIL_SECONDS = (
     90  # from the weight at which the CPU is too much to weight 0: some nine blocks of 5 s; two scrapes settle before
@@ -60,6 +63,7 @@ def migrating(
     fault: str = "",
     *objectives: dict[str, Any],
     weights: Sequence[int] = (*STEPS, 100),
+    by: Callable[[Kube, dict[str, Any]], None] = faults.apply,
     **spec: Any,
 ) -> Iterator[None]:
     """A canary with a fault, and the migration to it; afterwards the route is given back, and the canary goes."""
@@ -68,8 +72,8 @@ def migrating(
     kube.kubectl("annotate", "httproute", LANE.route, f"changeover.dev/hand-over-to={name}", "--overwrite")
     move = faults.migration(LANE, name, weights, *objectives)
     move["spec"] |= spec
-    faults.apply(kube, move)
     try:
+        by(kube, move)
         yield
     finally:
         kube.kubectl("delete", "cmig", name, "--wait", "--timeout=30s")
@@ -139,15 +143,26 @@ def test_a_canary_that_crashes_after_it_became_ready_is_rolled_back_at_the_first
     assert took <= CRASH_SECONDS
 
 
-def test_a_canary_that_answers_late_is_at_weight_0_within_ten_seconds(shop: Kube) -> None:
-    name = "faults-late"
-    with migrating(shop, name, "late", latency_below("100ms", percentile="99"), FEW_ERRORS):
+def test_a_canary_that_answers_late_is_at_weight_0_within_ten_seconds_and_helm_fails_at_once(
+    shop: Kube, tmp_path: Path
+) -> None:
+    name, installed = "faults-late", list[Installed]()
+
+    def by_helm(kube: Kube, move: dict[str, Any]) -> None:
+        installed.append(install_and_wait(kube, name, move))
+
+    with migrating(shop, name, "late", latency_below("100ms", percentile="99"), FEW_ERRORS, by=by_helm):
         status = rolled_back(shop, name)
         took = datetime.fromisoformat(mark(shop)["since"]).timestamp() - first_answers(shop, name)[0]
+        looked_back_at(shop, name, tmp_path)
     print(f"\n  first late answer to weight 0: {took:.1f} s; {status['outcome']['message']}")
     assert status["outcome"]["reason"] == "LatencyObjectiveMissed"
     assert [entry["to"] for entry in status["history"]] == [STEPS[0], 0]
     assert took <= LATE_SECONDS
+    [helm] = installed
+    print(f"  helm install --wait ended with {helm.code} after {helm.seconds:.0f} s: {helm.said.strip()[-200:]}")
+    assert helm.code != 0 and "CanaryMigration" in helm.said
+    assert helm.seconds < HELM_SECONDS, "it waited for its timeout"
 
 
 def test_a_canary_that_needs_too_much_cpu_is_rolled_back_in_a_few_blocks(shop: Kube) -> None:
@@ -191,7 +206,7 @@ def test_a_hand_edited_weight_is_named_and_put_back_and_the_steps_are_kept(shop:
     assert shares == {percent: pytest.approx(percent, abs=SHARE_POINTS) for percent in (*STEPS, 100)}
 
 
-def test_of_an_adopted_route_two_weights_change_and_nothing_else(shop: Kube) -> None:
+def test_of_an_adopted_route_two_weights_change_and_nothing_else(shop: Kube, tmp_path: Path) -> None:
     """The route is its users', with a filter and a rule of which the operator knows nothing."""
     name, lane = "faults-adopted", Lane("adopted", LANE.stable, rate=100)
     route = faults.route_to_stable(lane)
@@ -205,18 +220,33 @@ def test_of_an_adopted_route_two_weights_change_and_nothing_else(shop: Kube) -> 
     move = faults.migration(lane, name, (100,), LENIENT, FEW_ERRORS)
     move["spec"]["traffic"] = {"gatewayAPI": {"mode": "Adopted", "route": {"name": lane.route}}}
     time.sleep(3)  # the gateway takes the route
-    faults.apply(shop, faults.traffic(lane), move)
+    faults.apply(shop, faults.traffic(lane))
     try:
-        *_, status = acts.follow(shop, "cmig", name, END_SECONDS)
+        helm = install_and_wait(shop, name, move)
+        status = acts.status_of(shop, "cmig", name)
+        looked_back_at(shop, name, tmp_path)
     finally:
-        shop.kubectl("delete", "cmig", name, "--wait", "--timeout=30s")
+        uninstall(shop, name)
         shop.kubectl("delete", "pod", f"traffic-{lane.route}", "--grace-period=0", "--wait")
     after = shop.get("httproute", lane.route)
-    assert status["outcome"]["result"] == "Promoted", status["outcome"]
+    print(f"\n  helm install --wait ended with {helm.code} after {helm.seconds:.0f} s")
+    assert helm.code == 0, helm.said
+    assert status["outcome"]["result"] == "Promoted", "helm did not wait for the end"
     assert [b.pop("weight") for b in after["spec"]["rules"][0]["backendRefs"]] == [0, 100]
     assert [b.pop("weight") for b in before["rules"][0]["backendRefs"]] == [1, 0]
     assert after["spec"] == before
     assert not [key for key in after["metadata"].get("labels", {}) if "changeover" in key]
+
+
+def looked_back_at(kube: Kube, name: str, folder: Path) -> None:
+    """A migration that has ended, by the commands for that: its evidence says now what was decided, and it is told."""
+    code, text, wrong = changeover(kube, "replay", f"cmig/{name}")
+    print(f"\n{text}{wrong}")
+    assert code == 0 and "✖" not in text, "the evidence says now what was decided then"
+    page = folder / "report.html"
+    code, text, wrong = changeover(kube, "report", f"cmig/{name}", "-o", str(page))
+    assert (code, wrong) == (0, ""), wrong
+    assert name in page.read_text() and "could not be asked" not in page.read_text()
 
 
 @pytest.mark.usefixtures("open_operator")
