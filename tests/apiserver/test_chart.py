@@ -41,6 +41,11 @@ EVERYTHING = {
     "podAnnotations": {"prometheus.io/scrape": "false", "team": "edge"},
     "podLabels": {"team": "edge", "app.kubernetes.io/name": "other"},
     "serviceAccount": {"name": "mover", "annotations": {"a": "b"}},
+    "networkPolicy": {
+        "enabled": True,
+        "scrapedFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+        "egress": [{"ports": [{"port": 53, "protocol": "UDP"}]}, {"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}],
+    },
     "global": {"anything": 1},
 }
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -70,6 +75,7 @@ TYPOS: list[dict[str, Any]] = [
     {"serviceAccount": {"annotations": {"a": 1}}},
     {"podLabels": {"a": True}},
     {"rbac": {"create": "yes"}},
+    {"networkPolicy": {"ingress": []}},
 ]
 
 
@@ -141,6 +147,18 @@ def test_a_dashboard_carries_the_label_that_grafanas_sidecar_looks_for() -> None
     made = render({"monitoring": {"dashboard": {"enabled": True}}})
     labels = next(d for d in made if d["metadata"]["name"].endswith("-dashboard"))["metadata"]["labels"]
     assert labels["grafana_dashboard"] == "1"
+
+
+def test_a_network_policy_opens_one_port_and_limits_what_is_reached_only_when_told_to() -> None:
+    assert "NetworkPolicy" not in {d["kind"] for d in render({})}
+    spec = only(render({"networkPolicy": {"enabled": True}}), "NetworkPolicy")["spec"]
+    assert (spec["policyTypes"], spec["ingress"]) == (["Ingress"], [{"ports": [{"port": "http", "protocol": "TCP"}]}])
+    asked = EVERYTHING["networkPolicy"]
+    spec = only(render({"networkPolicy": asked}), "NetworkPolicy")["spec"]
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert (spec["ingress"][0]["from"], spec["egress"]) == (asked["scrapedFrom"], asked["egress"])
+    labels = only(render({}), "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert spec["podSelector"]["matchLabels"].items() <= labels.items()
 
 
 GATEWAYS = {f"gateways.{name}" for name in ("namespace", "name", "url")}  # of a list that is empty by default
@@ -256,7 +274,7 @@ def test_every_namespaced_object_is_in_the_release_or_a_watched_namespace() -> N
             assert document["metadata"]["namespace"] in wanted, document["kind"]
 
 
-PLURALS = {"CustomResourceDefinition": "customresourcedefinitions"}
+PLURALS = {"CustomResourceDefinition": "customresourcedefinitions", "NetworkPolicy": "networkpolicies"}
 
 
 def path_of(client: Client, document: dict[str, Any]) -> str:
