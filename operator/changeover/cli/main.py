@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from changeover.cli import offline
+
 if TYPE_CHECKING:
     from changeover.cli.kubectl import Kubectl
 
@@ -19,7 +21,6 @@ TypeName = Annotated[str, typer.Argument(metavar="TYPE/NAME", help="fb/NAME or c
 Migration = Annotated[str, typer.Argument(metavar="NAME", help="cmig/NAME, or the name alone.", show_default=False)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 TokenOption = Annotated[str, typer.Option("--token", help="Token of the request; who and when by default.")]
-Files = Annotated[list[Path], typer.Option("--filename", "-f", help="YAML file; - is standard input.")]
 
 app = typer.Typer(
     name="kubectl changeover",
@@ -186,28 +187,8 @@ def preflight(
     raise typer.Exit(0 if well else 1)
 
 
-@app.command()
-def lint(filename: Files) -> None:
-    """Check files without a cluster. Exit code 1 when something is wrong; what is doubtful is said, too."""
-    from changeover.cli.files import read
-    from changeover.cli.lint import lint as findings_of
-    from changeover.cli.target import UsageError
-    from changeover.cli.verdict import BAD, OK, WARNING
-
-    errors, seen = 0, 0
-    for path in filename:
-        objects, findings = findings_of(read(path), str(path))
-        seen += len(objects)
-        for finding in findings:
-            print(f"{BAD if finding.is_error else WARNING} {finding.where}: {finding.what}")
-        wrong = {finding.where for finding in findings if finding.is_error}
-        errors += len(wrong)
-        for where in objects:
-            if where not in wrong:
-                print(f"{OK} {where}")
-    if not seen and not errors:
-        raise UsageError("there is no FrameworkBenchmark or CanaryMigration in it")
-    raise typer.Exit(1 if errors else 0)
+app.command()(offline.lint)
+app.command()(offline.simulate)
 
 
 @app.command()
@@ -218,7 +199,7 @@ def report(
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Write one HTML file with charts, tables and the data to take along (needs pip install '.[report]')."""
+    """Write one HTML file with charts, tables and the data to take along (needs the extra report)."""
     from datetime import UTC, datetime
 
     from changeover.cli.gather import fetch
@@ -236,31 +217,6 @@ def report(
         page = benchmark.make_report(body, benchmark.collect(kubectl, body))
     output.write_text(page)
     print(f"{output}: {len(page) / 1000:,.0f} kB")
-
-
-@app.command()
-def simulate(
-    filename: Annotated[Path, typer.Option("--filename", "-f", help="A migration.")],
-    rate: Annotated[float, typer.Option("--rate", help="Requests a second through the route.", min=0.001)],
-    worse: Annotated[
-        list[float], typer.Option("--worse", help="Bad share of the canary, as a multiple of each limit.", min=0)
-    ] = [0.25, 0.5, 1.25, 2.0],  # noqa: B006 (typer reads it, and nobody changes it)
-    runs: Annotated[int, typer.Option("--runs", help="Migrations to draw for each.", min=1, max=1000)] = 20,
-    seed: Annotated[int, typer.Option("--seed", help="The same seed draws the same migrations.")] = 1,
-) -> None:
-    """How long this migration needs at this traffic, and what it does with a canary that is this much worse."""
-    from changeover.api.v1alpha1 import MigrationSpec
-    from changeover.cli.files import migrations_in
-    from changeover.cli.render import make_console, table
-    from changeover.cli.simulate import row_of, summarise
-
-    for body in migrations_in([filename]):
-        spec = MigrationSpec.model_validate(body["spec"])
-        found = [summarise(spec, rate, one, runs, seed) for one in worse]
-        columns = ("bad share of its limit", "promoted", "rolled back", "undecided", "median time", "")
-        console = make_console()
-        console.print(table(f"{runs} migrations each at {rate:g} requests/s", columns, [row_of(one) for one in found]))
-    print("Drawn: independent requests, no windows, gates or approvals, CPU at half of its target.")
 
 
 @app.command()
@@ -287,6 +243,23 @@ def replay(target: Migration, namespace: Namespace = "", context: Context = "", 
         return
     make_console().print(table("What was decided, and what the evidence says now", COLUMNS, rows_of(found)))
     raise typer.Exit(4 if any(one.agrees is False for one in found) else 0)
+
+
+@app.command()
+def demo(
+    gateway: Annotated[
+        str, typer.Option("--gateway", help="NAMESPACE/NAME; the first that the operator knows by default.")
+    ] = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+) -> None:
+    """See a promotion and a rollback on this cluster, in a namespace of its own: some three minutes."""
+    from changeover.cli.demo import run as play
+    from changeover.cli.demo import stage_of
+    from changeover.cli.render import make_console
+
+    kubectl = _kubectl("", context, kubeconfig)
+    raise typer.Exit(play(kubectl, stage_of(kubectl, gateway), make_console()))
 
 
 if __name__ == "__main__":
