@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.bench.measured.kills import kill_operator
 from tests.demo import acts
-from tests.demo.kube import CommandFailed, Kube
+from tests.demo.kube import ROOT, CommandFailed, Kube
+from tests.e2e.plugin import changeover
 
 KILLS = 5
 RUNS = 18  # 3 candidates x 2 scenarios x 3 rounds
@@ -257,6 +259,33 @@ def test_at_twice_the_peak_it_is_shown_what_the_move_was_worth(operator: Kube) -
     moments = range(int(epoch(found["startedAt"])) + 20, int(epoch(found["endedAt"])), 5)
     busiest = max(requests_between(operator, ARMS["canary"], at - 20, at) / 20 for at in moments)
     assert busiest == pytest.approx(after, rel=0.15)
+
+
+def test_every_panel_of_the_dashboard_and_every_alert_has_its_series(operator: Kube) -> None:
+    """As the running Prometheus scrapes them; an error that nobody made has no series yet."""
+    dashboard = json.loads((ROOT / "charts/changeover/dashboards/changeover.json").read_text())
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    for query in queries:
+        asked = query.replace("$namespace", operator.namespace).replace("$name", "migrate-to-winner|web-frameworks")
+        found = operator.prometheus(asked)
+        print(f"  {len(found)} series: {asked}")
+        assert found or "errors_total" in query, asked
+    mine = operator.prometheus('changeover_resource_state{name="migrate-to-winner",state="done"}')
+    assert [one["metric"]["namespace"] for one in mine] == [operator.namespace], "the object's, not the operator's"
+
+
+def test_the_report_of_the_benchmark_shows_what_was_measured(operator: Kube, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    code, said, wrong = changeover(operator, "report", "fb/web-frameworks", "-o", str(page))
+    assert (code, wrong) == (0, ""), wrong
+    print(f"\n  {said.strip()}")
+    text = page.read_text()
+    assert len(text) < 1_500_000 and text.count("<svg") == 7, "ranking; throughput, CPU and latencies of two scenarios"
+    for row in acts.status_of(operator, "fb", "web-frameworks")["ranking"]:
+        assert f"<td>{row['score']}</td>" in text
+    code, said, _ = changeover(operator, "get", "fb/web-frameworks")
+    print(said)
+    assert code == 0 and "Ranking" in said
 
 
 def test_a_hand_edited_weight_is_put_back_and_never_adopted(operator: Kube) -> None:
