@@ -98,6 +98,9 @@ trust-crash: $(VENV)/.installed cluster ## the operator killed before and after 
 e2e: $(VENV)/.installed cluster images ## the main job on the local cluster, asserted
 	@$(BIN)/pytest -q -rP -m cluster tests/e2e
 
+site: $(VENV)/.installed ## the documentation as a site, in build/site; a broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 bench: $(VENV)/.installed ## tables of the decision rule, simulated
 	@$(PY) -m tests.bench.decision
 
@@ -111,4 +114,4 @@ lock: ## pin the dependencies anew
 	    --allow-unsafe --extra dev --output-file requirements-dev.txt pyproject.toml
 
 .PHONY: help demo test check stories setup cluster cluster-down kubeconfig images format format-check lint types layers unit \
-	golden generated crds reference backends programs apiserver trust-crash e2e generators bench measure lock
+	golden generated crds reference backends programs apiserver trust-crash e2e generators site bench measure lock

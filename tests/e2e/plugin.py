@@ -21,7 +21,7 @@ def changeover(kube: Kube, *words: str) -> tuple[int, str, str]:
         script.chmod(0o755)
     environment = {**kube.environment, "PATH": f"{_FOLDER}:{kube.environment['PATH']}", "COLUMNS": "160"}
     command = ["kubectl", "changeover", *words]
-    if words[0] not in ("lint", "simulate"):
+    if words[0] not in ("lint", "simulate", "demo"):
         command.append(f"--namespace={kube.namespace}")
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
     return done.returncode, done.stdout, done.stderr

@@ -2,8 +2,9 @@
 
 All benchmarks (see unfair.py) run at once, because most of them load next to nothing, and each is deleted once every
 candidate has its record: some four minutes, of which never-ready's 120 s are the longest wait. Windows are 10 s: in
-less, two scrapes of CPU have no room. A shared machine may add a reason of its own to a run, which a benchmark measures
-again when it was void: what counts is the first run without one.
+less, two scrapes of CPU have no room. A shared machine may add a reason of its own to a run, or be too slow for a pod
+to be taken away in time; a benchmark has three rounds, and measures again what was void: what counts is the first run
+as it was meant.
 
 Not provoked are KeptAlive, LittleLaw, NotPinned and PodApart (unfair.NOT_PROVOKED says why), and of the verdicts about
 a whole benchmark NodeNoisy: a node on which two that are the same differ surely cannot be made to order. All have unit

@@ -15,7 +15,7 @@ from changeover.core.schedule import Run
 
 from tests.bench.measured import short
 
-SCENARIO = "load"
+SCENARIO, ROUNDS = "load", 3
 HELLO = "dffd6021bb2bd5b0af676290809ec3a53191dd81c7f70a4b28688a362182986f"  # Hello, World!
 CONNECTIONS, FEW_CONNECTIONS, RATE = 360, 20, 100
 SILENT_SOURCE = {"name": "silent", "url": "http://127.0.0.1:9", "timeoutSeconds": 1, "scrapeIntervalSeconds": 1}
@@ -30,7 +30,7 @@ GONE, UNLOADED = "gone", "unloaded"  # healthy; the test does something to their
 
 @dataclass(frozen=True)
 class Case:
-    """A candidate's run in the first round of a benchmark, and the reasons that make it void: all of these, and none
+    """A candidate's run in a benchmark, and the reasons that make it void: all of these, and none
     but those that may come beside them."""
 
     benchmark: str
@@ -98,7 +98,7 @@ _LOADS: dict[str, dict[str, Any]] = {
 }
 # CPU needs two scrapes inside the window, and the local cluster's Prometheus scrapes every 5 s.
 _SCHEDULE = {
-    "rounds": {"min": 3, "max": 3},
+    "rounds": {"min": ROUNDS, "max": ROUNDS},
     "warmUp": "1s",
     "measure": "10s",
     "coolDown": "0s",
@@ -112,9 +112,9 @@ _MORE: dict[str, dict[str, Any]] = {
 
 
 def run_ids(case: Case) -> list[str]:
-    """Keys of the case's records: of its first run, and of its repeats, since a void run is measured again."""
-    run = Run(1, case.candidate, SCENARIO)
-    return [run.again(attempt).id for attempt in range(1, ATTEMPTS + 1)]
+    """Keys of the case's records, in order: its run of each round, and its repeats, as often as it was void."""
+    runs = [Run(number, case.candidate, SCENARIO) for number in range(1, ROUNDS + 1)]
+    return [run.again(attempt).id for run in runs for attempt in range(1, ATTEMPTS + 1)]
 
 
 def fits(case: Case, record: Mapping[str, Any]) -> bool:
@@ -135,7 +135,7 @@ def _benchmark(name: str, cases: list[Case]) -> dict[str, Any]:
         "schedule": _SCHEDULE,
         **_MORE.get(name, {}),
     }
-    return short.make_benchmark(name, [_candidate(case) for case in cases], 3, **spec)
+    return short.make_benchmark(name, [_candidate(case) for case in cases], ROUNDS, **spec)
 
 
 def _candidate(case: Case) -> dict[str, Any]:
