@@ -19,27 +19,29 @@ from .up import up
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m tests.cluster", description=__doc__)
-    parser.add_argument("verb", choices=sorted(VERBS))
+    parser.add_argument("verb", choices=sorted(("up", *VERBS)))
     parser.add_argument(
         "names", nargs="*", help="images: which ones (default: all); inside: the node, and after -- a command"
     )
     parser.add_argument("--name", help="the cluster's name (default: $CHANGEOVER_CLUSTER, then changeover)")
+    parser.add_argument("--bare", action="store_true", help="up: without gateway, Gateway API and Prometheus")
     words = sys.argv[1:]
     mark = words.index("--") if "--" in words else len(words)
     asked = parser.parse_args(words[:mark])
     os.environ["PATH"] += ":/usr/sbin:/sbin"  # where Debian puts what a root shell finds
     try:
-        return VERBS[asked.verb](cluster_from_environment(asked.name), [*asked.names, *words[mark + 1 :]])
+        cluster, more = cluster_from_environment(asked.name), [*asked.names, *words[mark + 1 :]]
+        return _up(cluster, bare=asked.bare) if asked.verb == "up" else VERBS[asked.verb](cluster, more)
     except Problem as problem:
         print(f"\n{problem}", file=sys.stderr)
         return 1
 
 
-def _up(cluster: Cluster, _: list[str]) -> int:
+def _up(cluster: Cluster, *, bare: bool) -> int:
     begun = time.monotonic()
     preflight.check(cluster)
     with exclusive(cluster.cache / "locks", cluster.name):
-        up(cluster)
+        up(cluster, bare=bare)
     print(f"The cluster is up ({duration(time.monotonic() - begun)}). To use it:\n  {environment(cluster)}")
     return 0
 
@@ -107,7 +109,6 @@ def environment(cluster: Cluster) -> str:
 
 
 VERBS = {
-    "up": _up,
     "down": _down,
     "images": _images,
     "status": _status,

@@ -15,16 +15,20 @@ from .versions import pin
 GO_COMMANDS = ("kube", "coredns", "pause", "targets")
 
 
-def up(cluster: Cluster) -> None:
-    """Bring the cluster up; quick when it is up already. Whoever calls this holds the cluster's lock."""
-    Runner(Bringing(cluster).groups(), cluster.cache / "timings.json").run()
+def up(cluster: Cluster, *, bare: bool = False) -> None:
+    """Bring the cluster up; quick when it is up already. A bare one has DNS and nothing else that Kubernetes has not.
+
+    Whoever calls this holds the cluster's lock.
+    """
+    Runner(Bringing(cluster, bare).groups(), cluster.cache / "timings.json").run()
 
 
 class Bringing:
     """The steps, and what they hand to one another."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, bare: bool) -> None:
         self.cluster = cluster
+        self.bare = bare
         self.archives: dict[str, Archive] = {}
         self.programs = tools.go_folder(cluster, "kube")
         self.running = bool(pid_of(cluster, "kube-apiserver"))
@@ -119,8 +123,8 @@ class Bringing:
     def agents(self) -> None:
         for target in NODES:
             node.start_agents(self.cluster, target, self.programs, self._enter(target))
-        addons.apply(self.cluster, self.programs, self.archives)
+        addons.apply(self.cluster, self.programs, self.archives, bare=self.bare)
         addons.nodes_registered(self.cluster, self.programs, [target.name for target in NODES])
 
     def ready(self) -> None:
-        addons.wait(self.cluster, self.programs, seconds=120)
+        addons.wait(self.cluster, self.programs, seconds=120, bare=self.bare)

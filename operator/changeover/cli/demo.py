@@ -1,4 +1,4 @@
-"""Promotion and rollback before one's eyes, on a cluster that stands: three backends, own load, two migrations.
+"""A rollback and a promotion before one's eyes, on a cluster that stands: three backends, own load, two migrations.
 
 Everything is in one namespace, is made of the operator's own loader image, and goes with that namespace.
 """
@@ -19,14 +19,14 @@ from changeover.cli.preflight import preflight
 from changeover.cli.prometheus import operator_config
 from changeover.cli.render import pairs
 from changeover.cli.target import MIGRATION, Target, UsageError
-from changeover.cli.verdict import BAD, ROLLED_BACK, SUCCEEDED, exit_code, headline
+from changeover.cli.verdict import BAD, ROLLED_BACK, SUCCEEDED, exit_code
 from changeover.cli.watching import watch
 
 Body = dict[str, Any]
 NAMESPACE = "changeover-demo"
 OLD, NEW, BROKEN, ROUTE = "checkout-old", "checkout-new", "checkout-broken", "checkout"
-RATE, WEIGHTS = 100, (25, 50, 100)  # requests/s of own load; %
-SHORTEST_BLOCK, SCRAPES_A_BLOCK = 5.0, 2.0  # seconds; a block holds some scrapes
+RATE, WEIGHTS = 100, (25, 100)  # requests/s of own load; %
+SHORTEST_BLOCK = 5.0  # seconds; a block holds a scrape
 READY_SECONDS = 120
 SERVER = """
 import http.server as h, os, random, signal, sys
@@ -76,28 +76,36 @@ def stage_of(kubectl: Kubectl, gateway: str) -> Stage:
 
 
 def run(kubectl: Kubectl, stage: Stage, console: Console) -> int:
-    """The whole of it. Exit code 0: promoted and rolled back, as it should; 1: something is missing; 4: otherwise."""
+    """The whole of it. Exit code 0: rolled back and promoted, as it should be; 1: something is missing; 4: else."""
     here = Kubectl(NAMESPACE, kubectl.context, kubectl.kubeconfig)
     if kubectl.get("namespace", NAMESPACE) is not None:
         raise UsageError(f"an earlier demo is still there; kubectl delete namespace {NAMESPACE}")
-    _title(console, "Three backends of a checkout: the old one, a new one, and one that fails three requests of ten")
+    _title(console, "Three backends of a checkout: the old one, a new one, and one that fails six requests of ten")
     apply(kubectl, namespace())
-    apply(here, *(part for name, bad in ((OLD, 0.0), (NEW, 0.0), (BROKEN, 0.3)) for part in backend(stage, name, bad)))
+    apply(here, *(part for name, bad in ((OLD, 0.0), (NEW, 0.0), (BROKEN, 0.6)) for part in backend(stage, name, bad)))
     for name in (OLD, NEW, BROKEN):
         here.run("rollout", "status", f"deployment/{name}", f"--timeout={READY_SECONDS}s")
-    first = migration(stage, "to-new", OLD, NEW)
+    first = migration(stage, "to-broken", OLD, BROKEN)
     if not _all_there(here, first, console):
         console.print(f"Mend what is marked {BAD}, then: kubectl delete namespace {NAMESPACE}, and once more.")
         return 1
-    promoted = _act(here, first, console, f"{OLD} -> {NEW}, in steps of {', '.join(map(str, WEIGHTS))} %")
-    here.run("annotate", "httproute", ROUTE, "changeover.dev/hand-over-to=to-broken")
-    second = migration(stage, "to-broken", NEW, BROKEN)
-    back = _act(here, second, console, f"{NEW} -> {BROKEN}: harm is seen at the first scrape, and taken back")
+    back = _act(here, first, console, f"{OLD} -> {BROKEN}: what is beyond doubt is taken back at the first scrape")
+    console.print("Its route is handed to the next migration.")
+    here.run("delete", MIGRATION, "to-broken", "--wait")
+    here.run("annotate", "httproute", ROUTE, "changeover.dev/hand-over-to=to-new")
+    second = migration(stage, "to-new", OLD, NEW)
+    promoted = _act(
+        here, second, console, f"{OLD} -> {NEW}: {RATE} requests a second, {_steps()} of them to the new one"
+    )
     console.print(
         f"\nLook: kubectl changeover get cmig/to-new -n {NAMESPACE}; report, replay and explain know it, too."
     )
     console.print(f"Remove it all: kubectl delete namespace {NAMESPACE}")
-    return SUCCEEDED if (promoted, back) == (SUCCEEDED, ROLLED_BACK) else 4
+    return SUCCEEDED if (back, promoted) == (ROLLED_BACK, SUCCEEDED) else 4
+
+
+def _steps() -> str:
+    return " and then ".join(f"{weight} %" for weight in WEIGHTS)
 
 
 def _all_there(here: Kubectl, body: Body, console: Console) -> bool:
@@ -116,9 +124,8 @@ def _act(here: Kubectl, body: Body, console: Console, what: str) -> int:
     apply(here, body)
     target = Target(MIGRATION, body["metadata"]["name"])
     watch(here, target, console, wide=False)
-    ended = fetch(here, target)
-    console.print(f"{headline(ended)}\nafter {time.monotonic() - begun:.0f} s", soft_wrap=True)
-    return exit_code(ended) or SUCCEEDED
+    console.print(f"({time.monotonic() - begun:.0f} s)")
+    return exit_code(fetch(here, target)) or SUCCEEDED
 
 
 def _title(console: Console, text: str) -> None:
@@ -162,7 +169,7 @@ def backend(stage: Stage, name: str, bad: float) -> Iterator[Body]:
 
 def migration(stage: Stage, name: str, stable: str, canary: str) -> Body:
     """Hurried, to be watched: steps of a few blocks, and objectives that a hundred requests can show."""
-    block = max(SHORTEST_BLOCK, SCRAPES_A_BLOCK * stage.scrape_seconds)
+    block = max(SHORTEST_BLOCK, stage.scrape_seconds)
     old, new = ({"service": {"name": arm, "port": 80}, "workload": {"name": arm}} for arm in (stable, canary))
     parent = dict(zip(("namespace", "name"), stage.gateway, strict=True))
     spec = {
@@ -172,7 +179,7 @@ def migration(stage: Stage, name: str, stable: str, canary: str) -> Body:
         "steps": [{"weightPercent": one, "minDuration": f"{2 * block:g}s", "maxDuration": "10m"} for one in WEIGHTS],
         "objectives": [
             {"name": "latency", "type": "Latency", "latency": {"percentile": "95", "max": "300ms"}},
-            {"name": "errors", "type": "Errors", "errors": {"maxPercent": "5"}},
+            {"name": "errors", "type": "Errors", "errors": {"maxPercent": "1"}},
         ],
         "decision": {"falseAdvancePercent": 10, "block": f"{block:g}s", "maxBlind": f"{12 * block:g}s"},
     }  # fmt: skip

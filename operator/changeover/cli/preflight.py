@@ -14,6 +14,11 @@ from changeover.cli.verdict import BAD, OK, WARNING
 
 Body = dict[str, Any]
 GATEWAY_API = "httproutes.gateway.networking.k8s.io"
+GATEWAYS_COUNTER, GATEWAYS_OWN = "traefik_service_request_duration_seconds_bucket", "traefik_config_last_reload_success"
+NEEDED = {
+    GATEWAYS_COUNTER: "run Traefik with --metrics.prometheus.addServicesLabels and let Prometheus scrape it",
+    "container_cpu_usage_seconds_total": "let Prometheus scrape the kubelets' /metrics/cadvisor",
+}
 
 
 @dataclass(frozen=True)
@@ -198,17 +203,21 @@ def _prometheus(kubectl: Kubectl, operator: Operator, spec: MigrationSpec) -> It
             WARNING, what, f"{known[spec.metrics.source]['url']} is outside the cluster, so it was not asked from here"
         )
         return
-    for series, mend in (
-        ("traefik_service_request_duration_seconds_bucket", "run Traefik with --metrics.prometheus.addServicesLabels"),
-        ("container_cpu_usage_seconds_total", "let Prometheus scrape the kubelets' /metrics/cadvisor"),
-    ):
-        try:
-            result = ask(kubectl, path, f"count({series})")
-        except KubectlFailed as failure:
-            yield Check(WARNING, f"{what}: {series}", f"could not be asked: {str(failure)[:120]}")
-            continue
-        found = Check(OK, f"{what}: {series}", f"{result[0]['value'][1]} series") if result else None
-        yield found or Check(BAD, f"{what}: {series}", f"has no series; {mend}")
+    yield from (_series(kubectl, path, what, series, mend) for series, mend in NEEDED.items())
+
+
+def _series(kubectl: Kubectl, path: str, what: str, series: str, mend: str) -> Check:
+    """Whether Prometheus has a series. A gateway that nobody has asked yet counts nothing, but tells of itself."""
+    named = f"{what}: {series}"
+    try:
+        found = ask(kubectl, path, f"count({series})")
+        if found:
+            return Check(OK, named, f"{found[0]['value'][1]} series")
+        if series == GATEWAYS_COUNTER and ask(kubectl, path, f"count({GATEWAYS_OWN})"):
+            return Check(WARNING, named, "has no series yet; they come with the first request")
+    except KubectlFailed as failure:
+        return Check(WARNING, named, f"could not be asked: {str(failure)[:120]}")
+    return Check(BAD, named, f"has no series; {mend}")
 
 
 def _own_load(operator: Operator, spec: MigrationSpec, namespace: str) -> Iterator[Check]:

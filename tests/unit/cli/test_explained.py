@@ -233,6 +233,20 @@ def test_a_service_with_another_port(play: Any, change: dict[str, Any], said: st
     assert said in checked(1)
 
 
+NOTHING = json.dumps({"data": {"result": []}})
+
+
+def test_a_gateway_that_nobody_has_asked_yet_is_no_fault_and_one_that_is_not_scraped_is(play: Any) -> None:
+    played = well(play)
+    played.raw = lambda path: NOTHING if "traefik_service" in path else ENOUGH
+    text = " ".join(checked(0).split())
+    assert "⚠" in text and "they come with the first request" in text
+    played.raw = lambda path: NOTHING if "traefik" in path else ENOUGH
+    assert "has no series; run Traefik with" in " ".join(checked(1).split())
+    played.raw = lambda path: NOTHING if "container_cpu" in path else ENOUGH
+    assert "let Prometheus scrape the kubelets" in " ".join(checked(1).split())
+
+
 def test_a_canary_without_a_cpu_limit_where_cpu_is_a_target(play: Any) -> None:
     containers = [{"name": "web", "image": "x"}]
     change = {"spec": {"template": {"spec": {"containers": containers}}}}
