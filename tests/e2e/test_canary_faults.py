@@ -11,7 +11,8 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,25 +23,24 @@ import pytest
 from tests.demo import acts
 from tests.demo.kube import ROOT, Kube
 from tests.e2e import faults
+from tests.e2e.aside import STABLE, adopted, quiet
 from tests.e2e.faults import Lane, errors_below, latency_below
 from tests.e2e.plugin import changeover
-from tests.e2e.release import Installed, install_and_wait, uninstall
+from tests.e2e.release import Installed, install_and_wait
+from tests.e2e.watching import END_SECONDS, FEW_ERRORS, LENIENT, ask, looked_back_at, reason_of, rolled_back
 
-LANE = Lane("faults", "faults-stable", rate=200)
+pytestmark = pytest.mark.usefixtures("aside")
+
+LANE = Lane("faults", STABLE, rate=200)
 STEPS = (1, 5, 10, 25, 50)
 SHARE_POINTS = 2.0  # that the measured share may be off
 ERRORS_SECONDS = 10  # from the first bad answer to weight 0
 CRASH_SECONDS = 10  # from the end of the first container to weight 0
 HELM_SECONDS = 240  # it makes ready, measures stable and rolls back; helm's timeout is nine minutes
 LATE_SECONDS = 10  # from the first late answer to weight 0
-TOIL_SECONDS = (
-    90  # from the weight at which the CPU is too much to weight 0: some nine blocks of 5 s; two scrapes settle before
-)
-END_SECONDS = 600
-# No fault but one is about latency, and one hiccup of a shared machine makes a tighter bound wait for minutes.
-LENIENT = latency_below("1s", percentile="95")
-# To show fewer errors than 1 % takes some 300 requests, which are minutes at the first weight; 5 % takes a fifth.
-FEW_ERRORS = errors_below("5")
+# From the weight at which the CPU is too much to weight 0: some nine blocks of 5 s after two scrapes, and more where a
+# shared machine takes the CPU away from the canary, which then uses less of it.
+TOIL_SECONDS = 150
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,14 @@ def shop(operator: Kube) -> Iterator[Kube]:
     operator.kubectl("wait", f"pod/{load['metadata']['name']}", "--for=condition=Ready", "--timeout=60s")
     yield operator
     acts.clear(operator)
+
+
+@pytest.fixture(scope="module")
+def aside(shop: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Future[str]]]:
+    """Two stories that begin with the first test and have ended long before the operator is installed anew."""
+    with ThreadPoolExecutor() as pool:
+        stories = (adopted, quiet)
+        yield {one.__name__: pool.submit(one, shop, tmp_path_factory.mktemp(one.__name__)) for one in stories}
 
 
 @contextmanager
@@ -78,12 +86,6 @@ def migrating(
     finally:
         kube.kubectl("delete", "cmig", name, "--wait", "--timeout=30s")
         kube.kubectl("delete", "deployment,service", name, "--wait")
-
-
-def rolled_back(kube: Kube, name: str) -> acts.Status:
-    status = list(acts.follow(kube, "cmig", name, END_SECONDS))[-1]
-    assert status["outcome"]["result"] == "RolledBack", status["outcome"]
-    return status
 
 
 def mark(kube: Kube) -> dict[str, Any]:
@@ -206,47 +208,10 @@ def test_a_hand_edited_weight_is_named_and_put_back_and_the_steps_are_kept(shop:
     assert shares == {percent: pytest.approx(percent, abs=SHARE_POINTS) for percent in (*STEPS, 100)}
 
 
-def test_of_an_adopted_route_two_weights_change_and_nothing_else(shop: Kube, tmp_path: Path) -> None:
-    """The route is its users', with a filter and a rule of which the operator knows nothing."""
-    name, lane = "faults-adopted", Lane("adopted", LANE.stable, rate=100)
-    route = faults.route_to_stable(lane)
-    header = {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": [{"name": "x-by", "value": "shop"}]}}
-    both = [{"name": LANE.stable, "port": 80, "weight": 1}, {"name": name, "port": 80, "weight": 0}]
-    elsewhere = {"matches": [{"path": {"type": "PathPrefix", "value": "/else"}}], "backendRefs": []}
-    route["spec"]["rules"] = [{"filters": [header], "backendRefs": both}, elsewhere]
-    faults.apply(shop, *faults.backend(name), route)
-    faults.ready(shop, name)
-    before = shop.get("httproute", lane.route)["spec"]
-    move = faults.migration(lane, name, (100,), LENIENT, FEW_ERRORS)
-    move["spec"]["traffic"] = {"gatewayAPI": {"mode": "Adopted", "route": {"name": lane.route}}}
-    time.sleep(3)  # the gateway takes the route
-    faults.apply(shop, faults.traffic(lane))
-    try:
-        helm = install_and_wait(shop, name, move)
-        status = acts.status_of(shop, "cmig", name)
-        looked_back_at(shop, name, tmp_path)
-    finally:
-        uninstall(shop, name)
-        shop.kubectl("delete", "pod", f"traffic-{lane.route}", "--grace-period=0", "--wait")
-    after = shop.get("httproute", lane.route)
-    print(f"\n  helm install --wait ended with {helm.code} after {helm.seconds:.0f} s")
-    assert helm.code == 0, helm.said
-    assert status["outcome"]["result"] == "Promoted", "helm did not wait for the end"
-    assert [b.pop("weight") for b in after["spec"]["rules"][0]["backendRefs"]] == [0, 100]
-    assert [b.pop("weight") for b in before["rules"][0]["backendRefs"]] == [1, 0]
-    assert after["spec"] == before
-    assert not [key for key in after["metadata"].get("labels", {}) if "changeover" in key]
-
-
-def looked_back_at(kube: Kube, name: str, folder: Path) -> None:
-    """A migration that has ended, by the commands for that: its evidence says now what was decided, and it is told."""
-    code, text, wrong = changeover(kube, "replay", f"cmig/{name}")
-    print(f"\n{text}{wrong}")
-    assert code == 0 and "✖" not in text, "the evidence says now what was decided then"
-    page = folder / "report.html"
-    code, text, wrong = changeover(kube, "report", f"cmig/{name}", "-o", str(page))
-    assert (code, wrong) == (0, ""), wrong
-    assert name in page.read_text() and "could not be asked" not in page.read_text()
+@pytest.mark.parametrize("story", ["adopted", "quiet"])
+def test_a_story_aside(aside: Mapping[str, Future[str]], story: str) -> None:
+    """A route that stays its users', by Helm; a service that nobody asks, and its way back in parts."""
+    print(f"\n  {aside[story].result()}")
 
 
 @pytest.mark.usefixtures("open_operator")
@@ -316,46 +281,6 @@ def test_without_prometheus_the_weight_stays_and_the_reason_is_said(shop: Kube) 
     print(f"\n  {status['outcome']['message']}")
     assert status["outcome"]["reason"] == "Blind"
     assert max(entry["to"] for entry in status["history"]) == 5
-
-
-def test_a_quiet_service_is_judged_by_own_load_and_goes_back_in_parts(shop: Kube) -> None:
-    """Nobody asks it; an autoscaler (played by us) has taken half of stable's pods when a person aborts."""
-    name, lane = "faults-quiet", Lane("quiet", "faults-quiet-stable", rate=0)
-    faults.apply(shop, *faults.backend(lane.stable), *faults.backend(name))
-    faults.ready(shop, lane.stable, name)
-    move = faults.migration(lane, name, (10, 100), LENIENT, FEW_ERRORS)
-    move["spec"]["steps"][-1]["minDuration"] = "20m"
-    where = {"load": {"nodeSelector": {"changeover.dev/role": "load"}}}
-    move["spec"] |= {"load": {"requestsPerSecond": 100, "connections": 10}, "placement": where}
-    faults.apply(shop, move)
-    seen: list[int] = []
-    try:
-        acts.wait_until("all traffic is on it", 240, lambda: share_of(shop, lane, name) == 100)
-        step = acts.status_of(shop, "cmig", name)
-        assert step["load"]["state"] == "Running", step["load"]
-        shop.kubectl("scale", "deployment", lane.stable, "--replicas=1")
-        acts.wait_until("a pod of stable is gone", 60, lambda: len(shop.items("pods", f"app={lane.stable}")) == 1)
-        ask(shop, name, "abort", "enough")
-        acts.wait_until("it goes back in parts", 30, lambda: reason_of(shop, name) == "StableTooSmall")
-        seen.append(share_of(shop, lane, name))
-        said = acts.condition(acts.status_of(shop, "cmig", name), "Ready")["message"]
-        shop.kubectl("scale", "deployment", lane.stable, "--replicas=2")
-        status = rolled_back(shop, name)
-        seen.append(share_of(shop, lane, name))
-        acts.wait_until("its load ends", 30, lambda: not shop.items("jobs", "changeover.dev/migration"))
-    finally:
-        shop.kubectl("delete", "cmig", name, "--wait", "--timeout=30s")
-    print(f"\n  100 -> {seen}; {said}")
-    assert seen == [25, 0], "one of two pods takes 1.5 times its half"
-    assert "stable has 1 ready pods where 2 carry all traffic" in said
-    assert [entry["to"] for entry in status["history"]] == [10, 100, 25, 0]
-    assert status["outcome"]["reason"] == "Aborted"
-
-
-def share_of(kube: Kube, lane: Lane, canary: str) -> int:
-    """The canary's weight in a lane's route; 0 before there is one."""
-    rules = kube.get("httproute", lane.route).get("spec", {}).get("rules", [])
-    return next((b["weight"] for rule in rules for b in rule["backendRefs"] if b["name"] == canary), 0)
 
 
 def test_a_person_approves_pauses_resumes_aborts_retries_and_promotes(shop: Kube) -> None:
@@ -438,13 +363,6 @@ def asked_by_testers(kube: Kube, name: str) -> int:
     return round(float(found[0]["value"][1])) if found else 0
 
 
-def ask(kube: Kube, name: str, verb: str, token: str) -> None:
-    """As a person does: the plugin annotates, and waits for the operator's answer."""
-    code, said, wrong = changeover(kube, verb, f"cmig/{name}", "--token", token)
-    assert (code, wrong) == (0, ""), wrong
-    assert said.startswith(f"canarymigration/{name} {verb}: accepted: ")
-
-
 def look_at_what_waits(kube: Kube, name: str) -> None:
     """Every command that only looks, while the first step waits for a person."""
     code, text, _ = changeover(kube, "get", f"cmig/{name}", "-o", "wide")
@@ -475,7 +393,3 @@ def test_files_are_checked_and_tried_out_without_a_cluster(shop: Kube) -> None:
     print(f"\n{text}")
     shares = {line.split()[0]: line.split()[1] for line in text.splitlines() if line[:1].isdigit() and "%" in line}
     assert code == 0 and shares == {"0.1": "100", "3": "0"}
-
-
-def reason_of(kube: Kube, name: str) -> str:
-    return str(acts.condition(acts.status_of(kube, "cmig", name), "Ready").get("reason"))

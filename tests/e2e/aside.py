@@ -1,0 +1,87 @@
+"""Stories on routes of their own, which mostly wait: they run beside the others of test_canary_faults.py."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from tests.demo import acts
+from tests.demo.kube import Kube
+from tests.e2e import faults
+from tests.e2e.faults import Lane
+from tests.e2e.release import install_and_wait, uninstall
+from tests.e2e.watching import FEW_ERRORS, LENIENT, ask, looked_back_at, reason_of, rolled_back
+
+STABLE = "faults-stable"  # where the stories of the main lane have their traffic, too
+
+
+def adopted(shop: Kube, folder: Path) -> str:
+    """Two weights of a route change and nothing else, though it has a filter and a rule that the operator does not know."""
+    name, lane = "faults-adopted", Lane("adopted", STABLE, rate=100)
+    route = faults.route_to_stable(lane)
+    header = {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": [{"name": "x-by", "value": "shop"}]}}
+    both = [{"name": STABLE, "port": 80, "weight": 1}, {"name": name, "port": 80, "weight": 0}]
+    elsewhere = {"matches": [{"path": {"type": "PathPrefix", "value": "/else"}}], "backendRefs": []}
+    route["spec"]["rules"] = [{"filters": [header], "backendRefs": both}, elsewhere]
+    faults.apply(shop, *faults.backend(name), route)
+    faults.ready(shop, name)
+    before = shop.get("httproute", lane.route)["spec"]
+    move = faults.migration(lane, name, (100,), LENIENT, FEW_ERRORS)
+    move["spec"]["traffic"] = {"gatewayAPI": {"mode": "Adopted", "route": {"name": lane.route}}}
+    time.sleep(3)  # the gateway takes the route
+    faults.apply(shop, faults.traffic(lane))
+    try:
+        helm = install_and_wait(shop, name, move)
+        status = acts.status_of(shop, "cmig", name)
+        looked_back_at(shop, name, folder)
+    finally:
+        uninstall(shop, name)
+        shop.kubectl("delete", "pod", f"traffic-{lane.route}", "--grace-period=0", "--wait")
+    after = shop.get("httproute", lane.route)
+    assert helm.code == 0, helm.said
+    assert status["outcome"]["result"] == "Promoted", "helm did not wait for the end"
+    assert [b.pop("weight") for b in after["spec"]["rules"][0]["backendRefs"]] == [0, 100]
+    assert [b.pop("weight") for b in before["rules"][0]["backendRefs"]] == [1, 0]
+    assert after["spec"] == before
+    assert not [key for key in after["metadata"].get("labels", {}) if "changeover" in key]
+    return f"helm install --wait ended with {helm.code} after {helm.seconds:.0f} s"
+
+
+def quiet(shop: Kube, _: Path) -> str:
+    """Nobody asks it; an autoscaler (played by us) has taken half of stable's pods when a person aborts."""
+    name, lane = "faults-quiet", Lane("quiet", "faults-quiet-stable", rate=0)
+    faults.apply(shop, *faults.backend(lane.stable), *faults.backend(name))
+    faults.ready(shop, lane.stable, name)
+    move = faults.migration(lane, name, (10, 100), LENIENT, FEW_ERRORS)
+    move["spec"]["steps"][-1]["minDuration"] = "20m"
+    where = {"load": {"nodeSelector": {"changeover.dev/role": "load"}}}
+    move["spec"] |= {"load": {"requestsPerSecond": 100, "connections": 10}, "placement": where}
+    faults.apply(shop, move)
+    seen: list[int] = []
+    try:
+        acts.wait_until("all traffic is on it", 240, lambda: share_of(shop, lane, name) == 100)
+        step = acts.status_of(shop, "cmig", name)
+        assert step["load"]["state"] == "Running", step["load"]
+        shop.kubectl("scale", "deployment", lane.stable, "--replicas=1")
+        acts.wait_until("a pod of stable is gone", 60, lambda: len(shop.items("pods", f"app={lane.stable}")) == 1)
+        ask(shop, name, "abort", "enough")
+        acts.wait_until("it goes back in parts", 30, lambda: reason_of(shop, name) == "StableTooSmall")
+        seen.append(share_of(shop, lane, name))
+        said = acts.condition(acts.status_of(shop, "cmig", name), "Ready")["message"]
+        shop.kubectl("scale", "deployment", lane.stable, "--replicas=2")
+        status = rolled_back(shop, name)
+        seen.append(share_of(shop, lane, name))
+        acts.wait_until("its load ends", 30, lambda: not shop.items("jobs", "changeover.dev/migration"))
+    finally:
+        shop.kubectl("delete", "cmig", name, "--wait", "--timeout=30s")
+    assert seen == [25, 0], "one of two pods takes 1.5 times its half"
+    assert "stable has 1 ready pods where 2 carry all traffic" in said
+    assert [entry["to"] for entry in status["history"]] == [10, 100, 25, 0]
+    assert status["outcome"]["reason"] == "Aborted"
+    return f"100 -> {seen}; {said}"
+
+
+def share_of(kube: Kube, lane: Lane, canary: str) -> int:
+    """The canary's weight in a lane's route; 0 before there is one."""
+    rules = kube.get("httproute", lane.route).get("spec", {}).get("rules", [])
+    return next((b["weight"] for rule in rules for b in rule["backendRefs"] if b["name"] == canary), 0)
