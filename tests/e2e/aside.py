@@ -16,7 +16,7 @@ STABLE = "faults-stable"  # where the stories of the main lane have their traffi
 
 
 def adopted(shop: Kube, folder: Path) -> str:
-    """Two weights of a route change and nothing else, though it has a filter and a rule that the operator does not know."""
+    """Two weights of a route change and nothing else, though it has parts that the operator does not know."""
     name, lane = "faults-adopted", Lane("adopted", STABLE, rate=100)
     route = faults.route_to_stable(lane)
     header = {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": [{"name": "x-by", "value": "shop"}]}}
