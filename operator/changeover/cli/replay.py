@@ -158,11 +158,23 @@ async def replay_all(kubectl: Kubectl, body: Body, series: Series, now: datetime
     found = []
     for period in periods(body.get("status", {}), now):
         canary = _canary(owner, spec, series, period, limit)
+        seen, left_out = (spec, "") if canary.pods and limit else _without_cpu(spec)
         own = Questions(series.source, questions(spec, target, pod_names(canary), canary.name))
-        reader = EvidenceReader(spec, target, Measured(series.source, series.scrape_seconds, own), canary)
-        asked = Asked(spec, reader, timedelta(seconds=series.scrape_seconds), _split(owner, spec, canary))
-        found.append(await replay(asked, period))
+        reader = EvidenceReader(seen, target, Measured(series.source, series.scrape_seconds, own), canary)
+        asked = Asked(seen, reader, timedelta(seconds=series.scrape_seconds), _split(owner, spec, canary))
+        one = await replay(asked, period)
+        found.append(replace(one, why=one.why + left_out))
     return found
+
+
+def _without_cpu(spec: MigrationSpec) -> tuple[MigrationSpec, str]:
+    """Where the pods of then, or their limit, are not known, the rule would hold its blindness against the canary."""
+    rest = [one for one in spec.objectives if one.cpu is None]
+    if not rest or len(rest) == len(spec.objectives):
+        return spec, ""
+    return spec.model_copy(
+        update={"objectives": rest}
+    ), "; CPU left out: its pods or their limit are not known any more"
 
 
 def _canary(owner: Owner, spec: MigrationSpec, series: Series, at: Period, limit: float | None) -> Workload:

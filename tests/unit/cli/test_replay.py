@@ -12,6 +12,7 @@ import pytest
 from changeover.cli.kubectl import Kubectl, KubectlFailed
 from changeover.cli.prometheus import CHUNK_SECONDS, Remembered, Series, series_of
 from changeover.cli.replay import Replayed, periods, replay_all
+from changeover.core.plan import Ref
 from changeover.core.sequential import Verdict
 from changeover.testing.builders import NAMESPACE
 from changeover.testing.metrics import Behaviour
@@ -69,6 +70,15 @@ def test_other_figures_than_then_do_not_agree(play: Play) -> None:
     play(world)
     world.metrics.behaviours["new"] = Behaviour()
     assert [one.agrees for one in replayed(world)] == [False]
+
+
+def test_cpu_that_cannot_be_known_any_more_is_left_out_and_that_is_said(play: Play) -> None:
+    world = ended()
+    play(world)
+    world.cluster.remove(Ref("Deployment", NAMESPACE, "new"))
+    found = replayed(world)
+    assert [one.agrees for one in found] == [True, True]
+    assert all("CPU left out" in one.why and "cpu" not in one.why for one in found)
 
 
 def test_what_a_person_decided_is_not_held_against_the_evidence(play: Play) -> None:
