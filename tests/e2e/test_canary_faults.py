@@ -211,7 +211,9 @@ def test_a_hand_edited_weight_is_named_and_put_back_and_the_steps_are_kept(shop:
 @pytest.mark.parametrize("story", ["adopted", "quiet"])
 def test_a_story_aside(aside: Mapping[str, Future[str]], story: str) -> None:
     """A route that stays its users', by Helm; a service that nobody asks, and its way back in parts."""
-    print(f"\n  {aside[story].result()}")
+    told = aside[story].result()  # raises what the story raised
+    print(f"\n  {told}")
+    assert told
 
 
 @pytest.mark.usefixtures("open_operator")
