@@ -23,6 +23,7 @@ from changeover.cli.kubectl import Kubectl
 from changeover.cli.render import drawing
 from changeover.cli.report import benchmark, migration
 from changeover.cli.report.charts import PALETTE, svg
+from changeover.cli.report.pictures import standing_alone
 from changeover.cli.simulate import summarise
 from changeover.cli.target import MIGRATION, Target, parse
 from changeover.cli.view import make_view
@@ -33,7 +34,6 @@ from tests.demo.kube import ROOT, local
 FOLDER = ROOT / "docs" / "pictures"
 SIZES = {"fb": "1000,1500", "cmig": "1000,1250"}
 WORSE = (0.1, 0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
-OWN_INK = "<style>:root{color:#1b1f24}@media(prefers-color-scheme:dark){:root{color:#e6edf3}}</style>"
 _ARM = {"service": {"name": "a", "port": 80}, "workload": {"name": "a"}}
 SIMULATED = {
     "stable": _ARM,
@@ -84,7 +84,7 @@ def decides(path: Path) -> None:
         strokeDash=alt.StrokeDash("name:N", legend=None),
     )  # fmt: skip
     drawn = svg(line.properties(width=620, height=260))
-    path.write_text(drawn.replace(">", f">{OWN_INK}", 1))  # on a page of its own it has no text colour to take
+    path.write_text(standing_alone(drawn))
     print(path)
 
 

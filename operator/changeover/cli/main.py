@@ -195,6 +195,8 @@ app.command()(offline.simulate)
 def report(
     target: TypeName,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: one HTML page that opens offline.")],
+    charts: Annotated[Path | None, typer.Option("--charts", help="Folder for its charts, to be put elsewhere.")] = None,
+    kind: Annotated[str, typer.Option("--format", help="Of the charts: svg or png.")] = "svg",
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
@@ -207,6 +209,7 @@ def report(
 
     try:
         from changeover.cli.report import benchmark, migration
+        from changeover.cli.report.pictures import write_charts
     except ImportError as error:
         raise UsageError(f"{error}; in a clone, pip install '.[report]' brings what draws the charts") from error
     kubectl, what = _kubectl(namespace, context, kubeconfig), parse(target)
@@ -217,6 +220,8 @@ def report(
         page = benchmark.make_report(body, benchmark.collect(kubectl, body))
     output.write_text(page)
     print(f"{output}: {len(page) / 1000:,.0f} kB")
+    for path in write_charts(page, charts, kind) if charts is not None else ():
+        print(path)
 
 
 @app.command()

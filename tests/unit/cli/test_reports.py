@@ -17,6 +17,7 @@ from changeover.cli.kubectl import Kubectl, KubectlFailed
 from changeover.cli.report import benchmark, migration
 from changeover.cli.report.charts import percentile_curves
 from changeover.cli.report.page import DataTable, Section, as_csv, make_page
+from changeover.cli.target import UsageError
 from changeover.core.plan import Ref
 from changeover.testing.builders import NAMESPACE
 from changeover.testing.world import World
@@ -192,3 +193,24 @@ def test_the_command_writes_the_page(play: Any, tmp_path: Path, target: str, mak
     assert done.exit_code == 0, done.output
     assert path.read_text().startswith("<!doctype html>") and str(path) in done.output
     assert NAMESPACE in path.read_text()
+
+
+@pytest.mark.parametrize(("kind", "begins"), [("svg", b"<svg"), ("png", b"\x89PNG")])
+def test_its_charts_can_be_put_into_a_document(play: Any, tmp_path: Path, kind: str, begins: bytes) -> None:
+    play(finished_benchmark())
+    done = command(
+        "report", "fb/web", "-o", str(tmp_path / "r.html"), "--charts", str(tmp_path / "c"), "--format", kind
+    )
+    assert done.exit_code == 0, done.output
+    names = ["ranking-1", *(f"scenario-keep-alive-{number}" for number in (1, 2, 3))]
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == [f"{name}.{kind}" for name in names]
+    for name in names:
+        content = (tmp_path / "c" / f"{name}.{kind}").read_bytes()
+        assert content.startswith(begins) and len(content) > 2000
+        assert kind == "png" or b"prefers-color-scheme:dark" in content
+
+
+def test_a_format_that_there_is_not_is_refused(play: Any, tmp_path: Path) -> None:
+    play(finished_benchmark())
+    done = command("report", "fb/web", "-o", str(tmp_path / "r.html"), "--charts", str(tmp_path), "--format", "gif")
+    assert isinstance(done.exception, UsageError) and "there are svg and png" in str(done.exception)
