@@ -102,6 +102,16 @@ def test_a_curve_is_drawn_even_of_requests_that_all_took_as_long() -> None:
     assert xs[0] == 0 and max(xs) > 100, "from none of the requests to one in 500"
 
 
+def test_requests_between_two_shares_took_up_to_the_later_ones_time() -> None:
+    """98 % took 1 ms and 2 % took 200 ms: from 98 % on the line is at 200 ms, and not from 100 % on."""
+    drawn = percentile_curves(list(benchmark._curve("a", Counter({1000: 98, 200_000: 2}))))
+    [line] = re.findall(r'aria-roledescription="line mark"[^>]* d="([^"]+)"', drawn)
+    points = [(float(x), float(y)) for x, y in re.findall(r"[ML]([\d.]+),([\d.]+)", line)]
+    slow = points[-1][1]
+    assert points[0][1] > slow, "y grows downwards"
+    assert min(x for x, y in points if y == slow) < points[-1][0]
+
+
 def test_a_benchmark_that_has_nothing_yet_is_a_page_too(play: Any) -> None:
     world = benchmark_world()
     play(world)
