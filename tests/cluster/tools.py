@@ -96,14 +96,19 @@ def gateway_api_crds(cluster: Cluster) -> Path:
     """One file with the standard Gateway API resources, from the pinned Go module."""
 
     def make(folder: Path) -> None:
-        module = json.loads(run([go_program(), "mod", "download", "-json", f"{_GATEWAY_API}@v{pin('gateway-api')}"]))
-        if module["Sum"] != pin("gateway-api", "sum"):
-            raise Problem(f"{_GATEWAY_API} v{pin('gateway-api')} is not what versions.toml pins: {module['Sum']}")
-        paths = sorted(Path(module["Dir"], "config/crd/standard").glob("*.yaml"))
+        paths = sorted(pinned_module("gateway-api", _GATEWAY_API).glob("config/crd/standard/*.yaml"))
         (folder / "crds.yaml").write_text("\n---\n".join(path.read_text() for path in paths))
 
     folder = cluster.cache / "tools" / f"gateway-api-{pin('gateway-api')}"
     return complete(folder, make) / "crds.yaml"
+
+
+def pinned_module(name: str, module: str) -> Path:
+    """The sources of a Go module at the version and sum that versions.toml pins."""
+    found = json.loads(run([go_program(), "mod", "download", "-json", f"{module}@v{pin(name)}"]))
+    if found["Sum"] != pin(name, "sum"):
+        raise Problem(f"{module} v{pin(name)} is not what versions.toml pins: {found['Sum']}")
+    return Path(found["Dir"])
 
 
 def wheel_folder(cluster: Cluster, name: str) -> Path:
