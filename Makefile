@@ -60,7 +60,7 @@ layers: $(VENV)/.installed ## import contracts
 	@$(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.installed ## unit and architecture tests
-	@$(BIN)/pytest -q -n 3 -m "$(ALONE)" tests --ignore tests/golden $(STORIES:%=--ignore %)
+	@$(BIN)/pytest -q -n 2 -m "$(ALONE)" tests --ignore tests/golden $(STORIES:%=--ignore %)
 
 stories: $(VENV)/.installed ## crash replay, the fail-closed matrix, contracts on fakes (2 minutes)
 	@$(BIN)/pytest -q -n 3 -m "$(ALONE)" $(STORIES)
