@@ -22,7 +22,7 @@ demo: $(if $(filter local,$(CLUSTER)),cluster images) ## the main job before you
 
 test: check stories backends programs apiserver generators e2e ## everything that CI checks
 
-check: format-check lint types layers unit golden generated ## the fast tiers only
+check: format-check lint types layers unit golden generated ## the fast tiers only, within a minute once set up
 
 setup: $(VENV)/.installed ## the Python environment of the tests
 
