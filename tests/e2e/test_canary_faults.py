@@ -270,7 +270,7 @@ def event_of(kube: Kube, name: str, reason: str) -> str:
 
 def test_without_prometheus_the_weight_stays_and_the_reason_is_said(shop: Kube) -> None:
     name, monitoring = "faults-blind", ("kubectl", "--namespace", "monitoring")
-    with migrating(shop, name, "", LENIENT, FEW_ERRORS):
+    with migrating(shop, name, "", LENIENT, FEW_ERRORS, weights=(5, 50, 100)):
         acts.wait_until("weight 5", 200, lambda: weight(shop) == 5)
         shop.run(*monitoring, "scale", "deployment/prometheus", "--replicas=0")
         try:
