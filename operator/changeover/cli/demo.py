@@ -70,7 +70,9 @@ def stage_of(kubectl: Kubectl, gateway: str) -> Stage:
             f"the operator has to know where load reaches the Gateway; {knows}; helm upgrade with {example}"
         )
     chosen = known[gateway] if gateway else next(iter(known.values()))
-    source = next(one for one in config["metricSources"] if one["name"] == "default")
+    source = next((one for one in config.get("metricSources", []) if one["name"] == "default"), None)
+    if source is None:
+        raise UsageError("the operator has no metric source called default; name one so in the chart's metricSources")
     scrape = float(source.get("scrapeIntervalSeconds", 5))
     return Stage(config["loaderImage"], (chosen["namespace"], chosen["name"]), f"{NAMESPACE}.example.com", scrape)
 
@@ -117,15 +119,15 @@ def _all_there(here: Kubectl, body: Body, console: Console) -> bool:
     return well
 
 
-def _act(here: Kubectl, body: Body, console: Console, what: str) -> int:
-    """One migration from its beginning to its end; its exit code."""
+def _act(here: Kubectl, body: Body, console: Console, what: str) -> int | None:
+    """One migration from its beginning to its end; its exit code, and None, which is no success, for none yet."""
     _title(console, what)
     begun = time.monotonic()
     apply(here, body)
     target = Target(MIGRATION, body["metadata"]["name"])
     watch(here, target, console, wide=False)
     console.print(f"({time.monotonic() - begun:.0f} s)")
-    return exit_code(fetch(here, target)) or SUCCEEDED
+    return exit_code(fetch(here, target))
 
 
 def _title(console: Console, text: str) -> None:

@@ -19,7 +19,7 @@ from changeover.api.v1alpha1 import MigrationSpec
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.cli.kubectl import Kubectl, KubectlFailed
 from changeover.cli.prometheus import Series
-from changeover.cli.verdict import BAD, OK, WARNING
+from changeover.cli.verdict import BAD, OK
 from changeover.core.day import Day, key_of
 from changeover.core.evidence import Split, StepEvidence, fold, is_projected
 from changeover.core.observed import Evidence, Owner, Peak, Pod, Unreadable, Workload
@@ -172,9 +172,8 @@ def _without_cpu(spec: MigrationSpec) -> tuple[MigrationSpec, str]:
     rest = [one for one in spec.objectives if one.cpu is None]
     if not rest or len(rest) == len(spec.objectives):
         return spec, ""
-    return spec.model_copy(
-        update={"objectives": rest}
-    ), "; CPU left out: its pods or their limit are not known any more"
+    left_out = "; CPU left out: its pods or their limit are not known any more"
+    return spec.model_copy(update={"objectives": rest}), left_out
 
 
 def _canary(owner: Owner, spec: MigrationSpec, series: Series, at: Period, limit: float | None) -> Workload:
@@ -201,14 +200,13 @@ def _instant(text: str) -> datetime:
 
 def rows_of(found: list[Replayed]) -> Iterator[tuple[str, ...]]:
     """Sign, weight, when, what was decided, what the evidence says, and why."""
-    signs = {True: OK, False: BAD, None: WARNING}
+    signs = {True: OK, False: BAD, None: ""}
     for one in found:
         at, seconds = one.period.begin, round((one.period.end - one.period.begin).total_seconds())
         says = str(one.verdict.value) if one.verdict is not None else "nothing"
-        sign = signs[one.agrees] if one.period.expected is not None else ""
         measured = f"{one.requests:,} in {one.blocks} blocks"
         yield (
-            sign,
+            signs[one.agrees],
             f"{one.period.weight} %",
             f"{at:%m-%d %H:%M:%S}Z, {seconds} s",
             one.period.decided,

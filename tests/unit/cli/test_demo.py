@@ -46,7 +46,12 @@ def test_the_stage_is_what_the_operator_knows(play: Play) -> None:
 
 @pytest.mark.parametrize(
     ("everywhere", "gateway", "said"),
-    [([], "", "helm install"), (told(gateways=[]), "", "knows none"), (told(), "other/one", "knows gateway/public")],
+    [
+        ([], "", "helm install"),
+        (told(gateways=[]), "", "knows none"),
+        (told(), "other/one", "knows gateway/public"),
+        (told(metricSources=[{**SOURCE, "name": "other"}]), "", "no metric source called default"),
+    ],
 )
 def test_what_the_operator_lacks_is_said_with_the_mend(
     play: Play, everywhere: list[dict[str, Any]], gateway: str, said: str
@@ -157,6 +162,14 @@ def test_an_end_that_should_not_be_is_an_exit_code(stage: list[Any], monkeypatch
     monkeypatch.setattr("changeover.cli.demo.preflight", lambda kubectl, body: [])
     get = lambda self, kind, name: None if kind == "namespace" else ended("Promoted")  # noqa: E731
     monkeypatch.setattr(Kubectl, "get", get)
+    assert demo.run(Kubectl(), STAGE, quiet()) == 4
+
+
+def test_a_migration_that_has_not_ended_is_no_success(stage: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("changeover.cli.demo.preflight", lambda kubectl, body: [])
+    begun = {"kind": "CanaryMigration", "metadata": {"name": "x", "generation": 1}, "status": {}}
+    bodies = {"to-broken": ended("RolledBack"), "to-new": begun}
+    monkeypatch.setattr(Kubectl, "get", lambda self, kind, name: None if kind == "namespace" else bodies[name])
     assert demo.run(Kubectl(), STAGE, quiet()) == 4
 
 

@@ -40,6 +40,18 @@ def replayed(world: World) -> list[Replayed]:
     return asyncio.run(replay_all(Kubectl(NAMESPACE), body, series, world.clock.now()))
 
 
+@pytest.fixture
+def behind_kubectl(play: Play, monkeypatch: pytest.MonkeyPatch) -> Callable[[World], None]:
+    """Puts a world behind kubectl, and its figures behind the operator's metric source."""
+
+    def put(world: World) -> None:
+        play(world)
+        series = Series(world.metrics, SCRAPE_SECONDS, lambda query, at: PODS)
+        monkeypatch.setattr("changeover.cli.prometheus.series_of", lambda kubectl, name: series)
+
+    return put
+
+
 def test_the_evidence_of_a_promoted_migration_says_advance_at_every_weight(play: Play) -> None:
     world = ended()
     play(world)
@@ -131,11 +143,9 @@ def test_raw_samples_are_asked_for_once_in_half_an_hour() -> None:
     assert asked[-1] == ('sum(rate(up{a="b"}[60s]))[86400s:1m]', 100.0), "no raw samples: as it was asked"
 
 
-def test_the_command_says_whether_all_agree(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_says_whether_all_agree(behind_kubectl: Callable[[World], None]) -> None:
     world = ended()
-    play(world)
-    series = Series(world.metrics, SCRAPE_SECONDS, lambda query, at: PODS)
-    monkeypatch.setattr("changeover.cli.prometheus.series_of", lambda kubectl, name: series)
+    behind_kubectl(world)
     done = command("replay", "shop")
     assert done.exit_code == 0 and "Advance" in done.output and "Promoted" in done.output
     world.metrics.behaviours["new"] = Behaviour(error_share=0.9)
@@ -143,11 +153,9 @@ def test_the_command_says_whether_all_agree(play: Play, monkeypatch: pytest.Monk
     assert done.exit_code == 4 and "Rollback" in done.output
 
 
-def test_a_migration_without_a_weight_has_nothing_to_replay(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migration_without_a_weight_has_nothing_to_replay(behind_kubectl: Callable[[World], None]) -> None:
     world = a_world()
-    play(world)
-    series = Series(world.metrics, SCRAPE_SECONDS, lambda query, at: PODS)
-    monkeypatch.setattr("changeover.cli.prometheus.series_of", lambda kubectl, name: series)
+    behind_kubectl(world)
     done = command("replay", "shop")
     assert (done.exit_code, done.output) == (0, "no weight was ever raised: there is nothing to replay\n")
 
