@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
+
+import pytest
 
 from tests.demo import acts
 from tests.demo.kube import Kube
 from tests.e2e import faults
 from tests.e2e.faults import Lane
 from tests.e2e.release import install_and_wait, uninstall
-from tests.e2e.watching import FEW_ERRORS, LENIENT, ask, looked_back_at, reason_of, rolled_back
+from tests.e2e.watching import END_SECONDS, FEW_ERRORS, LENIENT, ask, looked_back_at, reason_of, rolled_back
 
 STABLE = "faults-stable"  # where the stories of the main lane have their traffic, too
+STEPS = (1, 5, 10, 25, 50)
+SHARE_POINTS = 2.0  # that the measured share may be off
 
 
 def adopted(shop: Kube, folder: Path) -> str:
@@ -79,6 +84,53 @@ def quiet(shop: Kube, _: Path) -> str:
     assert [entry["to"] for entry in status["history"]] == [10, 100, 25, 0]
     assert status["outcome"]["reason"] == "Aborted"
     return f"100 -> {seen}; {said}"
+
+
+def edited(shop: Kube, _: Path) -> str:
+    """10 becomes 37 by hand; every step is held, none is skipped, and each gives the canary its share."""
+    name, lane = "faults-edited", Lane("edited", STABLE, rate=200)
+    faults.apply(shop, *faults.backend(name), faults.route_to_stable(lane))
+    faults.ready(shop, name)
+    time.sleep(3)  # the gateway takes the route
+    faults.apply(shop, faults.traffic(lane))
+    shop.kubectl("annotate", "httproute", lane.route, f"changeover.dev/hand-over-to={name}", "--overwrite")
+    faults.apply(shop, faults.migration(lane, name, (*STEPS, 100), LENIENT, FEW_ERRORS))
+    shares, meddled = dict[int, float](), False
+    try:
+        for status in acts.follow(shop, "cmig", name, END_SECONDS):
+            ready, traffic = acts.condition(status, "Ready"), status.get("traffic", {})
+            if traffic.get("measuredPercent") and ready.get("reason") != "WeightPutBack":
+                shares[traffic["desiredPercent"]] = float(traffic["measuredPercent"])
+            if not meddled and share_of(shop, lane, name) == 10:
+                edit_by_hand(shop, lane, 37, "the-night-shift")
+                meddled = True
+        said = event_of(shop, name, "WeightPutBack")
+    finally:
+        shop.kubectl("delete", "cmig", name, "--wait", "--timeout=30s")
+        shop.kubectl("delete", "pod", f"traffic-{lane.route}", "--grace-period=0", "--wait")
+    assert said.startswith("the-night-shift changed the route, which is at 37 %; 10 % is put back")
+    assert status["outcome"]["result"] == "Promoted", status["outcome"]
+    assert [entry["to"] for entry in status["history"]] == [*STEPS, 100]
+    assert [entry["from"] for entry in status["history"]] == [0, *STEPS], "a foreign weight was adopted"
+    shares.pop(0, None)  # which may last for less than a look
+    assert shares == {percent: pytest.approx(percent, abs=SHARE_POINTS) for percent in (*STEPS, 100)}
+    return f"{said}\n  share of the canary at the end of each step: {shares}"
+
+
+def edit_by_hand(kube: Kube, lane: Lane, percent: int, who: str) -> None:
+    """A person sets the canary's weight."""
+    rules = kube.get("httproute", lane.route)["spec"]["rules"]
+    for one, share in zip(rules[0]["backendRefs"], (100 - percent, percent), strict=True):
+        one["weight"] = share
+    patch = json.dumps({"spec": {"rules": rules}})
+    kube.kubectl("patch", "httproute", lane.route, "--type=merge", f"--field-manager={who}", "--patch", patch)
+
+
+def event_of(kube: Kube, name: str, reason: str) -> str:
+    """What an event of a migration said last; the state that it tells of may last for one pass only."""
+    uid = kube.get("cmig", name)["metadata"]["uid"]  # another run's may be there still
+    mine = [e for e in kube.items("events") if e["involvedObject"]["uid"] == uid and e["reason"] == reason]
+    return str(mine[-1]["message"]) if mine else ""
 
 
 def share_of(kube: Kube, lane: Lane, canary: str) -> int:

@@ -23,17 +23,15 @@ import pytest
 from tests.demo import acts
 from tests.demo.kube import ROOT, Kube
 from tests.e2e import faults
-from tests.e2e.aside import STABLE, adopted, quiet
+from tests.e2e.aside import STABLE, STEPS, adopted, edited, quiet
 from tests.e2e.faults import Lane, errors_below, latency_below
 from tests.e2e.plugin import changeover
 from tests.e2e.release import Installed, install_and_wait
-from tests.e2e.watching import END_SECONDS, FEW_ERRORS, LENIENT, ask, looked_back_at, reason_of, rolled_back
+from tests.e2e.watching import FEW_ERRORS, LENIENT, ask, looked_back_at, reason_of, rolled_back
 
 pytestmark = pytest.mark.usefixtures("aside")
 
 LANE = Lane("faults", STABLE, rate=200)
-STEPS = (1, 5, 10, 25, 50)
-SHARE_POINTS = 2.0  # that the measured share may be off
 ERRORS_SECONDS = 10  # from the first bad answer to weight 0
 CRASH_SECONDS = 10  # from the end of the first container to weight 0
 HELM_SECONDS = 240  # it makes ready, measures stable and rolls back; helm's timeout is nine minutes
@@ -58,9 +56,9 @@ def shop(operator: Kube) -> Iterator[Kube]:
 
 @pytest.fixture(scope="module")
 def aside(shop: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Future[str]]]:
-    """Two stories that begin with the first test and have ended long before the operator is installed anew."""
+    """Stories that begin with the first test and have ended long before the operator is installed anew."""
     with ThreadPoolExecutor() as pool:
-        stories = (adopted, quiet)
+        stories = (adopted, quiet, edited)
         yield {one.__name__: pool.submit(one, shop, tmp_path_factory.mktemp(one.__name__)) for one in stories}
 
 
@@ -179,38 +177,9 @@ def test_a_canary_that_needs_too_much_cpu_is_rolled_back_in_a_few_blocks(shop: K
     assert back - raised <= TOIL_SECONDS
 
 
-def edit_by_hand(kube: Kube, percent: int, who: str) -> None:
-    rules = kube.get("httproute", LANE.route)["spec"]["rules"]
-    for one, share in zip(rules[0]["backendRefs"], (100 - percent, percent), strict=True):
-        one["weight"] = share
-    patch = json.dumps({"spec": {"rules": rules}})
-    kube.kubectl("patch", "httproute", LANE.route, "--type=merge", f"--field-manager={who}", "--patch", patch)
-
-
-def test_a_hand_edited_weight_is_named_and_put_back_and_the_steps_are_kept(shop: Kube) -> None:
-    """10 becomes 37 by hand; every step is held, none is skipped, and each gives the canary its share."""
-    name, shares, edited = "faults-good", dict[int, float](), False
-    with migrating(shop, name, "", LENIENT, FEW_ERRORS):
-        for status in acts.follow(shop, "cmig", name, END_SECONDS):
-            ready, traffic_ = acts.condition(status, "Ready"), status.get("traffic", {})
-            if traffic_.get("measuredPercent") and ready.get("reason") != "WeightPutBack":
-                shares[traffic_["desiredPercent"]] = float(traffic_["measuredPercent"])
-            if weight(shop) == 10 and not edited:
-                edit_by_hand(shop, 37, "the-night-shift")
-                edited = True
-        said = event_of(shop, name, "WeightPutBack")
-    print(f"\n  {said}\n  share of the canary at the end of each step: {shares}")
-    assert said.startswith("the-night-shift changed the route, which is at 37 %; 10 % is put back")
-    assert status["outcome"]["result"] == "Promoted", status["outcome"]
-    assert [entry["to"] for entry in status["history"]] == [*STEPS, 100]
-    assert [entry["from"] for entry in status["history"]] == [0, *STEPS], "a foreign weight was adopted"
-    shares.pop(0, None)  # which may last for less than a look
-    assert shares == {percent: pytest.approx(percent, abs=SHARE_POINTS) for percent in (*STEPS, 100)}
-
-
-@pytest.mark.parametrize("story", ["adopted", "quiet"])
+@pytest.mark.parametrize("story", ["adopted", "quiet", "edited"])
 def test_a_story_aside(aside: Mapping[str, Future[str]], story: str) -> None:
-    """A route that stays its users', by Helm; a service that nobody asks, and its way back in parts."""
+    """A route that stays its users', by Helm; a service that nobody asks, and its way back in parts; 37 by hand."""
     told = aside[story].result()  # raises what the story raised
     print(f"\n  {told}")
     assert told
@@ -259,13 +228,6 @@ def told_of(kube: Kube, name: str) -> list[str]:
     """Whom a migration has told."""
     told = acts.status_of(kube, "cmig", name).get("notifications", [])
     return [one["name"] for one in told if one["state"] == "Sent"]
-
-
-def event_of(kube: Kube, name: str, reason: str) -> str:
-    """What an event of a migration said last; the state that it tells of may last for one pass only."""
-    uid = kube.get("cmig", name)["metadata"]["uid"]  # another run's may be there still
-    mine = [e for e in kube.items("events") if e["involvedObject"]["uid"] == uid and e["reason"] == reason]
-    return str(mine[-1]["message"]) if mine else ""
 
 
 def test_without_prometheus_the_weight_stays_and_the_reason_is_said(shop: Kube) -> None:

@@ -23,6 +23,7 @@ from tests.e2e.plugin import changeover
 
 NAME = "bare"
 MOST_SECONDS = 300  # from the first command to the end
+IMAGES_SECONDS = 60  # until the kubelet has told of all its images
 CACHE = Path(os.environ.get("CHANGEOVER_CACHE", "/var/cache/changeover"))
 KUBECONFIG = CACHE / "run" / NAME / "kubeconfig"
 
@@ -50,9 +51,17 @@ def bare() -> Iterator[Kube]:
 
 def local_images(kube: Kube) -> dict[str, str]:
     """The cluster's own images of Traefik and Prometheus: registries are out of reach here."""
-    node = json.loads(kube.run("kubectl", "get", "node", "system", "--output=json"))
-    names = [name for image in node["status"]["images"] for name in image["names"] if "@" not in name]
-    return {what: next(name for name in names if what in name) for what in ("traefik", "prometheus")}
+    found: dict[str, str] = {}
+
+    def listed() -> bool:
+        images = json.loads(kube.run("kubectl", "get", "node", "system", "--output=json"))["status"].get("images", [])
+        # An image that is being imported has no name yet, and a kubelet lists it with null.
+        names = [name for image in images for name in image["names"] or () if "@" not in name]
+        found.update((what, name) for what in ("traefik", "prometheus") for name in names if what in name)
+        return len(found) == 2
+
+    acts.wait_until("the node lists the images of Traefik and Prometheus", IMAGES_SECONDS, listed)
+    return found
 
 
 def commands() -> list[str]:
