@@ -13,10 +13,12 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 const (
@@ -83,14 +85,21 @@ func seldomLate(w http.ResponseWriter, number int64) {
 	hello(w, number)
 }
 
-// toiler uses CPU time for every answer, one after another, so that wall time is CPU time unless it is throttled.
-type toiler struct{ one sync.Mutex }
-
-func (t *toiler) answer(w http.ResponseWriter, number int64) {
-	t.one.Lock()
-	burn(toilPerAnswer)
-	t.one.Unlock()
+// toil uses CPU time for every answer: as much of it on a machine that is busy with other things.
+func toil(w http.ResponseWriter, number int64) {
+	runtime.LockOSThread()
+	for began := threadCPU(); threadCPU()-began < toilPerAnswer; {
+	}
+	runtime.UnlockOSThread()
 	hello(w, number)
+}
+
+// threadCPU is the CPU time that the calling thread has used.
+func threadCPU() time.Duration {
+	const clockThreadCPUTime = 3 // CLOCK_THREAD_CPUTIME_ID
+	var used syscall.Timespec
+	syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, clockThreadCPUTime, uintptr(unsafe.Pointer(&used)), 0)
+	return time.Duration(used.Nano())
 }
 
 func burn(length time.Duration) {
@@ -218,7 +227,7 @@ func main() {
 	case "seldom-late":
 		reply = seldomLate
 	case "toils":
-		reply = (&toiler{}).answer
+		reply = toil
 	case "warms":
 		reply = (&warmer{}).answer
 	case "closes":
