@@ -40,6 +40,14 @@ class NotificationsConfig(_Settings):
     allowed_hosts: list[Annotated[str, Field(pattern=r"^(http://)?[a-z0-9.-]+(:[0-9]{1,5})?$")]] = []
 
 
+class LeaseConfig(_Settings):
+    """The Lease that is held while we work; of several operators with one Lease one works at a time."""
+
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+    seconds: Annotated[int, Field(ge=2, le=60)] = 4
+
+
 class Config(_Settings):
     """Everything that the chart's values set."""
 
@@ -47,6 +55,7 @@ class Config(_Settings):
     loader_image: str
     gateways: list[GatewayConfig] = []
     watch_namespaces: list[str] = []
+    lease: LeaseConfig | None = None
     notifications: NotificationsConfig = NotificationsConfig()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from changeover.core.manifests.route import Arm, RouteShape
 from changeover.core.observed import Counts, LoadFailed, LoadReport, LoadRunning, NoData, Peak, Route, Usage
-from changeover.core.plan import Manifest, Ref
+from changeover.core.plan import Manifest, Ref, SetSplit
 
 DAY = timedelta(hours=24)
 
@@ -112,8 +112,8 @@ class TrafficRouter(Protocol):
         """The route as it stands; None when there is none."""
         ...
 
-    async def ensure(self, target: SplitTarget, canary_percent: int, mark: Mapping[str, Any]) -> None:
-        """Weights and mark, in one write."""
+    async def ensure(self, target: SplitTarget, wanted: SetSplit) -> None:
+        """Weights and mark, in one write, of the version that was seen."""
         ...
 
     async def release(self, target: SplitTarget) -> None:
@@ -202,3 +202,4 @@ class Dependencies:
     loader_image: str
     gateways: Mapping[str, str] = field(default_factory=dict)  # address of a Gateway by namespace/name, for own load
     show: Callable[[Ref, Mapping[str, Any] | None], None] = lambda ref, status: None  # a status, to be seen in metrics
+    term: Callable[[], int] = lambda: 0  # of leadership, under which we decide; 0 without a Lease

@@ -41,6 +41,7 @@ class Scheduler:
     reconcilers: Mapping[str, Reconcile]  # by kind, the most urgent kind first
     observer: Observer
     workers: int = 8
+    led: asyncio.Event | None = None  # set while we lead; None: nobody else could
     _heap: list[tuple[float, Ref]] = field(default_factory=list)  # when, object; may hold outdated entries
     _ready: list[tuple[int, float, Ref]] = field(default_factory=list)  # what is due, the most urgent kind first
     _due: dict[Ref, float] = field(default_factory=dict)
@@ -77,7 +78,12 @@ class Scheduler:
 
     async def _work(self) -> None:
         while True:
+            if self.led is not None:
+                await self.led.wait()
             ref = await self._next()
+            if self.led is not None and not self.led.is_set():
+                self.wake(ref)  # for when we lead again
+                continue
             self._running.add(ref)
             after: float | None = RETRY_SECONDS
             try:

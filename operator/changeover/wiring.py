@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
+import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -16,6 +18,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from changeover.adapters.cluster import KubernetesCluster
 from changeover.adapters.endpoints import Telemetry, serve
+from changeover.adapters.lease import Lease, Terms
 from changeover.adapters.load.jobs import JobLoadDriver
 from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSettings
 from changeover.adapters.outgoing import HttpOutgoing
@@ -51,10 +54,22 @@ async def connect() -> ApiClient:
     return ApiClient(configuration=configuration)
 
 
-def make_dependencies(config: Config, client: ApiClient, telemetry: Telemetry) -> Dependencies:
-    """The adapters."""
-    clock = SystemClock()
-    cluster = KubernetesCluster(client, clock, socket.gethostname())
+def make_lease(config: Config, client: ApiClient) -> Lease | None:
+    """Our part in the Lease; None where the configuration names none."""
+    if config.lease is None:
+        return None
+    # A pod has one process at a time; without a pod every process is a stranger to the one before.
+    identity = f"{os.environ.get('POD_NAME', '')}/{uuid.uuid4().hex[:12]}"
+    terms = Terms(Ref("Lease", config.lease.namespace, config.lease.name), identity, config.lease.seconds)
+    return Lease(KubernetesCluster(client, SystemClock(), identity), terms)
+
+
+def make_dependencies(
+    config: Config, client: ApiClient, telemetry: Telemetry, lease: Lease | None = None
+) -> Dependencies:
+    """The adapters; with a Lease, nothing is written that it does not allow."""
+    clock, may_write = SystemClock(), (lambda: None) if lease is None else lease.check
+    cluster = KubernetesCluster(client, clock, socket.gethostname(), may_write)
     settings = [
         SourceSettings(s.name, s.url, s.timeout_seconds, s.scrape_interval_seconds) for s in config.metric_sources
     ]
@@ -70,16 +85,17 @@ def make_dependencies(config: Config, client: ApiClient, telemetry: Telemetry) -
         loader_image=config.loader_image,
         gateways={f"{g.namespace}/{g.name}": g.url for g in config.gateways},
         show=telemetry.resources.show,
+        term=lambda: 0 if lease is None else lease.term,
     )
 
 
-def make_scheduler(deps: Dependencies, telemetry: Telemetry) -> Scheduler:
+def make_scheduler(deps: Dependencies, telemetry: Telemetry, lease: Lease | None = None) -> Scheduler:
     """The scheduler with our two reconcilers; live migrations first."""
     reconcilers: dict[str, Callable[[Ref], Awaitable[float | None]]] = {
         "CanaryMigration": partial(reconcile_migration, deps=deps),
         "FrameworkBenchmark": partial(reconcile_benchmark, deps=deps),
     }
-    return Scheduler(reconcilers, telemetry)
+    return Scheduler(reconcilers, telemetry, led=None if lease is None else lease.led)
 
 
 async def resync(cluster: Cluster, scheduler: Scheduler, telemetry: Telemetry, namespaces: list[str]) -> None:
@@ -110,12 +126,17 @@ async def run(config: Config) -> None:
     """The operator, until it is stopped by a signal (kopf handles them)."""
     telemetry = Telemetry()
     client = await connect()
-    deps = make_dependencies(config, client, telemetry)
-    scheduler = make_scheduler(deps, telemetry)
+    lease = make_lease(config, client)
+    deps = make_dependencies(config, client, telemetry, lease)
+    scheduler = make_scheduler(deps, telemetry, lease)
+    telemetry.leading = lambda: lease is None or lease.leading
     watching = asyncio.Event()
     work = asyncio.create_task(scheduler.run())
+    leading = asyncio.create_task(lease.run() if lease is not None else asyncio.sleep(0))
     check = asyncio.create_task(resync(deps.cluster, scheduler, telemetry, config.watch_namespaces))
-    runner = await serve(config.port, telemetry, lambda: not work.done(), watching.is_set)
+    runner = await serve(
+        config.port, telemetry, lambda: not work.done() and (lease is None or not leading.done()), watching.is_set
+    )
     try:
         await kopf.operator(
             registry=make_registry(scheduler),
@@ -127,8 +148,11 @@ async def run(config: Config) -> None:
             ready_flag=watching,
         )
     finally:
-        for task in (check, work):
+        tasks = check, work, leading
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(check, work, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if lease is not None:
+            await lease.release()
         await runner.cleanup()
         await client.close()

@@ -167,6 +167,14 @@ class ApiServer:
         tls = ssl.create_default_context(cafile=str(self.certificates))
         return Client(self.host, self.port, tls, token or self.token)
 
+    def lines(self, path: str) -> Iterator[bytes]:
+        """The lines of a watch, as the administrator, until the API server ends it. Raises OSError."""
+        tls = ssl.create_default_context(cafile=str(self.certificates))
+        connection = http.client.HTTPSConnection(self.host, self.port, context=tls, timeout=None)
+        with contextlib.closing(connection):
+            connection.request("GET", path, headers={"Authorization": f"Bearer {self.token}"})
+            yield from connection.getresponse()
+
     def kubeconfig(self, path: Path, url: str | None = None) -> Path:
         """Write a kubeconfig for the administrator; `url` puts something in between, such as a proxy."""
         authority = base64.b64encode(self.certificates.read_bytes()).decode()

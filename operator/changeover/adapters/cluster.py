@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -35,6 +35,7 @@ _RESOURCES = {
     "FrameworkBenchmark": (f"apis/{GROUP}/{VERSION}", "frameworkbenchmarks"),
     "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
     "Job": ("apis/batch/v1", "jobs"),
+    "Lease": ("apis/coordination.k8s.io/v1", "leases"),
     "Node": ("api/v1", "nodes"),
     "Pod": ("api/v1", "pods"),
     "Secret": ("api/v1", "secrets"),  # those that notifications name, where the chart allows it
@@ -53,8 +54,12 @@ def path_of(kind: str, namespace: str, name: str = "", subresource: str = "") ->
 class KubernetesCluster:
     """The port ``Cluster`` on a real API server."""
 
-    def __init__(self, client: ApiClient, clock: Clock, instance: str) -> None:
+    def __init__(
+        self, client: ApiClient, clock: Clock, instance: str, may_write: Callable[[], None] = lambda: None
+    ) -> None:
+        """``may_write`` is called before each write, and raises what speaks against it."""
         self._client = client
+        self._may_write = may_write
         self._clock = clock
         self._instance = instance  # names this process in events
 
@@ -154,6 +159,8 @@ class KubernetesCluster:
         """One request; 404 is an answer, everything else beyond 2xx an error of ours."""
         headers = {"Accept": "application/json", "Content-Type": content_type}
         url = f"{self._client.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        if method != "GET":
+            self._may_write()
         try:
             await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
             response = await self._client.call_api(

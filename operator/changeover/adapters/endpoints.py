@@ -34,6 +34,11 @@ class Telemetry:
         self.objects = Gauge(
             "changeover_objects_scheduled", "Objects that are due to be looked at.", registry=self.registry
         )
+        self.leading: Callable[[], bool] = lambda: True
+        leader = Gauge(
+            "changeover_leading", "1 while this process leads, and 0 while it waits.", registry=self.registry
+        )
+        leader.set_function(lambda: float(self.leading()))
         self.resources = ResourceMetrics()
         self.registry.register(self.resources)
 

@@ -46,6 +46,7 @@ class Mark:
     began: datetime | None = None  # of a rollback in parts: when it began
     paused: bool = False  # a person asked that the weight does not rise
     requests: tuple[Request, ...] = ()  # those that changed the mark: the last of each verb
+    term: int = 0  # of leadership (``core.fence``) under which it was written; 0 without a Lease
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -69,6 +70,7 @@ class Mark:
             "restarts": self.restarts,
             "paused": self.paused,
             "requests": [request.to_dict() for request in self.requests],
+            **({"term": self.term} if self.term else {}),
         }
 
     @classmethod
@@ -99,6 +101,7 @@ class Mark:
                 began=parse_timestamp(data["began"]) if "began" in data else None,
                 paused=bool(data.get("paused", False)),
                 requests=tuple(Request.from_dict(request) for request in data.get("requests", ())),
+                term=int(data.get("term", 0)),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return None

@@ -94,6 +94,7 @@ class SeenMigration:
     peak: Peak | NoData | Unreadable | None = None  # asked for with a new block when a target needs it, and to accept
     load: SeenLoad = field(default_factory=SeenLoad)
     testers: str | Unreadable | None = None  # what the testers' route that is there was made for; None: there is none
+    term: int = 0  # of leadership, under which this is decided; 0 without a Lease
 
 
 @dataclass(frozen=True)

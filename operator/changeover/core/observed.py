@@ -106,6 +106,7 @@ class Route:
     unfit: str = ""  # why the rules of an adopted route cannot carry our weights, and the mend
     gateways: tuple[str, ...] = ()  # namespace/name of those that it attaches to
     hostnames: tuple[str, ...] = ()
+    version: str = ""  # the API server's, of the very object that was read
 
 
 @dataclass(frozen=True)

@@ -51,10 +51,15 @@ class Record:
 
 @dataclass(frozen=True)
 class SetSplit:
-    """Write weights and mark of the route in one write; never one without the other."""
+    """Write weights and mark of the route in one write; never one without the other.
+
+    ``version`` is the route's that the decision was made on; the write fails when it has another by now, and when there
+    is one although none was seen (empty).
+    """
 
     canary_percent: int
     mark: Mapping[str, Any]
+    version: str = ""
 
 
 @dataclass(frozen=True)

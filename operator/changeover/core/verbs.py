@@ -14,6 +14,7 @@ from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.objective import Objective
 from changeover.core import migration, requests
 from changeover.core.evidence import limit_of
+from changeover.core.fence import sealed
 from changeover.core.guards import held_against
 from changeover.core.harm import roll_back
 from changeover.core.mark import Mark, Phase
@@ -67,6 +68,11 @@ Verb = Callable[[Asked], "Answered | str"]
 
 
 def decide(seen: SeenMigration) -> Step:
+    """What is done now: the ladder, and what comes of a request, for the route as it was seen."""
+    return sealed(_decided(seen), seen)
+
+
+def _decided(seen: SeenMigration) -> Step:
     """The ladder, and what comes of the request that is to be taken up first."""
     step = migration.decide(seen)
     if isinstance(seen.route, Unreadable) or any(isinstance(a, HoldFinalizer) for a in step.actions):

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from changeover.core import names
-from changeover.core.errors import ChangeoverError, InvalidSpec
+from changeover.core.errors import ChangeoverError, Conflict, InvalidSpec
 from changeover.core.plan import Action, Apply, Delete, HoldFinalizer, Record, Ref, ReleaseRoute, Scale, SetSplit
 from changeover.ports import Dependencies, SplitTarget
 
 RETRY_SECONDS = 1.0
+CHANGED_RETRY_SECONDS = 0.2  # somebody, mostly the gateway, wrote between our look and our write: look again
 REFUSED_RETRY_SECONDS = 30.0  # what the API server refuses it will refuse again until somebody changes something
 
 
@@ -28,6 +29,8 @@ async def execute(
 
 def retry_after(failure: ChangeoverError) -> float:
     """Seconds until a plan that failed is made anew."""
+    if isinstance(failure, Conflict):
+        return CHANGED_RETRY_SECONDS
     return REFUSED_RETRY_SECONDS if isinstance(failure, InvalidSpec) else RETRY_SECONDS
 
 
@@ -41,8 +44,8 @@ async def _do(action: Action, owner: Ref, target: SplitTarget | None, deps: Depe
             await deps.cluster.merge(ref, {"spec": {"replicas": replicas}})
         case Record(ref, key, value):
             await deps.cluster.merge(ref, {"data": {key: value}})
-        case SetSplit(canary_percent, mark):
-            await deps.router.ensure(_the(target), canary_percent, mark)
+        case SetSplit():
+            await deps.router.ensure(_the(target), action)
         case ReleaseRoute():
             await deps.router.release(_the(target))
         case HoldFinalizer(present):

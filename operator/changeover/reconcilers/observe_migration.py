@@ -93,6 +93,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         gates=answered(owner.status, spec),
         testers=await read_testers(owner, spec, deps),
         load=load,
+        term=deps.term(),
     )
 
 
@@ -138,6 +139,7 @@ async def observe_leaving(owner: Owner, spec: MigrationSpec, target: SplitTarget
         blocks=(),
         latest=None,
         scrape_seconds=0.0,
+        term=deps.term(),
     )
 
 

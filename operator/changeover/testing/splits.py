@@ -21,9 +21,10 @@ class Splits:
         """Mean share of the traffic that a Service got; None for one that has never had any."""
         if not any(split.get(service, 0) > 0 for at, split in self.known if at < end):
             return None
+        known = list(self.known)  # another thread may note more
         total = 0.0
-        ends = [at for at, _ in self.known[1:]] + [end]
-        for (begin, split), until in zip(self.known, ends, strict=True):
+        ends = [at for at, _ in known[1:]] + [end]
+        for (begin, split), until in zip(known, ends, strict=True):
             overlap = (min(until, end) - max(begin, start)).total_seconds()
             total += max(0.0, overlap) * split.get(service, 0.0)
         return total / (end - start).total_seconds()

@@ -41,9 +41,9 @@ class World:
     crashed      when the containers of a Deployment's pods ended last, by its name
     """
 
-    def __init__(self, *bodies: Manifest) -> None:
-        self.clock = FakeClock()
-        self.cluster = FakeCluster(self.clock)
+    def __init__(self, *bodies: Manifest, clock: FakeClock | None = None, cluster: FakeCluster | None = None) -> None:
+        self.clock = clock or FakeClock()
+        self.cluster = cluster or FakeCluster(self.clock)  # or what looks like it, on a real API server
         self.splits = Splits()
         self.metrics = FakeMetrics(self.splits.share)
         self.metrics.cores = self._cores

@@ -55,6 +55,7 @@ class Scripted(Server):
         self.own_query = ""  # of an objective of type Query
         self.own_answer = vector("12")
         self.own_asked = 0
+        self.services = ("new", "old")  # that it has counters of
 
     def tell(self, handler: Handler) -> None:
         asked = parse_qs(urlsplit(handler.path).query)
@@ -77,7 +78,7 @@ class Scripted(Server):
         if "container_cpu" in query:
             names = query.replace("\\", "")  # the names are escaped in it
             return [one for pod in self.pods() if pod in names for one in self._usage(pod, times)]
-        asked = [service for service in ("new", "old") if f"svc-{self.namespace}-{service}-" in query]
+        asked = [service for service in self.services if f"svc-{self.namespace}-{service}-" in query]
         return [one for service in asked for one in self._counters(service, times)]
 
     def _counters(self, service: str, times: list[int]) -> list[Series]:

@@ -10,7 +10,7 @@ from changeover.core import adopted, names
 from changeover.core.errors import Conflict
 from changeover.core.manifests.route import Arm, make_route, mark_text
 from changeover.core.observed import Route
-from changeover.core.plan import Manifest, Ref
+from changeover.core.plan import Manifest, Ref, SetSplit
 from changeover.ports import Cluster, SplitTarget, shape_of
 
 
@@ -25,15 +25,21 @@ class GatewayAPIRouter:
         found = await self._cluster.get(_ref(target))
         return None if found is None else parse_route(found, target)
 
-    async def ensure(self, target: SplitTarget, canary_percent: int, mark: Mapping[str, Any]) -> None:
-        """Weights and mark in one write. Raises Conflict when the route is not ours to write."""
+    async def ensure(self, target: SplitTarget, wanted: SetSplit) -> None:
+        """Weights and mark in one write. Raises Conflict when the route is not ours to write, or was changed meanwhile."""
         found = await self._cluster.get(_ref(target))
         if found is not None and not is_ours(found, target):
             raise Conflict(f"HTTPRoute {target.route} is not ours")
+        version = found["metadata"]["resourceVersion"] if found is not None else ""
+        if version != wanted.version:
+            raise Conflict(f"HTTPRoute {target.route} was changed since it was looked at")
         if target.adopted:
-            await self._cluster.merge(_ref(target), _weights_only(found, target, canary_percent, mark))
-        else:
-            await self._cluster.apply(make_route(shape_of(target), canary_percent, mark))
+            await self._cluster.merge(_ref(target), _weights_only(found, target, wanted.canary_percent, wanted.mark))
+            return
+        route = make_route(shape_of(target), wanted.canary_percent, wanted.mark)
+        if version:  # the API server compares it, too: what comes late must not undo what came meanwhile
+            route["metadata"]["resourceVersion"] = version
+        await self._cluster.apply(route)
 
     async def release(self, target: SplitTarget) -> None:
         """Take label and mark off; the weights stay, the route is its users'."""
@@ -56,6 +62,7 @@ def parse_route(found: Manifest, target: SplitTarget) -> Route:
         unfit=adopted.unfit(_rules(found), *_arms(target)) if target.adopted else "",
         gateways=_gateways(found),
         hostnames=tuple(found.get("spec", {}).get("hostnames") or ()),
+        version=found["metadata"].get("resourceVersion", ""),
     )
 
 

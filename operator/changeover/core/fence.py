@@ -1,0 +1,42 @@
+"""Which decision may still take effect? One made on the route as it stands, under the latest term of leadership.
+
+A process that was stopped and goes on later, or a write that was late on its way, was decided on what is long over. So
+each write of the route names the version that was looked at, which the API server compares; and whoever begins to lead
+writes its term into the marks of all that is under way, which makes every version before that an old one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from changeover.core.mark import Mark
+from changeover.core.migration_state import SeenMigration, Step
+from changeover.core.observed import Route
+from changeover.core.plan import Action, ReleaseRoute, SetSplit
+
+
+def sealed(step: Step, seen: SeenMigration) -> Step:
+    """The same step, each write of the route bound to the version that was seen and to the term."""
+    route = seen.route if isinstance(seen.route, Route) else None
+    version = route.version if route is not None else ""
+
+    def bound(action: Action) -> Action:
+        if not isinstance(action, SetSplit):
+            return action
+        return replace(action, version=version, mark={**action.mark, **_term(seen)})
+
+    return replace(step, actions=tuple(bound(action) for action in (*_stamp(step, seen, route), *step.actions)))
+
+
+def _term(seen: SeenMigration) -> dict[str, int]:
+    return {"term": seen.term} if seen.term else {}
+
+
+def _stamp(step: Step, seen: SeenMigration, route: Route | None) -> tuple[SetSplit, ...]:
+    """The weights as they are and the mark as it is, where the mark is of an earlier term and nothing else is written."""
+    if route is None or not route.ours or any(isinstance(a, (SetSplit, ReleaseRoute)) for a in step.actions):
+        return ()
+    mark = Mark.parse(route.mark)
+    if mark is None or mark.term >= seen.term or step.outcome is not None or route.canary_percent != mark.weight:
+        return ()
+    return (SetSplit(mark.weight, mark.to_dict()),)

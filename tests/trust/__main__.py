@@ -1,0 +1,86 @@
+"""``python -m tests.trust GOAL [--seconds N] [--seed N] [--only WORDS]``: tries a goal, and prints its count."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from dataclasses import dataclass, field
+
+from tests.trust.ends import differences
+from tests.trust.goals import GOALS
+from tests.trust.stories import STORIES
+from tests.trust.trials import REFERENCES, Bench, Trial, a_bench, numbered, references, store, stored
+
+
+@dataclass
+class Tally:
+    """What came of a goal's trials.
+
+    tried    trials of which something came
+    missed   trials whose places never came: how often status is written depends on how passes fall
+    failed   by trial, what was wrong
+    """
+
+    tried: int = 0
+    missed: int = 0
+    planned: int = 0
+    seconds: float = 0.0
+    failed: dict[Trial, list[str]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        told = f"{self.tried} trials of {self.planned}, {self.missed} of which nothing came, {len(self.failed)} failed"
+        return f"{told}; {self.seconds:.0f} s"
+
+
+def attempt(bench: Bench, goal: str, seconds: float = float("inf"), seed: int = 1, only: str = "") -> Tally:
+    """Try the trials of a goal, what once failed first, the rest in the order of a seed, for so many seconds."""
+    began = time.monotonic()
+    known = {name: one for name, one in references().items() if only in name}
+    trials = GOALS[goal](known, seed)
+    random.Random(seed).shuffle(trials)
+    first = [trial for trial in stored(goal) if trial.story in known]
+    trials = first + [trial for trial in trials if trial not in first]
+    tally = Tally(planned=len(trials))
+    for trial, course in bench.run_all(trials, began + seconds):
+        tally.tried += 1
+        tally.missed += not course.met
+        if wrong := course.wrong or differences(course.end, known[trial.story].end):
+            tally.failed[trial] = wrong
+            print(f"  {trial}\n    " + "\n    ".join(line[:2000] for line in wrong), flush=True)
+    tally.seconds = time.monotonic() - began
+    return tally
+
+
+def write_references(bench: Bench, only: str) -> None:
+    """Tell each story undisturbed, and keep how it went. Raises AssertionError when one does not end well."""
+    kept = json.loads(REFERENCES.read_text()) if REFERENCES.exists() else {}
+    for trial, course in bench.run_all([Trial(name) for name in STORIES if only in name]):
+        assert not course.wrong and course.starts == 1, f"{trial}: {course.wrong}"
+        kept[trial.story] = {"end": course.end, "calls": [list(place) for place in numbered(course.calls)]}
+        print(f"{trial.story}: {len(course.calls)} calls, {course.seconds:.1f} s", flush=True)
+    REFERENCES.write_text(json.dumps({name: kept[name] for name in STORIES if name in kept}, sort_keys=True) + "\n")
+
+
+def main() -> int:
+    """Exit code: 1 when a trial failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.trust", description=__doc__)
+    parser.add_argument("goal", choices=[*GOALS, "references"])
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no trial after so many")
+    parser.add_argument("--seed", type=int, default=1, help="of the order, and of what is chosen")
+    parser.add_argument("--only", default="", help="stories whose name has these words")
+    given = parser.parse_args()
+    with a_bench() as bench:
+        if given.goal == "references":
+            write_references(bench, given.only)
+            return 0
+        tally = attempt(bench, given.goal, given.seconds, given.seed, given.only)
+    store(given.goal, list(tally.failed))
+    print(f"{given.goal}: {tally}")
+    return 1 if tally.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""What the operator asks of the API server, and what may happen to it on the way."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+class How(enum.StrEnum):
+    """What a call or an event meets."""
+
+    KILLED_BEFORE = "killed before"
+    KILLED_AFTER = "killed after"
+    CONFLICT = "409"
+    INVALID = "422"
+    TOO_MANY = "429"
+    BROKEN = "500"
+    AWAY = "503"
+    RESET = "reset"  # cut off, not passed on
+    LOST = "lost"  # carried out, and the answer lost
+    SLOW = "slow"
+    REWOUND = "rewound"  # from here on reads are answered from an older prefix
+    HIDDEN = "hidden"  # an event that nobody is told of
+    HELD = "held"  # an event that comes after those that were later
+    GONE = "410"  # the watch ends with it
+
+
+ANSWERED = {
+    How.CONFLICT: "the object has been modified", How.INVALID: "invalid", How.TOO_MANY: "too many requests",
+    How.BROKEN: "internal error", How.AWAY: "the server is currently unable to handle the request",
+}  # fmt: skip
+FAULTS = (*ANSWERED, How.RESET, How.LOST, How.SLOW)
+"""The eight that any call may meet."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request as it was sent."""
+
+    method: str
+    path: str
+    body: Any = None
+
+    @property
+    def what(self) -> str:
+        """In words: what it does to what, without the query."""
+        tail = urlsplit(self.path).path.split("/namespaces/")[-1].split("/", 1)[-1]
+        return f"{'WATCH' if self.is_watch else self.method} {tail}"
+
+    @property
+    def is_watch(self) -> bool:
+        """Whether its answer has no end."""
+        return self.method == "GET" and "watch=true" in self.path
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it may change something."""
+        return self.method in WRITES
+
+
+@dataclass
+class Record:
+    """A call that was passed on, when (monotonic seconds), and the status of the answer: 0 until there is one."""
+
+    call: Call
+    at: float
+    status: int = 0
+
+
+Place = tuple[str, int]
+"""The n-th, from 1, of a name: of a call (``Call.what``), or of an event (``EVENT canarymigrations``)."""

@@ -1,0 +1,76 @@
+"""How a story ended: what must be the same whatever happened on the way, and what may never happen on the way."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+from changeover.core.names import ANNOTATION_ABOUT
+from changeover.core.plan import Manifest
+from changeover.testing.world import weights
+
+from tests.trust.calls import Call
+from tests.trust.mirror import COLLECTIONS
+from tests.trust.stage import OURS, Stage, Story
+from tests.unit.crash.guard import mark_of
+from tests.unit.crash.replay import route_facts, status_facts
+
+_REPEATED = re.compile(r"\.\d+$")  # a run that was void is made again under its name and a number
+
+
+def end_of(stage: Stage, story: Story) -> dict[str, Any]:
+    """The facts. Times, messages with figures, and the number of tries of a run are left out."""
+    everything = [found for kind in COLLECTIONS for found in stage.world.cluster.all(kind)]
+    return {
+        "objects": sorted(f"{one['kind']} {one['metadata']['name']}" for one in everything if one["kind"] != "Pod"),
+        "routes": [_route(one) for one in everything if one["kind"] == "HTTPRoute"],
+        "finalizers": [one["metadata"].get("finalizers", []) for one in everything if one["kind"] in OURS],
+        "records": sorted({_REPEATED.sub("", key) for one in everything for key in _records(one)}),
+        "statuses": [_status(one.get("status") or {}, story) for one in everything if one["kind"] in OURS],
+    }
+
+
+def _records(found: Manifest) -> list[str]:
+    return list(found.get("data") or {}) if found["kind"] == "ConfigMap" else []
+
+
+def _route(found: Manifest) -> Any:
+    labels, spec, mark = route_facts(found)
+    return labels, spec["rules"], mark
+
+
+def _status(status: Manifest, story: Story) -> dict[str, Any]:
+    facts = status_facts(status)
+    facts["conditions"] = [one for one in facts["conditions"] if one[0] not in story.undetermined]
+    facts["ranking"] = [(row["rank"], row["candidate"]) for row in status.get("ranking") or []]
+    facts["results"] = [(row["candidate"], row["scenario"], row["valid"]) for row in status.get("results") or []]
+    return facts
+
+
+def differences(end: dict[str, Any], reference: dict[str, Any]) -> list[str]:
+    """In what an end is not as the reference; empty when in nothing that matters."""
+    return [f"{key}: {end[key]} instead of {reference[key]}" for key in reference if end[key] != reference[key]]
+
+
+def broken_rules(writes: list[Call]) -> list[str]:
+    """What no sequence of writes to the route may do, attempt by attempt."""
+    marks = [(weights(call.body), mark_of(call.body) or {}) for call in writes if _of_traffic(call)]
+    found = []
+    for attempt, group in itertools.groupby(marks, lambda one: (one[1].get("generation"), one[1].get("attempt"))):
+        written = [(100 - split["old"], str(mark.get("phase"))) for split, mark in group]
+        phases = [phase for _, phase in written]
+        first = phases.index("RollingBack") if "RollingBack" in phases else len(written)
+        if any(weight for weight, _ in written[first:]):
+            found.append(f"attempt {attempt}: a weight after the rollback: {written}")
+        lower = [phase for (a, _), (b, phase) in itertools.pairwise(written[:first]) if a > b]
+        # A route that somebody deleted is made anew, with all traffic on stable.
+        if any(phase != "Preparing" for phase in lower):
+            found.append(f"attempt {attempt}: a weight fell and no rollback was decided: {written}")
+    return found
+
+
+def _of_traffic(call: Call) -> bool:
+    body = call.body or {}
+    annotations = (body.get("metadata") or {}).get("annotations") or {}
+    return "/httproutes/" in call.path and "spec" in body and ANNOTATION_ABOUT not in annotations

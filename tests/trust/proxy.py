@@ -1,0 +1,238 @@
+"""A proxy between one operator and the API server: it counts calls, and does to the k-th what a plan says.
+
+Plain HTTP on loopback towards the operator, TLS towards the API server. A call may find the operator killed before it is
+passed on, or after the API server has carried it out and before the operator hears of it; it may be answered with an
+error, cut off, delayed, or carried out and its answer lost. Events of a watch may be hidden, held while later ones pass,
+or end in 410 Gone. Reads may be answered for a while from an older prefix of what was read before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.trust.calls import ANSWERED, Call, How, Place, Record
+
+SLOW_SECONDS = 0.5
+HELD_SECONDS = 0.5
+UPSTREAM_SECONDS = 330.0  # a watch may be silent for long
+_HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive", "date", "server"})
+Answer = tuple[int, list[tuple[str, str]], bytes]
+
+
+class Proxy(ThreadingHTTPServer):
+    """For one operator, however often it is started.
+
+    calls    what was passed on, in order
+    plan     what the n-th call or event of a name meets
+    met      the places of the plan that came
+    chance   what any other call meets; None, mostly
+    logs     the logs of pods by name: there is no kubelet to ask for them
+    rewound  seconds for which reads stay rewound, and the share of the time so far that they go back
+    """
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, host: str, port: int, certificates: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.upstream = (host, port)
+        self.tls = ssl.create_default_context(cafile=certificates)
+        self.calls: list[Record] = []
+        self.plan: dict[Place, How] = {}
+        self.met: list[Place] = []
+        self.chance: Callable[[Call], How | None] = lambda call: None
+        self.kill: Callable[[], None] = lambda: None
+        self.wrote: Callable[[Call], None] = lambda call: None  # told of each write that was carried out
+        self.logs: dict[str, str] = {}
+        self.rewound = (1.0, 0.5)
+        self._counts: Counter[str] = Counter()
+        self._seen: dict[str, list[tuple[float, Answer]]] = defaultdict(list)
+        self._view: tuple[float, float] | None = None  # until when, and to which moment, reads are rewound
+        self._began = time.monotonic()
+        self._lock = threading.Lock()
+        self.one_at_a_time = threading.Lock()  # writes, so that the k-th is the k-th
+
+    @property
+    def url(self) -> str:
+        """For the operator's kubeconfig."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+    @property
+    def writes(self) -> list[Call]:
+        """The writes that were passed on, in order."""
+        return [record.call for record in list(self.calls) if record.call.is_write]
+
+    def meets(self, what: str, call: Call | None = None) -> How | None:
+        """Count one more of a name; what it meets."""
+        with self._lock:
+            self._counts[what] += 1
+            place = what, self._counts[what]
+            how = self.plan.get(place)
+            if how is not None:
+                self.met.append(place)
+        if how is How.REWOUND:
+            self.rewind()
+            return None
+        return how if how is not None or call is None else self.chance(call)
+
+    def rewind(self) -> None:
+        """From now on, for a while, reads are answered as they were before."""
+        now, (seconds, share) = time.monotonic(), self.rewound
+        self._view = now + seconds, now - share * (now - self._began)
+
+    def older(self, path: str) -> Answer | None:
+        """The last answer before the moment that reads are rewound to; None when they are not, or there was none."""
+        now, view = time.monotonic(), self._view
+        if view is None or now > view[0]:
+            return None
+        before = [answer for at, answer in self._seen[path] if at <= view[1]]
+        return before[-1] if before else None
+
+    def remember(self, path: str, answer: Answer) -> None:
+        """An answer to a read."""
+        self._seen[path].append((time.monotonic(), answer))
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is what this is for."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Proxy
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    _upstream: http.client.HTTPSConnection | None = None
+
+    def _handle(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length) if length else None
+        call = Call(self.command, self.path, json.loads(body) if body else None)
+        how = self.server.meets(call.what, call)
+        if how is How.SLOW:
+            time.sleep(SLOW_SECONDS)
+        if how in ANSWERED:
+            self._refuse(call, how)
+        elif how is How.RESET:
+            self._cut()
+        elif call.is_watch:
+            self._watch(call)
+        elif call.is_write:
+            self._write(call, body, how)
+        else:
+            self._read(call, how)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
+
+    def finish(self) -> None:
+        """The operator has closed its connection; so do we ours."""
+        if self._upstream is not None:
+            self._upstream.close()
+        super().finish()
+
+    def _write(self, call: Call, body: bytes | None, how: How | None) -> None:
+        with self.server.one_at_a_time:
+            if how is How.KILLED_BEFORE:
+                self.server.kill()
+                self.close_connection = True
+                return
+            record = Record(call, time.monotonic())
+            self.server.calls.append(record)
+            answer = self._asked(body)
+            record.status = answer[0]
+            if answer[0] < http.HTTPStatus.BAD_REQUEST:
+                self.server.wrote(call)
+            if how is How.KILLED_AFTER:
+                self.server.kill()
+                self.close_connection = True
+                return
+        self._cut() if how is How.LOST else self._tell(*answer)
+
+    def _read(self, call: Call, how: How | None) -> None:
+        self.server.calls.append(Record(call, time.monotonic()))
+        pod = call.what.removeprefix("GET pods/").removesuffix("/log")
+        if call.what == f"GET pods/{pod}/log":
+            text = self.server.logs.get(pod)
+            self._tell(404 if text is None else 200, [("Content-Type", "text/plain")], (text or "").encode())
+            return
+        answer = self.server.older(self.path)
+        if answer is None:
+            answer = self._asked(None)
+            self.server.remember(self.path, answer)
+        self._cut() if how is How.LOST else self._tell(*answer)
+
+    def _watch(self, call: Call) -> None:
+        """Passed on line by line, as it comes."""
+        self.server.calls.append(Record(call, time.monotonic()))
+        host, port = self.server.upstream
+        upstream = http.client.HTTPSConnection(host, port, context=self.server.tls, timeout=UPSTREAM_SECONDS)
+        with contextlib.closing(upstream), contextlib.suppress(OSError):
+            upstream.request(self.command, self.path, headers=self._headers())
+            response = upstream.getresponse()
+            self._begin(response.status, response.getheaders(), ("Transfer-Encoding", "chunked"))
+            for line in self._events(f"EVENT {call.what.removeprefix('WATCH ')}", response):
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+                self.wfile.flush()
+            self.wfile.write(b"0\r\n\r\n")
+        self.close_connection = True
+
+    def _events(self, what: str, response: http.client.HTTPResponse) -> Iterator[bytes]:
+        held: list[bytes] = []
+        for line in response:
+            how = self.server.meets(what)
+            if how is How.GONE:
+                status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410}
+                yield json.dumps({"type": "ERROR", "object": status}).encode() + b"\n"
+                return
+            if how is How.HELD:
+                held.append(line)
+            elif how is not How.HIDDEN:
+                yield line
+                yield from held
+                held.clear()
+
+    def _asked(self, body: bytes | None) -> Answer:
+        """The API server's answer, over a connection that is kept as long as the operator keeps its own."""
+        host, port = self.server.upstream
+        if self._upstream is None:
+            self._upstream = http.client.HTTPSConnection(host, port, context=self.server.tls, timeout=UPSTREAM_SECONDS)
+        self._upstream.request(self.command, self.path, body, self._headers())
+        response = self._upstream.getresponse()
+        return response.status, response.getheaders(), response.read()
+
+    def _headers(self) -> dict[str, str]:
+        return {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
+
+    def _refuse(self, call: Call, how: How) -> None:
+        body = {"kind": "Status", "status": "Failure", "code": int(how), "message": ANSWERED[how]}
+        headers = [("Content-Type", "application/json")]
+        if how is How.TOO_MANY:
+            headers.append(("Retry-After", "1"))
+        self._tell(int(how), headers, json.dumps(body).encode())
+
+    def _cut(self) -> None:
+        """A reset, which no client takes for an answer that has ended."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+
+    def _tell(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self._begin(status, headers, ("Content-Length", str(len(body))))
+        self.wfile.write(body)
+
+    def _begin(self, status: int, headers: list[tuple[str, str]], length: tuple[str, str]) -> None:
+        self.send_response_only(status)
+        for name, value in [*((n, v) for n, v in headers if n.lower() not in _HOP_BY_HOP), length]:
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: the calls are what is kept."""

@@ -1,0 +1,215 @@
+"""A stage on a real API server: a namespace, an operator's process behind the proxy, and a world that plays the rest.
+
+No controller and no kubelet runs here. The world's scripts give Deployments pods, end Jobs with a report and take routes
+as a gateway does; a Prometheus on loopback tells of the traffic. Only the clock and the timers are hurried.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, cast
+
+from changeover.core import names
+from changeover.core.plan import Manifest, Ref
+from changeover.testing.builders import NAMESPACE
+from changeover.testing.cluster import FakeCluster
+from changeover.testing.metrics import Behaviour
+from changeover.testing.world import SCRAPE_SECONDS, World, weights
+
+from tests.apiserver.harness import ApiServer, free_ports
+from tests.trust.calls import Call
+from tests.trust.hurried import HurriedClock, Setting, start
+from tests.trust.mirror import Mirror
+from tests.trust.objects import RealObjects
+from tests.trust.proxy import Proxy
+from tests.unit.fail_closed.scripted import Scripted
+
+FACTOR = 20.0  # a pass takes 0.1 s, which is one of 2 s: as often as the operator looks
+PLAY_SECONDS = 0.1  # at most, between two looks of the world
+END_SECONDS = 240.0  # of a story; it takes some ten on a quiet machine
+SETTLE_SECONDS = 0.4  # after the end: two passes
+_numbers = itertools.count(1)
+
+
+class RealWorld(World):
+    """A world on a real API server. The gateway splits as the route says from the moment of its write."""
+
+    def _note_split(self, before: Manifest | None, after: Manifest | None) -> None:
+        """Nothing: what the mirror shows may be late; ``note`` is told of each write."""
+
+    def note(self, body: Manifest) -> None:
+        """Weights were written."""
+        if self.obeys:
+            self.splits.note(self.clock.now(), {name: weight / 100 for name, weight in weights(body).items()})
+
+
+@dataclass
+class Stage:
+    """One namespace, its operator and the others."""
+
+    setting: Setting
+    proxy: Proxy
+    world: RealWorld
+    objects: RealObjects
+    mirror: Mirror
+    prometheus: Scripted
+    operator: BaseProcess | None = None
+    starts: int = 0
+    notes: dict[str, Any] = field(default_factory=dict)  # what a story remembers of itself
+
+    def play(self) -> None:
+        """One round of everybody but the operator, which is started again when it died."""
+        if self.operator is None or not self.operator.is_alive():
+            self.starts += 1
+            self.operator = start(self.setting)
+        self.world.tick()
+        self.proxy.logs.update({pod: text for (_, pod), text in self.objects.logs.items()})
+        self.objects.collect()
+        self.prometheus.failed = {name: one.error_share for name, one in self.world.metrics.behaviours.items()}
+        with self.mirror.changed:
+            self.mirror.changed.wait(PLAY_SECONDS)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone: nothing that it still had to say is heard."""
+        if self.operator is not None:
+            self.operator.kill()
+            self.operator.join()
+
+    def edit(self, ref: Ref, patch: Manifest, who: Callable[[], None] = lambda: None) -> None:
+        """Change an object as a person does; of a route, the gateway takes it at once."""
+        self.objects.patch(ref, patch)
+        if ref.kind == "HTTPRoute" and "spec" in patch:
+            self.world.note(patch)
+
+    def written(self, call: Call) -> None:
+        """The operator has written."""
+        body = call.body or {}
+        about = names.ANNOTATION_ABOUT in (body.get("metadata", {}).get("annotations") or {})
+        if "/httproutes/" in call.path and "spec" in body and not about:
+            self.world.note(body)
+
+
+@dataclass(frozen=True)
+class Story:
+    """Who is there, what others do (decided by the state alone), and when it is over.
+
+    undetermined   condition types that depend on how long it took, and not on what happened
+    down           whether Prometheus answers nothing but errors
+    stride         of the places that something happens at; a long story says the same with fewer of them
+    """
+
+    bodies: Callable[[], list[Manifest]]
+    is_over: Callable[[Stage], bool]
+    meddle: Callable[[Stage], None] = lambda stage: None
+    prepare: Callable[[RealWorld], None] = lambda world: None
+    undetermined: frozenset[str] = frozenset()
+    down: bool = False
+    stride: int = 1
+
+
+@contextlib.contextmanager
+def a_stage(
+    mirror: Mirror, folder: Path, story: Story, factor: float = FACTOR, resync: float = 15.0
+) -> Iterator[Stage]:
+    """The story's objects in a namespace of their own, which is gone afterwards."""
+    number = next(_numbers)
+    namespace, place = f"stage-{number}", folder / f"stage-{number}"
+    place.mkdir()
+    epoch, server = time.time(), mirror.server
+    clock = HurriedClock(epoch, factor)
+    with contextlib.ExitStack() as stack:
+        proxy = stack.enter_context(serving(Proxy(server.host, server.port, str(server.certificates))))
+        client = stack.enter_context(server.client())
+        assert client.create("/api/v1/namespaces", {"metadata": {"name": namespace}}).ok
+        objects = RealObjects(mirror, client, namespace, clock)
+        world = RealWorld(clock=cast(Any, clock), cluster=cast(FakeCluster, objects))
+        stage = Stage(Setting(place, epoch, factor, resync), proxy, world, objects, mirror, cast(Any, None))
+        stage.prometheus = stack.enter_context(_prometheus(stage, namespace))
+        proxy.kill, proxy.wrote = stage.kill, stage.written
+        stack.callback(shutil.rmtree, place, ignore_errors=True)
+        stack.callback(_clear, server, namespace)
+        stack.callback(stage.kill)
+        _configure(stage, server, namespace)
+        story.prepare(world)
+        for body in story.bodies():
+            objects.put(body)
+        if story.down:
+            stage.prometheus.answer = lambda handler: handler.send(b"down", 503)
+        yield stage
+
+
+def _prometheus(stage: Stage, namespace: str) -> contextlib.AbstractContextManager[Scripted]:
+    world = stage.world
+    pods = lambda: [pod["metadata"]["name"] for pod in world.cluster.all("Pod")]  # noqa: E731
+    told = Scripted(world.splits.share, pods, namespace)
+    told.services = ("new", "old", "shop-canary")
+    told.before = world.clock.now() - timedelta(hours=1)
+    world.splits.note(told.before, {"old": 1.0})
+    return serving(told)
+
+
+def _configure(stage: Stage, server: ApiServer, namespace: str) -> None:
+    [port] = free_ports(1)
+    address = f"http://127.0.0.1:{stage.prometheus.server_port}"
+    source = {"name": "default", "url": address, "timeoutSeconds": 2, "scrapeIntervalSeconds": SCRAPE_SECONDS}
+    config = {
+        "metricSources": [source],
+        "loaderImage": "localhost/loader:1",
+        "watchNamespaces": [namespace],
+        "port": port,
+    }
+    (stage.setting.folder / "config.yaml").write_text(json.dumps(config))
+    server.kubeconfig(stage.setting.folder / "kubeconfig", stage.proxy.url)
+
+
+def _clear(server: ApiServer, namespace: str) -> None:
+    """Nobody ends namespaces here; what is in it goes, so that the API server stays small."""
+    with server.client() as client:
+        for path in ("/api/v1", "pods"), ("/apis/batch/v1", "jobs"), ("/apis/apps/v1", "deployments"):
+            client.request("DELETE", f"{path[0]}/namespaces/{namespace}/{path[1]}", {"gracePeriodSeconds": 0})
+
+
+@contextlib.contextmanager
+def serving(server: Any) -> Iterator[Any]:
+    """An HTTP server, answering for as long as the block lasts."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class NotOver(AssertionError):
+    """A story that did not end in time."""
+
+
+def tell(stage: Stage, story: Story) -> None:
+    """Play until it is over, and a little longer. Raises NotOver."""
+    deadline = time.monotonic() + END_SECONDS
+    while not story.is_over(stage):
+        if time.monotonic() > deadline:
+            log = (stage.setting.folder / "operator.log").read_text()[-2000:]
+            states = [found.get("status") for kind in OURS for found in stage.world.cluster.all(kind)]
+            raise NotOver(f"not over: {json.dumps(states)[:3000]}\n{log}")
+        stage.play()
+        story.meddle(stage)
+    settled = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < settled:
+        stage.play()
+
+
+OURS = ("CanaryMigration", "FrameworkBenchmark")
+__all__ = ["NAMESPACE", "Behaviour", "NotOver", "Stage", "Story", "a_stage", "replace", "serving", "tell"]

@@ -1,0 +1,224 @@
+"""The stories that are told with crashes, faults and old views: what must end well, whatever happens on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from changeover.core import names
+from changeover.core.plan import Manifest, Ref
+from changeover.testing.builders import NAMESPACE, a_benchmark, a_deployment, a_migration
+from changeover.testing.metrics import Behaviour
+
+from tests.trust.stage import RealWorld, Stage, Story
+from tests.unit.crash.guard import mark_of
+
+MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")
+BENCHMARK = Ref("FrameworkBenchmark", NAMESPACE, "web")
+ROUTE = Ref("HTTPRoute", NAMESPACE, "shop")
+DECISION = {"falseAdvancePercent": 20, "block": "5s", "maxBlind": "30s"}
+STEPS = [{"weightPercent": weight, "minDuration": "10s", "maxDuration": "1h"} for weight in (10, 100)]
+LEFT = ("Deployment", "Job", "Pod", "Service")
+LINKED = {"type": "Benchmark", "benchmark": {"ref": {"name": "web"}}}
+
+
+def two_backends(**spec: Any) -> list[Manifest]:
+    """Two Deployments, and a migration between them."""
+    return [a_deployment("old"), a_deployment("new"), migration(**spec)]
+
+
+def migration(**spec: Any) -> Manifest:
+    """In two steps."""
+    return a_migration("shop", steps=STEPS, decision=DECISION, **spec)
+
+
+def linked() -> list[Manifest]:
+    """A migration to the winner of a benchmark that is still to be run."""
+    return [a_benchmark(), a_deployment("old"), migration(canary=LINKED)]
+
+
+def status_of(stage: Stage, ref: Ref) -> Manifest:
+    """As it stands; empty before the first."""
+    found: Manifest = (stage.objects.peek(ref) or {}).get("status") or {}
+    return found
+
+
+def outcome_of(stage: Stage) -> tuple[str, int]:
+    """Result and generation of the migration's outcome."""
+    outcome = status_of(stage, MIGRATION).get("outcome") or {}
+    return str(outcome.get("result", "")), int(outcome.get("generation", 0))
+
+
+def condition_of(stage: Stage, ref: Ref, name: str) -> tuple[str, str]:
+    """Status and reason of a condition."""
+    conditions = status_of(stage, ref).get("conditions", [])
+    return next(((c["status"], c["reason"]) for c in conditions if c["type"] == name), ("", ""))
+
+
+def weight_of(stage: Stage) -> int:
+    """The canary's weight, as the route has it."""
+    return max(stage.world.weight_of("shop", "new") or 0, stage.world.weight_of("shop", "shop-canary") or 0)
+
+
+def ends(result: str, generation: int = 1) -> Callable[[Stage], bool]:
+    """Whether the migration ended so."""
+    return lambda stage: outcome_of(stage) == (result, generation)
+
+
+def measured(stage: Stage) -> bool:
+    """Whether the benchmark ended, and nothing of it is left but its records."""
+    ended = condition_of(stage, BENCHMARK, "Finished")[0] == "True"
+    return ended and not any(found for kind in LEFT for found in stage.world.cluster.all(kind))
+
+
+def once(stage: Stage, what: str) -> bool:
+    """Whether it is the first time."""
+    return not stage.notes.get(what) and not stage.notes.update({what: True})
+
+
+def delete_migration(stage: Stage) -> None:
+    """Under way."""
+    if weight_of(stage) == 10 and once(stage, "deleted"):
+        stage.objects.discard(MIGRATION)
+
+
+def delete_benchmark(stage: Stage) -> None:
+    """When the second candidate is loaded."""
+    if any("lame" in job["metadata"]["name"] for job in stage.world.cluster.all("Job")) and once(stage, "deleted"):
+        stage.objects.discard(BENCHMARK)
+
+
+def edit_spec(stage: Stage) -> None:
+    """Mid-step, a stricter rule."""
+    if weight_of(stage) == 10 and once(stage, "edited"):
+        stage.edit(MIGRATION, {"spec": {"decision": {"falseAdvancePercent": 10}}})
+
+
+def delete_route(stage: Stage) -> None:
+    """Mid-step, by hand."""
+    if weight_of(stage) == 10 and once(stage, "route deleted"):
+        stage.objects.discard(ROUTE)
+
+
+def contest(stage: Stage) -> None:
+    """37 by hand whenever it is 10, until the operator leaves it to a person, who gives in."""
+    if weight_of(stage) == 0 or stage.notes.get("gave in"):
+        return
+    if condition_of(stage, MIGRATION, "Ready")[1] == "Contested":
+        by_hand(stage, 10)
+        stage.notes["gave in"] = True
+    elif weight_of(stage) == 10:
+        by_hand(stage, 37)
+
+
+def by_hand(stage: Stage, percent: int) -> None:
+    """A person sets the weights of the first step, and of no other."""
+    found = stage.objects.fresh(ROUTE)
+    if found is not None and (mark_of(found) or {}).get("weight") == 10:
+        rules = found["spec"]["rules"]
+        for backend, weight in zip(rules[0]["backendRefs"], (100 - percent, percent), strict=True):
+            backend["weight"] = weight
+        stage.edit(ROUTE, {"spec": {"rules": rules}})
+
+
+def abort(stage: Stage) -> None:
+    """A person asks for it mid-step; again and again with one token is once."""
+    if weight_of(stage) == 10:
+        ask(stage, "abort")
+
+
+def mend_and_retry(stage: Stage) -> None:
+    """After the rollback the canary is mended, and a person asks for another attempt."""
+    if outcome_of(stage) == ("RolledBack", 1) and status_of(stage, MIGRATION)["outcome"].get("attempt", 1) == 1:
+        stage.world.metrics.behaviours["new"] = Behaviour()
+        ask(stage, "retry")
+
+
+def ask(stage: Stage, verb: str) -> None:
+    """By annotation, as a person does."""
+    stage.edit(MIGRATION, {"metadata": {"annotations": {names.ANNOTATION_REQUESTED + verb: "please"}}})
+
+
+def lose_node(stage: Stage) -> None:
+    """The node of the candidate under load is gone, with its pod; another pod comes on the next."""
+    loaded = [job for job in stage.world.cluster.all("Job") if "lame" in job["metadata"]["name"]]
+    if loaded and once(stage, "node gone"):
+        for pod in stage.world.cluster.all("Pod"):
+            if pod["metadata"]["labels"].get(names.LABEL_ROLE) == names.ROLE_CANDIDATE:
+                stage.objects.discard(Ref("Pod", NAMESPACE, pod["metadata"]["name"]))
+
+
+def bring_back_prometheus(stage: Stage) -> None:
+    """Once a run was void for want of it."""
+    records = [text for found in stage.world.cluster.all("ConfigMap") for text in (found.get("data") or {}).values()]
+    if any("MetricsMissing" in text for text in records):
+        stage.prometheus.answer = stage.prometheus.tell
+
+
+def change_benchmark(stage: Stage) -> None:
+    """While the migration to its winner is under way."""
+    if weight_of(stage) == 10 and once(stage, "changed"):
+        stage.edit(BENCHMARK, {"spec": {"schedule": {"coolDown": "1s"}}})
+
+
+def fast_and_lame(world: RealWorld) -> None:
+    """Two candidates that can be told apart."""
+    world.speeds = {"fast": 2000.0, "lame": 1000.0}
+
+
+def crash_looping(world: RealWorld) -> None:
+    """One of them never becomes ready."""
+    fast_and_lame(world)
+    world.broken.add("web-lame")
+
+
+def failing(world: RealWorld) -> None:
+    """A canary of which half the answers are errors."""
+    world.metrics.behaviours["new"] = Behaviour(error_share=0.5)
+
+
+def the_benchmark() -> list[Manifest]:
+    """Alone."""
+    return [a_benchmark()]
+
+
+def _promoted_and_measured_again(stage: Stage) -> bool:
+    ready = condition_of(stage, BENCHMARK, "Finished")[0] == "True"
+    again = status_of(stage, BENCHMARK).get("observedGeneration") == 2
+    return outcome_of(stage)[0] == "Promoted" and ready and again and not list(stage.world.cluster.all("Job"))
+
+
+STORIES = {
+    "benchmark, published": Story(the_benchmark, measured, prepare=fast_and_lame, stride=3),
+    "benchmark, deleted under way": Story(
+        the_benchmark,
+        lambda stage: (
+            bool(stage.notes) and not any(stage.world.cluster.all("Pod")) and stage.objects.peek(BENCHMARK) is None
+        ),
+        delete_benchmark,
+        fast_and_lame,
+    ),
+    "benchmark, a candidate never ready": Story(the_benchmark, measured, prepare=crash_looping, stride=9),
+    "benchmark, a node gone": Story(the_benchmark, measured, lose_node, fast_and_lame, stride=3),
+    "benchmark, Prometheus down": Story(
+        the_benchmark, measured, bring_back_prometheus, fast_and_lame, down=True, stride=5
+    ),
+    "migration, promoted": Story(two_backends, ends("Promoted")),
+    "migration, rolled back for its errors": Story(two_backends, ends("RolledBack"), prepare=failing),
+    "migration, spec edited mid-step": Story(two_backends, ends("Promoted", 2), edit_spec),
+    "migration, deleted mid-step": Story(
+        two_backends, lambda stage: stage.objects.peek(MIGRATION) is None and bool(stage.notes), delete_migration
+    ),
+    "migration, route deleted": Story(
+        two_backends, lambda stage: bool(stage.notes) and outcome_of(stage)[0] != "", delete_route
+    ),
+    "migration, contested weights": Story(two_backends, ends("Promoted"), contest),
+    "migration, aborted by a person": Story(
+        two_backends, ends("RolledBack"), abort, undetermined=frozenset({"ObjectivesMet"})
+    ),
+    "migration, rolled back, mended and retried": Story(two_backends, ends("Promoted"), mend_and_retry, failing),
+    "benchmark linked and then changed": Story(
+        linked, _promoted_and_measured_again, change_benchmark, fast_and_lame, stride=5
+    ),
+}
+"""By name."""

@@ -1,0 +1,152 @@
+"""One trial: a story told while something happens at chosen places; and many of them side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.apiserver.conftest import CRDS, GROUP_PATH, REPOSITORY
+from tests.apiserver.harness import ApiServer
+from tests.cluster.layout import cluster_from_environment
+from tests.cluster.shell import wait_until
+from tests.cluster.tools import gateway_api_crds
+from tests.trust.calls import Call, How, Place
+from tests.trust.ends import broken_rules, end_of
+from tests.trust.mirror import COLLECTIONS, Mirror, mirroring
+from tests.trust.stage import NotOver, a_stage, tell
+from tests.trust.stories import STORIES
+
+SIDE_BY_SIDE = 3  # a stage takes most of a core
+STORED = Path(__file__).parent / "failed.json"
+REFERENCES = Path(__file__).parent / "references.json"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A story, and what happens where."""
+
+    story: str
+    plan: tuple[tuple[str, int, How], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.story}: " + ("; ".join(f"{how} at {what} no. {n}" for what, n, how in self.plan) or "nothing")
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a trial went.
+
+    end     how it ended
+    calls   what the operator asked, in order
+    met     which places of the plan came
+    starts  of the operator
+    wrong   what may not be: rules that were broken, a story that did not end
+    """
+
+    end: dict[str, Any]
+    calls: list[Call]
+    met: list[Place]
+    starts: int
+    seconds: float
+    wrong: list[str] = field(default_factory=list)
+
+
+def run(mirror: Mirror, folder: Path, trial: Trial) -> Course:
+    """One trial on a stage of its own."""
+    story, began = STORIES[trial.story], time.monotonic()
+    with a_stage(mirror, folder, story) as stage:
+        stage.proxy.plan = {(what, number): how for what, number, how in trial.plan}
+        try:
+            tell(stage, story)
+            wrong = broken_rules(stage.proxy.writes)
+        except NotOver as error:
+            wrong = [str(error)]
+        calls = [record.call for record in list(stage.proxy.calls)]
+        seconds = time.monotonic() - began
+        end = json.loads(json.dumps(end_of(stage, story)))
+        return Course(end, calls, list(stage.proxy.met), stage.starts, seconds, wrong)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The undisturbed course of a story: how it ends, and its calls by name and number."""
+
+    end: dict[str, Any]
+    calls: list[tuple[str, int]]
+
+
+def references() -> dict[str, Reference]:
+    """As they are kept beside this file."""
+    kept = json.loads(REFERENCES.read_text())
+    return {name: Reference(one["end"], [(w, n) for w, n in one["calls"]]) for name, one in kept.items()}
+
+
+class Bench:
+    """An API server with everything that stories need."""
+
+    def __init__(self, mirror: Mirror, folder: Path) -> None:
+        self._mirror, self._folder = mirror, folder
+
+    def run_all(self, trials: list[Trial], until: float = float("inf")) -> Iterator[tuple[Trial, Course]]:
+        """Side by side; none begins after the moment ``until`` (monotonic seconds)."""
+
+        def one(trial: Trial) -> Course | None:
+            return run(self._mirror, self._folder, trial) if time.monotonic() < until else None
+
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            for trial, course in zip(trials, pool.map(one, trials), strict=True):
+                if course is not None:
+                    yield trial, course
+
+
+def numbered(calls: Iterable[Call]) -> Iterator[tuple[str, int]]:
+    """Name and number, from 1, of each call."""
+    counts: Counter[str] = Counter()
+    for call in calls:
+        counts[call.what] += 1
+        yield call.what, counts[call.what]
+
+
+@contextlib.contextmanager
+def a_bench() -> Iterator[Bench]:
+    """An API server of its own, with our kinds and the Gateway API's."""
+    with ApiServer() as server:
+        install(server)
+        with mirroring(server) as mirror, tempfile.TemporaryDirectory(prefix="changeover-trust-") as folder:
+            yield Bench(mirror, Path(folder))
+
+
+def install(server: ApiServer) -> None:
+    """The kinds that stories are about."""
+    texts = [path.read_text() for path in sorted((REPOSITORY / "crds").glob("*.yaml"))]
+    texts.append(gateway_api_crds(cluster_from_environment()).read_text())
+    with server.client() as client:
+        for document in (one for text in texts for one in yaml.safe_load_all(text) if one):
+            client.apply(f"{CRDS}/{document['metadata']['name']}", document)
+        paths = [*COLLECTIONS.values(), f"{GROUP_PATH}/canarymigrations"]
+        wait_until("all kinds", lambda: all(client.get(path).ok for path in paths), seconds=30, every=0.05)
+
+
+def stored(goal: str) -> list[Trial]:
+    """Trials of a goal that have failed once; they are tried first for ever."""
+    kept = json.loads(STORED.read_text()) if STORED.exists() else {}
+    return [Trial(one["story"], tuple((w, n, How(h)) for w, n, h in one["plan"])) for one in kept.get(goal, [])]
+
+
+def store(goal: str, failed: list[Trial]) -> None:
+    """Keep what failed."""
+    kept = json.loads(STORED.read_text()) if STORED.exists() else {}
+    known = stored(goal)
+    more = [{"story": one.story, "plan": [list(place) for place in one.plan]} for one in failed if one not in known]
+    kept[goal] = kept.get(goal, []) + more
+    STORED.write_text(json.dumps(kept, indent=1) + "\n")
