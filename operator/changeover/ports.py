@@ -45,8 +45,8 @@ class Cluster(Protocol):
         """Delete with its dependants in the background; gone already is as good."""
         ...
 
-    async def apply_status(self, ref: Ref, status: Mapping[str, Any]) -> None:
-        """Replace our status."""
+    async def apply_status(self, ref: Ref, status: Mapping[str, Any], version: str = "") -> None:
+        """Replace our status; Conflict when the object has another version than this one by now."""
         ...
 
     async def emit(self, regarding: Manifest, event: Event) -> None:

@@ -58,7 +58,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "another name": {"fullnameOverride": "mover-of-shops"},
 }  # fmt: skip
 TYPOS: list[dict[str, Any]] = [
-    {"replicas": 2},
+    {"replicas": 0},
+    {"replicas": "2"},
     {"log": {"levl": "info"}},
     {"log": {"level": "loud"}},
     {"metricSources": []},
@@ -209,9 +210,32 @@ def test_a_new_configuration_makes_a_new_pod() -> None:
     assert checksum({}) != checksum({"log": {"level": "debug"}})
 
 
-def test_two_operators_never_act_at_once() -> None:
+def test_one_operator_is_replaced_and_two_stand_apart_and_are_not_drained_at_once() -> None:
     spec = only(render(), "Deployment")["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert "PodDisruptionBudget" not in {document["kind"] for document in render()}
+
+    documents = render(yaml.safe_load((CHART / "examples/two-replicas.yaml").read_text()))
+    spec = only(documents, "Deployment")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (2, {"type": "RollingUpdate"})
+    [spread] = spec["template"]["spec"]["topologySpreadConstraints"]
+    assert spread["topologyKey"] == "kubernetes.io/hostname"
+    budget = only(documents, "PodDisruptionBudget")["spec"]
+    assert budget["minAvailable"] == 1
+    assert budget["selector"] == spread["labelSelector"] == spec["selector"]
+
+
+def test_the_pod_holds_the_lease_of_its_release_under_its_own_name() -> None:
+    documents = render()
+    [container] = only(documents, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["env"] == [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]
+    config = parse_config(only(documents, "ConfigMap")["data"]["config.yaml"])
+    [role] = [one for one in documents if one["kind"] == "Role"]
+    assert config.lease is not None and config.lease.namespace == role["metadata"]["namespace"] == NAMESPACE
+    assert role["rules"] == [{
+        "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [config.lease.name],
+        "verbs": ["get", "create", "patch"],
+    }]  # fmt: skip
 
 
 @pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
@@ -270,7 +294,8 @@ def test_every_namespaced_object_is_in_the_release_or_a_watched_namespace() -> N
     namespaced = {"ServiceAccount", "ConfigMap", "Service", "Deployment", "Role", "RoleBinding"}
     for document in render(EVERYTHING):
         if document["kind"] in namespaced:
-            wanted = {"shop", "lab"} if document["kind"].startswith("Role") else {NAMESPACE}
+            of_lease = document["metadata"]["name"].endswith("-lease")
+            wanted = {"shop", "lab"} if document["kind"].startswith("Role") and not of_lease else {NAMESPACE}
             assert document["metadata"]["namespace"] in wanted, document["kind"]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from changeover.adapters.cluster import _RESOURCES, KubernetesCluster
+from changeover.adapters.lease import Lease, Terms
 from changeover.core.errors import Unavailable
 from changeover.core.manifests.common import owner_reference
 from changeover.core.observed import Owner
@@ -172,8 +173,10 @@ def test_every_kind_that_the_operator_reaches_has_a_right() -> None:
     groups = {
         (prefix.split("/")[1] if prefix.startswith("apis/") else "", name) for prefix, name in _RESOURCES.values()
     }
-    # Secrets only by the names that the chart is given: see below.
-    assert groups - {("", "secrets")} == {right for right in USES if "/" not in right[1]}
+    # Secrets and the Lease only by their names: see below.
+    assert groups - {("", "secrets"), ("coordination.k8s.io", "leases")} == {
+        right for right in USES if "/" not in right[1]
+    }
 
 
 @pytest.mark.usefixtures("routes")
@@ -191,6 +194,22 @@ def test_secrets_are_read_by_the_names_that_the_chart_is_given(client: Client) -
 
     assert may_get("hooks")
     assert not any((may_get("others"), may_get(""), may_get("hooks", "list"), may_get("hooks", "patch")))
+
+
+async def test_it_holds_its_own_lease_and_no_other(cluster: KubernetesCluster, client: Client) -> None:
+    def terms(name: str) -> Terms:
+        return Terms(Ref("Lease", NAMESPACE, name), "pod/process", 4)
+
+    mine = Lease(cluster, terms("changeover"))
+    await mine.look()
+    assert mine.leading and mine.term == 1
+    await mine.look()
+    await mine.release()
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/changeover"
+    assert client.get(path).body["spec"]["holderIdentity"] == ""
+    client.delete(path)
+    with pytest.raises(Unavailable, match=r"403.*forbidden"):
+        await Lease(cluster, terms("other")).look()
 
 
 class Clock:

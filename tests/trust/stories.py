@@ -29,7 +29,12 @@ def two_backends(**spec: Any) -> list[Manifest]:
 
 def migration(**spec: Any) -> Manifest:
     """In two steps."""
-    return a_migration("shop", steps=STEPS, decision=DECISION, **spec)
+    return a_migration("shop", **{"steps": STEPS, "decision": DECISION, **spec})
+
+
+def patient() -> list[Manifest]:
+    """As long as the operator is down, foreign weights last; its blocks are longer than it is."""
+    return two_backends(decision={**DECISION, "block": "20s", "maxBlind": "2m"})
 
 
 def linked() -> list[Manifest]:
@@ -212,7 +217,7 @@ STORIES = {
     "migration, route deleted": Story(
         two_backends, lambda stage: bool(stage.notes) and outcome_of(stage)[0] != "", delete_route
     ),
-    "migration, contested weights": Story(two_backends, ends("Promoted"), contest),
+    "migration, contested weights": Story(patient, ends("Promoted"), contest),
     "migration, aborted by a person": Story(
         two_backends, ends("RolledBack"), abort, undetermined=frozenset({"ObjectivesMet"})
     ),

@@ -67,6 +67,7 @@ metricSources: {{ .Values.metricSources | toJson }}
 loaderImage: {{ .Values.loaderImage | quote }}
 gateways: {{ .Values.gateways | toJson }}
 watchNamespaces: {{ .Values.watchNamespaces | toJson }}
+lease: {namespace: {{ .Release.Namespace }}, name: {{ include "changeover.name" . }}}
 notifications: {allowedHosts: {{ .Values.notifications.allowedHosts | toJson }}}
 logLevel: {{ .Values.log.level }}
 logFormat: {{ .Values.log.format }}

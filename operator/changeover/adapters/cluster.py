@@ -102,12 +102,13 @@ class KubernetesCluster:
         body = {"propagationPolicy": "Background"}
         await self._call("DELETE", path_of(ref.kind, ref.namespace, ref.name), body=body)
 
-    async def apply_status(self, ref: Ref, status: Mapping[str, Any]) -> None:
+    async def apply_status(self, ref: Ref, status: Mapping[str, Any], version: str = "") -> None:
         """Replace our status by server-side apply on the status subresource."""
+        metadata = {"name": ref.name, "namespace": ref.namespace}
         manifest = {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": ref.kind,
-            "metadata": {"name": ref.name, "namespace": ref.namespace},
+            "metadata": {**metadata, "resourceVersion": version} if version else metadata,
             "status": dict(status),
         }
         path = path_of(ref.kind, ref.namespace, ref.name, "status")

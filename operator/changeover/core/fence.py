@@ -33,7 +33,7 @@ def _term(seen: SeenMigration) -> dict[str, int]:
 
 
 def _stamp(step: Step, seen: SeenMigration, route: Route | None) -> tuple[SetSplit, ...]:
-    """The weights as they are and the mark as it is, where the mark is of an earlier term and nothing else is written."""
+    """Weights and mark as they are, where the mark is of an earlier term and nothing else is written."""
     if route is None or not route.ours or any(isinstance(a, (SetSplit, ReleaseRoute)) for a in step.actions):
         return ()
     mark = Mark.parse(route.mark)

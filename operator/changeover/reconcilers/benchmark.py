@@ -13,7 +13,7 @@ from changeover.core.errors import InvalidSpec
 from changeover.core.plan import Ref
 from changeover.core.probe import with_twin
 from changeover.ports import Dependencies
-from changeover.reconcilers.execute import execute, retry_after
+from changeover.reconcilers.execute import CHANGED_RETRY_SECONDS, execute, retry_after
 from changeover.reconcilers.observe_benchmark import observe
 from changeover.reconcilers.report import Summary, report
 from changeover.reconcilers.spec import invalid, plain_errors
@@ -30,12 +30,13 @@ async def reconcile_benchmark(ref: Ref, deps: Dependencies) -> float | None:
         spec = with_twin(BenchmarkSpec.model_validate(body["spec"]))
         seen = await observe(owner, spec, deps)
     except (ValidationError, InvalidSpec) as error:
-        await report(body, invalid(plain_errors(error), owner.status), BENCHMARK_CONDITIONS, deps)
-        return None
+        said = await report(body, invalid(plain_errors(error), owner.status), BENCHMARK_CONDITIONS, deps)
+        return None if said else CHANGED_RETRY_SECONDS
     step = conclude(seen, decide(seen))
     failure = await execute(step.actions, ref, None, deps)
     if step.reason == Reason.DELETING:
         return None if failure is None else retry_after(failure)
     reason, message, conditions, fields = benchmark_status.summarise(seen, step, failure)
-    await report(body, Summary(reason, message, conditions, fields), BENCHMARK_CONDITIONS, deps)
+    if not await report(body, Summary(reason, message, conditions, fields), BENCHMARK_CONDITIONS, deps):
+        return CHANGED_RETRY_SECONDS
     return retry_after(failure) if failure is not None else step.recheck_after

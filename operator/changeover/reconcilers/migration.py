@@ -15,7 +15,7 @@ from changeover.core.plan import HoldFinalizer, Ref
 from changeover.core.verbs import decide
 from changeover.ports import Dependencies
 from changeover.reconcilers.beside import do_beside, sooner
-from changeover.reconcilers.execute import execute, retry_after
+from changeover.reconcilers.execute import CHANGED_RETRY_SECONDS, execute, retry_after
 from changeover.reconcilers.gates import with_gates
 from changeover.reconcilers.notify import tell
 from changeover.reconcilers.observe_migration import observe, observe_leaving, split_target
@@ -39,8 +39,8 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
             # What the spec means is unknown, so no traffic is touched; but nobody may be kept from deleting.
             await execute((HoldFinalizer(False),), ref, None, deps)
             return None
-        await report(body, invalid(plain_errors(error), owner.status), MIGRATION_CONDITIONS, deps)
-        return None
+        said = await report(body, invalid(plain_errors(error), owner.status), MIGRATION_CONDITIONS, deps)
+        return None if said else CHANGED_RETRY_SECONDS
     step = decide(seen)
     if step.reason is Reason.WAITING_FOR_GATE and step.mark is not None and unasked(seen, step.mark):
         # By the time they have answered this look is old: the next pass goes by their answers, and looks anew.
@@ -59,5 +59,7 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
         fields["gates"] = [to_dict(answer) for answer in seen.gates]
         fields["notifications"] = await tell(seen, step, deps)
     refusal = migration_status.refusal_of(step) if failure is None else ""
-    await report(body, Summary(reason, message, conditions, fields, refusal), MIGRATION_CONDITIONS, deps)
+    said = await report(body, Summary(reason, message, conditions, fields, refusal), MIGRATION_CONDITIONS, deps)
+    if not said:
+        return CHANGED_RETRY_SECONDS
     return retry_after(failure) if failure is not None else recheck

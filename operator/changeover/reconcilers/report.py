@@ -9,6 +9,7 @@ from typing import Any
 from changeover.api.kinds import KINDS
 from changeover.api.reasons import ConditionType, Reason
 from changeover.core import conditions
+from changeover.core.errors import Conflict
 from changeover.core.plan import Judgement, Manifest, Ref
 from changeover.ports import Dependencies, Event
 
@@ -37,8 +38,11 @@ class Summary:
     refusal: str = ""  # of a person's request in this pass: worth an event of its own
 
 
-async def report(body: Manifest, summary: Summary, order: Sequence[str], deps: Dependencies) -> None:
-    """Write status when it differs from what the API server has, and post an event when the reason moved on."""
+async def report(body: Manifest, summary: Summary, order: Sequence[str], deps: Dependencies) -> bool:
+    """Write status when it differs from what the API server has, and post an event when the reason moved on.
+
+    False when the object was changed since it was read: what is said of it now may be old, and the next pass says it.
+    """
     before = body.get("status") or {}
     model = next(kind.status for kind in KINDS if kind.name == body["kind"])
     said = next_status(before, summary, order, body["metadata"]["generation"], deps)
@@ -48,12 +52,16 @@ async def report(body: Manifest, summary: Summary, order: Sequence[str], deps: D
     ref = Ref(body["kind"], metadata["namespace"], metadata["name"])
     deps.show(ref, status)
     if status == before:
-        return
-    await deps.cluster.apply_status(ref, status)
+        return True
+    try:
+        await deps.cluster.apply_status(ref, status, metadata["resourceVersion"])
+    except Conflict:
+        return False
     if summary.reason not in QUIET and _reason_of(before) != summary.reason:
         await _emit(body, summary.reason, summary.message, deps)
     if summary.refusal:
         await _emit(body, Reason.REQUEST_REFUSED, summary.refusal, deps)
+    return True
 
 
 async def _emit(body: Manifest, reason: str, message: str, deps: Dependencies) -> None:

@@ -15,7 +15,7 @@ from changeover.testing.objects import apply_fields, carries, copied, merge_patc
 _WITHOUT_GENERATION = frozenset({"ConfigMap", "Node", "Service"})
 _API_VERSIONS = {
     "ConfigMap": "v1", "Node": "v1", "Pod": "v1", "Secret": "v1", "Service": "v1",
-    "Deployment": "apps/v1", "Job": "batch/v1",
+    "Deployment": "apps/v1", "Job": "batch/v1", "Lease": "coordination.k8s.io/v1",
     "HTTPRoute": "gateway.networking.k8s.io/v1", "CanaryMigration": "changeover.dev/v1alpha1",
     "FrameworkBenchmark": "changeover.dev/v1alpha1",
 }  # fmt: skip
@@ -73,10 +73,13 @@ class FakeCluster:
         ]
 
     async def apply(self, manifest: Manifest) -> Manifest:
-        """Server-side apply with one field manager."""
+        """Server-side apply with one field manager; Conflict when the object has another version than it says."""
         ref = ref_of(manifest)
         self.fault("apply", ref.kind, ref.name)
         before, sent = self._objects.get(ref), copied(manifest)
+        version = sent["metadata"].pop("resourceVersion", None)
+        if version is not None and (before is None or version != before["metadata"]["resourceVersion"]):
+            raise Conflict(f"{ref.kind} {ref.namespace}/{ref.name} was changed meanwhile")
         after = apply_fields(before, sent, self._owned.get((ref, "")))
         stored = self._store(ref, after)
         self._owned[ref, ""] = sent
@@ -99,12 +102,14 @@ class FakeCluster:
         self.writes += 1
         self._delete(ref)
 
-    async def apply_status(self, ref: Ref, status: Mapping[str, Any]) -> None:
+    async def apply_status(self, ref: Ref, status: Mapping[str, Any], version: str = "") -> None:
         """Server-side apply on the status subresource."""
         self.fault("apply_status", ref.kind, ref.name)
         before = self._objects.get(ref)
         if before is None:
             return
+        if version and version != before["metadata"]["resourceVersion"]:
+            raise Conflict(f"{ref.kind} {ref.namespace}/{ref.name} was changed meanwhile")
         sent = copied(dict(status))
         merged = apply_fields(before.get("status"), sent, self._owned.get((ref, "status")))
         self._store(ref, {**before, "status": merged})

@@ -53,10 +53,10 @@ class CrashingCluster:
         await self._inner.delete(ref)
         self._done()
 
-    async def apply_status(self, ref: Ref, status: Mapping[str, Any]) -> None:
+    async def apply_status(self, ref: Ref, status: Mapping[str, Any], version: str = "") -> None:
         """Counted."""
         self._before()
-        await self._inner.apply_status(ref, status)
+        await self._inner.apply_status(ref, status, version)
         self._done()
 
     async def emit(self, regarding: Manifest, event: Event) -> None:

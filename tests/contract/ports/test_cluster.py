@@ -171,6 +171,16 @@ async def test_status_is_replaced_apart_from_the_spec(site: Site) -> None:
     assert (after["spec"], after["metadata"]["generation"]) == (before["spec"], 1)
 
 
+async def test_a_status_of_an_older_version_is_a_conflict(site: Site) -> None:
+    await site.cluster.apply(migration(site))
+    where = ref(site, "CanaryMigration", "shop")
+    version = (await read(site, "CanaryMigration", "shop"))["metadata"]["resourceVersion"]
+    await site.cluster.apply_status(where, STATUS, version)
+    with pytest.raises(Conflict):
+        await site.cluster.apply_status(where, {**STATUS, "traffic": {"desiredPercent": 9}}, version)
+    assert (await read(site, "CanaryMigration", "shop"))["status"].get("traffic", {}).get("desiredPercent") != 9
+
+
 async def test_the_same_status_again_is_no_new_version(site: Site) -> None:
     await site.cluster.apply(migration(site))
     where = ref(site, "CanaryMigration", "shop")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
@@ -9,8 +10,9 @@ from changeover.adapters.cluster import path_of
 from changeover.adapters.routers.gateway_api import GatewayAPIRouter
 from changeover.core import names
 from changeover.core.errors import Conflict
-from changeover.core.plan import Manifest, Ref
-from changeover.ports import BackendPort, Cluster, SplitTarget
+from changeover.core.manifests.route import make_route
+from changeover.core.plan import Manifest, Ref, SetSplit
+from changeover.ports import BackendPort, Cluster, SplitTarget, shape_of
 
 from tests.apiserver.harness import MERGE_PATCH, ApiServer
 from tests.contract.ports.conftest import Site
@@ -44,6 +46,12 @@ async def foreign(site: Site, **annotations: str) -> Manifest:
     return await site.cluster.apply(body)
 
 
+async def write(router: GatewayAPIRouter, wanted: SplitTarget, percent: int, mark: Mapping[str, Any]) -> None:
+    """As a pass does: for the version that was looked at."""
+    found = await router.observe(wanted)
+    await router.ensure(wanted, SetSplit(percent, mark, found.version if found is not None else ""))
+
+
 async def test_no_route_is_none(site: Site) -> None:
     assert await GatewayAPIRouter(site.cluster).observe(target(site)) is None
 
@@ -52,7 +60,7 @@ async def test_what_is_ensured_is_observed(site: Site) -> None:
     router = GatewayAPIRouter(site.cluster)
     for percent in (0, 10, 100):
         mark = {**MARK, "weight": percent}
-        await router.ensure(target(site), percent, mark)
+        await write(router, target(site), percent, mark)
         found = await router.observe(target(site))
         assert found is not None
         assert (found.ours, found.canary_percent, found.mark) == (True, percent, mark)
@@ -61,20 +69,43 @@ async def test_what_is_ensured_is_observed(site: Site) -> None:
 
 async def test_ensuring_the_same_again_writes_nothing(site: Site) -> None:
     router = GatewayAPIRouter(site.cluster)
-    await router.ensure(target(site), 10, MARK)
+    await write(router, target(site), 10, MARK)
     version = (await route(site))["metadata"]["resourceVersion"]
-    await router.ensure(target(site), 10, MARK)
+    await write(router, target(site), 10, MARK)
     assert (await route(site))["metadata"]["resourceVersion"] == version
+
+
+async def test_what_was_decided_on_an_older_version_is_a_conflict_however_late_it_comes(site: Site) -> None:
+    router = GatewayAPIRouter(site.cluster)
+    await write(router, target(site), 10, MARK)
+    seen = await router.observe(target(site))
+    assert seen is not None
+    late = make_route(shape_of(target(site)), 50, MARK)
+    late["metadata"]["resourceVersion"] = seen.version
+    await write(router, target(site), 0, {**MARK, "phase": "RollingBack", "weight": 0})
+    with pytest.raises(Conflict):
+        await router.ensure(target(site), SetSplit(50, MARK, seen.version))
+    with pytest.raises(Conflict):
+        await site.cluster.apply(late)  # it was on its way already: the API server itself must refuse it
+    found = await router.observe(target(site))
+    assert found is not None and found.canary_percent == 0
+
+
+async def test_a_route_that_came_since_none_was_seen_is_a_conflict(site: Site) -> None:
+    router = GatewayAPIRouter(site.cluster)
+    await write(router, target(site), 10, MARK)
+    with pytest.raises(Conflict):
+        await router.ensure(target(site), SetSplit(0, MARK))
 
 
 async def test_acceptance_counts_for_the_generation_that_it_speaks_of(site: Site) -> None:
     router = GatewayAPIRouter(site.cluster)
-    await router.ensure(target(site), 10, MARK)
+    await write(router, target(site), 10, MARK)
     made = await route(site)
     await site.set_status(Ref("HTTPRoute", site.namespace, "shop"), acceptance(made))
     found = await router.observe(target(site))
     assert found is not None and found.accepted, found
-    await router.ensure(target(site), 50, MARK)
+    await write(router, target(site), 50, MARK)
     found = await router.observe(target(site))
     assert found is not None and not found.accepted
 
@@ -92,16 +123,16 @@ def acceptance(made: Manifest) -> dict[str, Any]:
 async def test_a_mark_alone_is_no_new_generation(site: Site) -> None:
     """Else the gateway would have to answer anew for a word of ours."""
     router = GatewayAPIRouter(site.cluster)
-    await router.ensure(target(site), 10, MARK)
+    await write(router, target(site), 10, MARK)
     generation = (await route(site))["metadata"]["generation"]
-    await router.ensure(target(site), 10, {**MARK, "message": "other"})
+    await write(router, target(site), 10, {**MARK, "message": "other"})
     assert (await route(site))["metadata"]["generation"] == generation
 
 
 async def test_a_foreign_route_is_a_conflict(site: Site) -> None:
     before = await foreign(site)
     with pytest.raises(Conflict):
-        await GatewayAPIRouter(site.cluster).ensure(target(site), 10, MARK)
+        await write(GatewayAPIRouter(site.cluster), target(site), 10, MARK)
     assert (await route(site))["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
     found = await GatewayAPIRouter(site.cluster).observe(target(site))
     assert found is not None and (found.ours, found.canary_percent) == (False, None)
@@ -110,7 +141,7 @@ async def test_a_foreign_route_is_a_conflict(site: Site) -> None:
 @pytest.mark.apiserver
 async def test_who_edited_the_weights_is_known_from_the_api_server(real: Site, api_server: ApiServer) -> None:
     router = GatewayAPIRouter(real.cluster)
-    await router.ensure(target(real), 10, MARK)
+    await write(router, target(real), 10, MARK)
     rules = (await route(real))["spec"]["rules"]
     for backend, weight in zip(rules[0]["backendRefs"], (63, 37), strict=True):
         backend["weight"] = weight
@@ -122,7 +153,7 @@ async def test_who_edited_the_weights_is_known_from_the_api_server(real: Site, a
     assert edited.ok, edited.message
     found = await router.observe(target(real))
     assert found is not None and (found.canary_percent, found.changed_by) == (37, "kubectl-edit")
-    await router.ensure(target(real), 10, MARK)
+    await write(router, target(real), 10, MARK)
     found = await router.observe(target(real))
     assert found is not None and (found.canary_percent, found.changed_by) == (10, "")
 
@@ -132,14 +163,14 @@ async def test_a_route_that_was_handed_over_is_taken_with_what_is_theirs(site: S
     handed = {"metadata": {"annotations": {names.ANNOTATION_HAND_OVER: "shop"}}}
     await site.cluster.merge(Ref("HTTPRoute", site.namespace, "shop"), handed)
     router = GatewayAPIRouter(site.cluster)
-    await router.ensure(target(site), 10, MARK)
+    await write(router, target(site), 10, MARK)
     found = await router.observe(target(site))
     assert found is not None and (found.ours, found.canary_percent) == (True, 10)
 
 
 async def test_release_leaves_the_weights_and_takes_our_marks_off(site: Site) -> None:
     router = GatewayAPIRouter(site.cluster)
-    await router.ensure(target(site), 10, MARK)
+    await write(router, target(site), 10, MARK)
     before = await route(site)
     await router.release(target(site))
     after = await route(site)
@@ -180,7 +211,7 @@ async def theirs(site: Site) -> Manifest:
 async def test_of_an_adopted_route_two_weights_are_written_and_no_more(site: Site) -> None:
     router, adopted = GatewayAPIRouter(site.cluster), target(site, adopted=True, parents=(), hostnames=())
     before = await theirs(site)
-    await router.ensure(adopted, 10, MARK)
+    await write(router, adopted, 10, MARK)
     after = await route(site)
     weights = [backend.pop("weight") for backend in after["spec"]["rules"][0]["backendRefs"]]
     assert weights == [90, 10]
@@ -195,7 +226,7 @@ async def test_of_an_adopted_route_two_weights_are_written_and_no_more(site: Sit
 async def test_an_adopted_route_that_is_given_back_keeps_its_weights_and_all_that_is_theirs(site: Site) -> None:
     router, adopted = GatewayAPIRouter(site.cluster), target(site, adopted=True, parents=(), hostnames=())
     await theirs(site)
-    await router.ensure(adopted, 100, MARK)
+    await write(router, adopted, 100, MARK)
     await router.release(adopted)
     after = await route(site)
     assert [b["weight"] for b in after["spec"]["rules"][0]["backendRefs"]] == [0, 100]
@@ -206,10 +237,10 @@ async def test_an_adopted_route_that_is_given_back_keeps_its_weights_and_all_tha
 async def test_a_route_that_another_migration_has_adopted_is_a_conflict(site: Site) -> None:
     router = GatewayAPIRouter(site.cluster)
     await theirs(site)
-    await router.ensure(target(site, adopted=True, parents=(), hostnames=()), 10, MARK)
+    await write(router, target(site, adopted=True, parents=(), hostnames=()), 10, MARK)
     other = target(site, adopted=True, parents=(), hostnames=(), migration="other")
     with pytest.raises(Conflict):
-        await router.ensure(other, 50, MARK)
+        await write(router, other, 50, MARK)
     found = await router.observe(other)
     assert found is not None and (found.ours, found.migration) == (False, "shop")
 
@@ -232,6 +263,8 @@ async def test_what_its_users_change_between_reading_and_writing_is_not_lost(sit
         def __getattr__(self, name: str) -> Any:
             return getattr(site.cluster, name)
 
+    seen = await GatewayAPIRouter(site.cluster).observe(adopted)
+    assert seen is not None
     with pytest.raises(Conflict):
-        await GatewayAPIRouter(cast(Cluster, Slow())).ensure(adopted, 10, MARK)
+        await GatewayAPIRouter(cast(Cluster, Slow())).ensure(adopted, SetSplit(10, MARK, seen.version))
     assert (await route(site))["spec"] == edited[0]["spec"]

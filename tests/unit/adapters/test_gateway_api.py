@@ -10,7 +10,7 @@ from changeover.adapters.routers.gateway_api import GatewayAPIRouter, parse_rout
 from changeover.core import names
 from changeover.core.errors import Conflict
 from changeover.core.manifests.route import Arm, RouteShape, make_route
-from changeover.core.plan import Ref
+from changeover.core.plan import Ref, SetSplit
 from changeover.ports import BackendPort, SplitTarget
 from changeover.testing.clock import FakeClock
 from changeover.testing.cluster import FakeCluster
@@ -156,5 +156,5 @@ async def test_a_foreign_route_is_never_written() -> None:
     foreign["metadata"] = {"name": "shop", "namespace": "shop"}
     before = cluster.put(foreign)
     with pytest.raises(Conflict):
-        await GatewayAPIRouter(cluster).ensure(TARGET, 10, {})
+        await GatewayAPIRouter(cluster).ensure(TARGET, SetSplit(10, {}))
     assert cluster.peek(REF) == before

@@ -12,7 +12,7 @@ from changeover.api.v1alpha1 import MigrationSpec
 from changeover.core import names
 from changeover.core.errors import ChangeoverError, Unavailable
 from changeover.core.migration_state import SeenMigration, Step
-from changeover.core.plan import Ref
+from changeover.core.plan import Ref, SetSplit
 from changeover.core.requests import VERBS
 from changeover.core.verbs import decide
 from changeover.reconcilers import migration
@@ -240,8 +240,9 @@ def test_the_guard_sees_a_climb() -> None:
     assert told.guard.rolled_back == {(1, 1)}
     route = dict(told.world.cluster.peek(ROUTE) or {})
     mark = {**(mark_of(route) or {}), "phase": "Stepping", "weight": 10, "step": 1}
+    climb = SetSplit(10, mark, route["metadata"]["resourceVersion"])
     try:
-        run(told.world.dependencies().router.ensure(_target(), 10, mark))
+        run(told.world.dependencies().router.ensure(_target(), climb))
     except AssertionError as error:
         assert "after a rollback in generation 1, attempt 1" in str(error)
     else:

@@ -15,7 +15,13 @@ from changeover.core.observed import Counts, NoData
 from changeover.core.plan import Delete, HoldFinalizer, Manifest, Ref
 from changeover.ports import CountQuery
 from changeover.reconcilers.benchmark import reconcile_benchmark
-from changeover.reconcilers.execute import CHANGED_RETRY_SECONDS, REFUSED_RETRY_SECONDS, RETRY_SECONDS, execute, retry_after
+from changeover.reconcilers.execute import (
+    CHANGED_RETRY_SECONDS,
+    REFUSED_RETRY_SECONDS,
+    RETRY_SECONDS,
+    execute,
+    retry_after,
+)
 from changeover.reconcilers.migration import reconcile_migration
 from changeover.reconcilers.observe_benchmark import fingerprint_of
 from changeover.testing.builders import NAMESPACE, a_benchmark, a_deployment, a_migration
@@ -384,7 +390,11 @@ async def test_the_finalizers_of_others_are_kept() -> None:
 
 @pytest.mark.parametrize(
     ("error", "seconds"),
-    [(Unavailable("x"), RETRY_SECONDS), (Conflict("x"), CHANGED_RETRY_SECONDS), (InvalidSpec("x"), REFUSED_RETRY_SECONDS)],
+    [
+        (Unavailable("x"), RETRY_SECONDS),
+        (Conflict("x"), CHANGED_RETRY_SECONDS),
+        (InvalidSpec("x"), REFUSED_RETRY_SECONDS),
+    ],
 )
 def test_what_was_refused_is_not_hammered(error: ChangeoverError, seconds: float) -> None:
     assert retry_after(error) == seconds
