@@ -1,8 +1,8 @@
 """Who leads? A Lease of the cluster's: one process works, the others wait for it to end or to fall silent.
 
-As client-go's leader election: who waits measures, by its own clock, how long the Lease has not changed. Who leads stops
-a second before anybody may take over, and is asked before each of its writes, so that a process that was stopped and
-goes on later writes nothing. What is on its way already meets ``core.fence``.
+As client-go's leader election: who waits measures, by its own clock, how long the Lease has not changed. Who leads
+stops a second before anybody may take over, and is asked before each of its writes, so that a process that was stopped
+and goes on later writes nothing. What is on its way already meets ``core.fence``.
 """
 
 from __future__ import annotations

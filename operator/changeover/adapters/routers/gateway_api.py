@@ -26,7 +26,7 @@ class GatewayAPIRouter:
         return None if found is None else parse_route(found, target)
 
     async def ensure(self, target: SplitTarget, wanted: SetSplit) -> None:
-        """Weights and mark in one write. Raises Conflict when the route is not ours, or was changed since it was seen."""
+        """Weights and mark in one write. Raises Conflict when the route is not ours, or another than was seen."""
         found = await self._cluster.get(_ref(target))
         if found is not None and not is_ours(found, target):
             raise Conflict(f"HTTPRoute {target.route} is not ours")

@@ -7,11 +7,11 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -20,12 +20,13 @@ from tests.apiserver.harness import ApiServer
 from tests.cluster.layout import cluster_from_environment
 from tests.cluster.shell import wait_until
 from tests.cluster.tools import gateway_api_crds
-from tests.trust.calls import Call, How, Place
-from tests.trust.ends import broken_rules, end_of
-from tests.trust.mirror import COLLECTIONS, Mirror, mirroring
-from tests.trust.stage import NotOver, a_stage, tell
-from tests.trust.stories import STORIES
+from tests.trust.live.calls import Call, How, Place
+from tests.trust.live.ends import broken_rules, end_of
+from tests.trust.live.mirror import COLLECTIONS, Mirror, mirroring
+from tests.trust.live.stage import NotOver, a_stage, tell
+from tests.trust.live.stories import STORIES
 
+Asked, Came = TypeVar("Asked"), TypeVar("Came")
 SIDE_BY_SIDE = 3  # a stage takes most of a core
 STORED = Path(__file__).parent / "failed.json"
 REFERENCES = Path(__file__).parent / "references.json"
@@ -73,8 +74,7 @@ def run(mirror: Mirror, folder: Path, trial: Trial) -> Course:
             wrong = [str(error)]
         calls = [record.call for record in list(stage.proxy.calls)]
         seconds = time.monotonic() - began
-        end = json.loads(json.dumps(end_of(stage, story)))
-        return Course(end, calls, list(stage.proxy.met), stage.starts, seconds, wrong)
+        return Course(as_kept(end_of(stage, story)), calls, list(stage.proxy.met), stage.starts, seconds, wrong)
 
 
 @dataclass(frozen=True)
@@ -95,18 +95,30 @@ class Bench:
     """An API server with everything that stories need."""
 
     def __init__(self, mirror: Mirror, folder: Path) -> None:
-        self._mirror, self._folder = mirror, folder
+        self.mirror, self.folder = mirror, folder
 
     def run_all(self, trials: list[Trial], until: float = float("inf")) -> Iterator[tuple[Trial, Course]]:
         """Side by side; none begins after the moment ``until`` (monotonic seconds)."""
 
-        def one(trial: Trial) -> Course | None:
-            return run(self._mirror, self._folder, trial) if time.monotonic() < until else None
+        return side_by_side(lambda trial: run(self.mirror, self.folder, trial), trials, until)
 
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            for trial, course in zip(trials, pool.map(one, trials), strict=True):
-                if course is not None:
-                    yield trial, course
+
+def side_by_side(do: Callable[[Asked], Came], trials: Sequence[Asked], until: float) -> Iterator[tuple[Asked, Came]]:
+    """What came of each trial, in their order; none begins after the moment ``until`` (monotonic seconds)."""
+
+    def one(trial: Asked) -> Came | None:
+        return do(trial) if time.monotonic() < until else None
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        for trial, came in zip(trials, pool.map(one, trials), strict=True):
+            if came is not None:
+                yield trial, came
+
+
+def as_kept(end: dict[str, Any]) -> dict[str, Any]:
+    """As it is after it was written and read again."""
+    kept: dict[str, Any] = json.loads(json.dumps(end))
+    return kept
 
 
 def numbered(calls: Iterable[Call]) -> Iterator[tuple[str, int]]:

@@ -10,7 +10,7 @@ from changeover.core.plan import Manifest, Ref
 from changeover.testing.builders import NAMESPACE, a_benchmark, a_deployment, a_migration
 from changeover.testing.metrics import Behaviour
 
-from tests.trust.stage import RealWorld, Stage, Story
+from tests.trust.live.stage import RealWorld, Stage, Story
 from tests.unit.crash.guard import mark_of
 
 MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")

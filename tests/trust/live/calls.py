@@ -23,6 +23,7 @@ class How(enum.StrEnum):
     RESET = "reset"  # cut off, not passed on
     LOST = "lost"  # carried out, and the answer lost
     SLOW = "slow"
+    WITHHELD = "withheld"  # a write that is on its way until it is released
     REWOUND = "rewound"  # from here on reads are answered from an older prefix
     HIDDEN = "hidden"  # an event that nobody is told of
     HELD = "held"  # an event that comes after those that were later
@@ -64,11 +65,12 @@ class Call:
 
 @dataclass
 class Record:
-    """A call that was passed on, when (monotonic seconds), and the status of the answer: 0 until there is one."""
+    """A call that was passed on, when, and when answered (monotonic seconds); the status is 0 until it is."""
 
     call: Call
     at: float
     status: int = 0
+    done: float = 0.0
 
 
 Place = tuple[str, int]

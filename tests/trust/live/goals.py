@@ -7,9 +7,9 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from tests.trust.calls import FAULTS, WRITES, How, Place
-from tests.trust.stories import STORIES
-from tests.trust.trials import Reference, Trial
+from tests.trust.live.calls import FAULTS, WRITES, How, Place
+from tests.trust.live.stories import STORIES
+from tests.trust.live.trials import Reference, Trial
 
 PAIRS_A_STORY = 80
 EVENTS = 4  # of each kind that the operator is told of in a story, at most, that are hidden, held or end their watch

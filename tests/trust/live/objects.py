@@ -16,8 +16,8 @@ from changeover.core.plan import Manifest, Ref
 from changeover.testing.builders import NAMESPACE
 
 from tests.apiserver.harness import Answer, Client
-from tests.trust.hurried import HurriedClock
-from tests.trust.mirror import API_VERSIONS, COLLECTIONS, Mirror
+from tests.trust.live.hurried import HurriedClock
+from tests.trust.live.mirror import API_VERSIONS, COLLECTIONS, Mirror
 
 NODES = "/api/v1/nodes"
 
@@ -28,16 +28,16 @@ class RealObjects:
     def __init__(self, mirror: Mirror, client: Client, namespace: str, clock: HurriedClock) -> None:
         self.watchers: list[Callable[[Manifest | None, Manifest | None], None]] = []
         self.logs: dict[tuple[str, str], str] = {}
-        self._mirror, self._client, self._namespace, self._clock = mirror, client, namespace, clock
+        self._mirror, self._client, self.namespace, self._clock = mirror, client, namespace, clock
         self._born: dict[str, str] = {}
 
     def all(self, kind: str) -> Iterator[Manifest]:
         """All objects of a kind, by name."""
-        return iter([self._known(found) for found in self._mirror.all(kind, self._namespace)])
+        return iter([self._known(found) for found in self._mirror.all(kind, self.namespace)])
 
     def peek(self, ref: Ref) -> Manifest | None:
         """The object; None when there is none."""
-        found = self._mirror.get(ref.kind, self._namespace, ref.name)
+        found = self._mirror.get(ref.kind, self.namespace, ref.name)
         return None if found is None else self._known(found)
 
     def fresh(self, ref: Ref) -> Manifest | None:
@@ -65,7 +65,7 @@ class RealObjects:
 
     def patch(self, ref: Ref, patch: Manifest) -> None:
         """Merge a patch; status goes to its subresource, the node of a pod by a binding."""
-        found = self._mirror.get(ref.kind, self._namespace, ref.name) or {"spec": {}}
+        found = self._mirror.get(ref.kind, self.namespace, ref.name) or {"spec": {}}
         rest, status = dict(patch), patch.get("status")
         rest.pop("status", None)
         if ref.kind == "Pod":
@@ -93,7 +93,7 @@ class RealObjects:
 
     def collect(self) -> None:
         """As the garbage collector: what belongs to an object that is gone goes, too."""
-        everything = [found for kind in COLLECTIONS for found in self._mirror.all(kind, self._namespace)]
+        everything = [found for kind in COLLECTIONS for found in self._mirror.all(kind, self.namespace)]
         alive = {found["metadata"]["uid"] for found in everything}
         for found in everything:
             owners = found["metadata"].get("ownerReferences") or []
@@ -124,7 +124,7 @@ class RealObjects:
 
     def _path(self, kind: str, name: str = "") -> str:
         prefix, _, plural = COLLECTIONS[kind].rpartition("/")
-        return f"{prefix}/namespaces/{self._namespace}/{plural}" + (f"/{name}" if name else "")
+        return f"{prefix}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
 
 
 def _checked(answer: Answer, allowed: tuple[int, ...] = ()) -> None:

@@ -1,9 +1,9 @@
 """A proxy between one operator and the API server: it counts calls, and does to the k-th what a plan says.
 
-Plain HTTP on loopback towards the operator, TLS towards the API server. A call may find the operator killed before it is
-passed on, or after the API server has carried it out and before the operator hears of it; it may be answered with an
-error, cut off, delayed, or carried out and its answer lost. Events of a watch may be hidden, held while later ones pass,
-or end in 410 Gone. Reads may be answered for a while from an older prefix of what was read before.
+Plain HTTP on loopback towards the operator, TLS towards the API server. A call may find the operator killed before it
+is passed on, or after the API server has carried it out and before the operator hears of it; it may be answered with an
+error, cut off, delayed, withheld, or carried out and its answer lost. Events of a watch may be hidden, held while later
+ones pass, or end in 410 Gone. Reads may be answered for a while from an older prefix of what was read before.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.trust.calls import ANSWERED, Call, How, Place, Record
+from tests.trust.live.calls import ANSWERED, Call, How, Place, Record
 
 SLOW_SECONDS = 0.5
 HELD_SECONDS = 0.5
@@ -35,6 +35,7 @@ class Proxy(ThreadingHTTPServer):
 
     calls    what was passed on, in order
     plan     what the n-th call or event of a name meets
+    counted  how often each name came
     met      the places of the plan that came
     chance   what any other call meets; None, mostly
     logs     the logs of pods by name: there is no kubelet to ask for them
@@ -56,7 +57,8 @@ class Proxy(ThreadingHTTPServer):
         self.wrote: Callable[[Call], None] = lambda call: None  # told of each write that was carried out
         self.logs: dict[str, str] = {}
         self.rewound = (1.0, 0.5)
-        self._counts: Counter[str] = Counter()
+        self.released = threading.Event()  # what is withheld
+        self.counted: Counter[str] = Counter()
         self._seen: dict[str, list[tuple[float, Answer]]] = defaultdict(list)
         self._view: tuple[float, float] | None = None  # until when, and to which moment, reads are rewound
         self._began = time.monotonic()
@@ -76,8 +78,8 @@ class Proxy(ThreadingHTTPServer):
     def meets(self, what: str, call: Call | None = None) -> How | None:
         """Count one more of a name; what it meets."""
         with self._lock:
-            self._counts[what] += 1
-            place = what, self._counts[what]
+            self.counted[what] += 1
+            place = what, self.counted[what]
             how = self.plan.get(place)
             if how is not None:
                 self.met.append(place)
@@ -147,8 +149,10 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             record = Record(call, time.monotonic())
             self.server.calls.append(record)
+            if how is How.WITHHELD:
+                self.server.released.wait()
             answer = self._asked(body)
-            record.status = answer[0]
+            record.status, record.done = answer[0], time.monotonic()
             if answer[0] < http.HTTPStatus.BAD_REQUEST:
                 self.server.wrote(call)
             if how is How.KILLED_AFTER:

@@ -1,4 +1,4 @@
-"""``python -m tests.trust GOAL [--seconds N] [--seed N] [--only WORDS]``: tries a goal, and prints its count."""
+"""``python -m tests.trust.live GOAL [--seconds N] [--seed N] [--only WORDS]``: tries a goal, and prints its count."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from tests.trust.ends import differences
-from tests.trust.goals import GOALS
-from tests.trust.stories import STORIES
-from tests.trust.trials import REFERENCES, Bench, Trial, a_bench, numbered, references, store, stored
+from tests.trust.live.ends import differences
+from tests.trust.live.goals import GOALS
+from tests.trust.live.stories import STORIES
+from tests.trust.live.trials import REFERENCES, Bench, Trial, a_bench, numbered, references, store, stored
 
 
 @dataclass
@@ -66,7 +66,7 @@ def write_references(bench: Bench, only: str) -> None:
 
 def main() -> int:
     """Exit code: 1 when a trial failed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.trust", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.trust.live", description=__doc__)
     parser.add_argument("goal", choices=[*GOALS, "references"])
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no trial after so many")
     parser.add_argument("--seed", type=int, default=1, help="of the order, and of what is chosen")

@@ -27,14 +27,15 @@ from changeover.testing.metrics import Behaviour
 from changeover.testing.world import SCRAPE_SECONDS, World, weights
 
 from tests.apiserver.harness import ApiServer, free_ports
-from tests.trust.calls import Call
-from tests.trust.hurried import HurriedClock, Setting, start
-from tests.trust.mirror import Mirror
-from tests.trust.objects import RealObjects
-from tests.trust.proxy import Proxy
+from tests.trust.live.calls import Call
+from tests.trust.live.hurried import HurriedClock, Setting, start
+from tests.trust.live.mirror import Mirror
+from tests.trust.live.objects import RealObjects
+from tests.trust.live.proxy import Proxy
 from tests.unit.fail_closed.scripted import Scripted
 
 FACTOR = 20.0  # a pass takes 0.1 s, which is one of 2 s: as often as the operator looks
+RESYNC_SECONDS = 15.0  # of real time, between full lists
 PLAY_SECONDS = 0.1  # at most, between two looks of the world
 END_SECONDS = 240.0  # of a story; it takes some ten on a quiet machine
 MOST_ELSEWHERE = 100  # rounds for which a story may have ended otherwise than it should
@@ -69,10 +70,14 @@ class Stage:
     notes: dict[str, Any] = field(default_factory=dict)  # what a story remembers of itself
 
     def play(self) -> None:
-        """One round of everybody but the operator, which is started again when it died."""
+        """One round of everybody, the operator, which is started again when it died, included."""
         if self.operator is None or not self.operator.is_alive():
             self.starts += 1
             self.operator = start(self.setting)
+        self.play_others()
+
+    def play_others(self) -> None:
+        """One round of everybody but the operator."""
         self.world.tick()
         self.proxy.logs.update({pod: text for (_, pod), text in self.objects.logs.items()})
         self.objects.collect()
@@ -120,27 +125,27 @@ class Story:
 
 @contextlib.contextmanager
 def a_stage(
-    mirror: Mirror, folder: Path, story: Story, factor: float = FACTOR, resync: float = 15.0
+    mirror: Mirror, folder: Path, story: Story, resync: float = RESYNC_SECONDS, lease: int = 0
 ) -> Iterator[Stage]:
-    """The story's objects in a namespace of their own, which is gone afterwards."""
+    """The story's objects in a namespace of their own; the operator holds a Lease of so many seconds, or none."""
     number = next(_numbers)
     namespace, place = f"stage-{number}", folder / f"stage-{number}"
     place.mkdir()
     epoch, server = time.time(), mirror.server
-    clock = HurriedClock(epoch, factor)
+    clock = HurriedClock(epoch, FACTOR)
     with contextlib.ExitStack() as stack:
         proxy = stack.enter_context(serving(Proxy(server.host, server.port, str(server.certificates))))
         client = stack.enter_context(server.client())
         assert client.create("/api/v1/namespaces", {"metadata": {"name": namespace}}).ok
         objects = RealObjects(mirror, client, namespace, clock)
         world = RealWorld(clock=cast(Any, clock), cluster=cast(FakeCluster, objects))
-        stage = Stage(Setting(place, epoch, factor, resync), proxy, world, objects, mirror, cast(Any, None))
+        stage = Stage(Setting(place, epoch, FACTOR, resync), proxy, world, objects, mirror, cast(Any, None))
         stage.prometheus = stack.enter_context(_prometheus(stage, namespace))
         proxy.kill, proxy.wrote = stage.kill, stage.written
         stack.callback(shutil.rmtree, place, ignore_errors=True)
         stack.callback(_clear, server, namespace)
         stack.callback(stage.kill)
-        _configure(stage, server, namespace)
+        configure(stage, stage.setting.folder, stage.proxy, lease)
         story.prepare(world)
         for body in story.bodies():
             objects.put(body)
@@ -159,18 +164,21 @@ def _prometheus(stage: Stage, namespace: str) -> contextlib.AbstractContextManag
     return serving(told)
 
 
-def _configure(stage: Stage, server: ApiServer, namespace: str) -> None:
+def configure(stage: Stage, folder: Path, proxy: Proxy, lease: int) -> None:
+    """Write an operator's files: its configuration, and how it gets to the API server."""
     [port] = free_ports(1)
     address = f"http://127.0.0.1:{stage.prometheus.server_port}"
     source = {"name": "default", "url": address, "timeoutSeconds": 2, "scrapeIntervalSeconds": SCRAPE_SECONDS}
-    config = {
+    config: dict[str, Any] = {
         "metricSources": [source],
         "loaderImage": "localhost/loader:1",
-        "watchNamespaces": [namespace],
+        "watchNamespaces": [stage.objects.namespace],
         "port": port,
     }
-    (stage.setting.folder / "config.yaml").write_text(json.dumps(config))
-    server.kubeconfig(stage.setting.folder / "kubeconfig", stage.proxy.url)
+    if lease:
+        config["lease"] = {"namespace": stage.objects.namespace, "name": "changeover", "seconds": lease}
+    (folder / "config.yaml").write_text(json.dumps(config))
+    stage.mirror.server.kubeconfig(folder / "kubeconfig", proxy.url)
 
 
 def _clear(server: ApiServer, namespace: str) -> None:

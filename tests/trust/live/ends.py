@@ -10,9 +10,9 @@ from changeover.core.names import ANNOTATION_ABOUT
 from changeover.core.plan import Manifest
 from changeover.testing.world import weights
 
-from tests.trust.calls import Call
-from tests.trust.mirror import COLLECTIONS
-from tests.trust.stage import OURS, Stage, Story
+from tests.trust.live.calls import Call
+from tests.trust.live.mirror import COLLECTIONS
+from tests.trust.live.stage import OURS, Stage, Story
 from tests.unit.crash.guard import mark_of
 from tests.unit.crash.replay import route_facts, status_facts
 

@@ -1,8 +1,8 @@
 """The operator as it is, in a process of its own, in a hurry: its clock and its timers run faster by a factor.
 
-At ``epoch`` its clock is right; a process that is started again goes on with the same clock. What the API server dates in
-its own time is moved to that clock. All else is ``python -m changeover``: the watches, the API server, the writes and
-the queries are real. Processes are forked from one that has imported everything, so that a start costs no second.
+At ``epoch`` its clock is right; a process that is started again goes on with the same clock. What the API server dates
+in its own time is moved to that clock. All else is ``python -m changeover``: the watches, the API server, the writes
+and the queries are real. Processes are forked from one that has imported everything, so that a start costs no second.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Setting:
 def start(setting: Setting) -> BaseProcess:
     """The operator in a process of its own; it dies with us."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "tests.trust.hurried"])
+    context.set_forkserver_preload([__name__, "tests.trust.live.hurried"])
     process = context.Process(target=operate, args=(setting,), daemon=True)
     process.start()
     return process
