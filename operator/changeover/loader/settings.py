@@ -108,7 +108,8 @@ def parse_settings(arguments: Sequence[str]) -> Settings:
         mode=given.mode,
         rate=share.of_rate(given.rate, given.connections) if given.rate is not None else None,
         method=given.method,
-        body=given.body.encode(),
+        # argparse before Python 3.13 makes an empty list of a value that is "--".
+        body=(given.body if isinstance(given.body, str) else "--").encode(),
         headers=tuple(pair for pair in given.header if pair[0].lower() != "host"),
         host_header=given.host_header,
         expect_status=given.expect_status,

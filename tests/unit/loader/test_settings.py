@@ -56,6 +56,11 @@ def test_headers_are_kept_in_order_and_the_host_apart() -> None:
     assert found.host_header == "other"
 
 
+@pytest.mark.parametrize("body", ["--", "-", "--debug", "@/etc/passwd", ""])
+def test_a_body_is_taken_as_it_is(body: str) -> None:
+    assert settings_of("--method", "POST", f"--body={body}").body == body.encode()
+
+
 def test_a_digest_is_compared_in_lower_case() -> None:
     assert settings_of("--expect-body-sha256", "AB" * 32).expect_body_sha256 == "ab" * 32
 
