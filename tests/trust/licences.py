@@ -34,7 +34,7 @@ _SPDX = re.compile(r"[A-Za-z0-9.+-]+( (AND|OR|WITH) [A-Za-z0-9.+-]+)*")
 
 def licence_of(metadata: PackageMetadata | Message) -> str:
     """As an SPDX expression, from the field that is meant for it, else the older one, else the classifiers."""
-    expression, older = metadata.get("License-Expression") or "", (metadata.get("License") or "").strip()
+    expression, older = (str((metadata.get_all(name) or [""])[0]).strip() for name in ("License-Expression", "License"))
     classified = [
         one.rpartition(" :: ")[2] for one in metadata.get_all("Classifier") or () if one.startswith("License")
     ]

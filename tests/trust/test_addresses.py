@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -99,24 +100,36 @@ async def test_no_cookie_is_kept(allowed: Counting) -> None:
 
 def test_no_field_of_a_resource_is_an_address() -> None:
     """Whatever is added to the API under such a name has to be thought about here."""
-    named = {path for file in CRDS.glob("*.yaml") for path in _addresses_in(yaml.safe_load(file.read_text()))}
-    # Names that the Managed route listens to, and the port of a container; neither is asked for by the operator.
-    assert named == {"traffic.gatewayAPI.hostnames"}
+    words = ("url", "uri", "host", "endpoint", "proxy", "server", "webhook", "addr")
+    # The names that a Managed route listens to; nobody asks them.
+    assert {path for path in fields() if any(word in leaf(path) for word in words)} == {"traffic.gatewayAPI.hostnames"}
 
 
-def _addresses_in(crd: dict[str, Any]) -> Iterator[str]:
-    for version in crd["spec"]["versions"]:
-        yield from _named(version["schema"]["openAPIV3Schema"]["properties"]["spec"], ())
+def test_the_one_reference_to_another_namespace_is_a_routes_gateway() -> None:
+    """The Gateway's own allowedRoutes says who may attach; the operator reads no Gateway."""
+    assert {path for path in fields() if "namespace" in leaf(path)} == {"traffic.gatewayAPI.parentRefs.namespace"}
 
 
-def _named(schema: dict[str, Any], path: tuple[str, ...]) -> Iterator[str]:
-    suspicious = ("url", "uri", "address", "host", "endpoint", "proxy", "server", "webhook", "addr")
+@cache
+def fields() -> frozenset[str]:
+    """Of the specs of both kinds, as the API server knows them."""
+    versions = [one for file in CRDS.glob("*.yaml") for one in yaml.safe_load(file.read_text())["spec"]["versions"]]
+    return frozenset(
+        path for one in versions for path in _inside(one["schema"]["openAPIV3Schema"]["properties"]["spec"])
+    )
+
+
+def _inside(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[str]:
     for name, inner in schema.get("properties", {}).items():
-        if any(word in name.lower() for word in suspicious):
-            yield ".".join((*path, name))
-        yield from _named(inner, (*path, name))
+        yield ".".join((*path, name))
+        yield from _inside(inner, (*path, name))
     if "items" in schema:
-        yield from _named(schema["items"], path)
+        yield from _inside(schema["items"], path)
+
+
+def leaf(path: str) -> str:
+    """The field's own name."""
+    return path.rpartition(".")[2].lower()
 
 
 def test_no_request_leads_a_load_pod_elsewhere_or_is_taken_for_a_flag() -> None:

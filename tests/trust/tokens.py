@@ -45,7 +45,8 @@ def shape(query: str) -> Shape:
 
 def _string(query: str, begin: int) -> tuple[str, int]:
     """What the string that begins here says, and where it has ended."""
-    quote, at, said = query[begin], begin + 1, []
+    quote, at = query[begin], begin + 1
+    said: list[str] = []
     while at < len(query):
         char = query[at]
         if char == quote:
