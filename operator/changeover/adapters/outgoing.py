@@ -18,7 +18,7 @@ MOST_ANSWER_BYTES = 65_536
 LONGEST_URL = 2_048
 # Printable ASCII without a backslash: what two parsers could read in two ways is no address for us.
 _ADDRESS = re.compile(r"https?://[!-\[\]-~]+", re.IGNORECASE | re.ASCII)
-_NAMED = re.compile(r"[a-z0-9.-]+")
+_NAMED = re.compile(r"[a-z0-9.-]{1,253}")  # a longer one is no name, and fills a message
 
 
 class HttpOutgoing:

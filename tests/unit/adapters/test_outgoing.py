@@ -146,6 +146,14 @@ async def test_a_refused_address_tells_no_part_that_may_be_secret(url: str) -> N
     assert "cret" not in str(refusal.value).replace("Secret", "") and "1234" not in str(refusal.value)
 
 
+async def test_a_refusal_is_short_however_long_the_host_is() -> None:
+    """Status cuts a message off, and the mend stands at its end."""
+    for host in ("a" * 254, "a." * 500 + "example.com", "b" * 253):
+        with pytest.raises(InvalidSpec) as refusal:
+            await HttpOutgoing(["hooks.example.com"]).post(f"https://{host}/", b"{}", {}, 3)
+        assert len(str(refusal.value)) < 512
+
+
 async def test_a_packed_answer_is_not_unpacked(receiver: Receiver) -> None:
     bomb = zlib.compress(bytes(2**25))
 
