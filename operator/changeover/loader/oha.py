@@ -47,11 +47,11 @@ class Samples:
 def make_command(settings: Settings, target: Target, seconds: int, database: Path | None) -> list[str]:
     command = ["oha", "--no-tui", "--no-color", "--output-format", "json", "--disable-compression", "-w"]
     command += ["-z", f"{seconds}s", "-c", str(settings.connections), "-t", f"{settings.timeout_seconds}s"]
-    command += ["--worker-threads", str(WORKER_THREADS), "-m", settings.method, "--host", target.host_header]
-    for name, value in settings.headers:
-        command += ["-H", f"{name}: {value}"]
+    command += ["--worker-threads", str(WORKER_THREADS), "-m", settings.method, "--redirect=0"]
+    # With "=", or what begins with a dash would be taken for a flag.
+    command.append(f"--host={target.host_header}")
+    command += [f"-H={name}: {value}" for name, value in settings.headers]
     if settings.body:
-        # With "=", or a body that begins with a dash would be taken for a flag.
         command.append(f"-d={settings.body.decode()}")
     if not settings.keep_alive:
         command.append("--disable-keepalive")

@@ -20,6 +20,8 @@ AUTO, WRK, OHA, H2LOAD = "auto", "wrk", "oha", "h2load"
 MAX_SAMPLES = 500_000
 """Requests of one oha run whose samples are kept: 50 MB of scratch, less than the 64 MB of a pod's /dev/shm."""
 
+_HOST = re.compile(r"([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+
 _RAMP_DEFAULTS: dict[str, Any] = {
     "factor": 1.5,
     "max_steps": 10,
@@ -106,7 +108,8 @@ def parse_settings(arguments: Sequence[str]) -> Settings:
         mode=given.mode,
         rate=share.of_rate(given.rate, given.connections) if given.rate is not None else None,
         method=given.method,
-        body=given.body.encode(),
+        # argparse before Python 3.13 makes an empty list of a value that is "--".
+        body=(given.body if isinstance(given.body, str) else "--").encode(),
         headers=tuple(pair for pair in given.header if pair[0].lower() != "host"),
         host_header=given.host_header,
         expect_status=given.expect_status,
@@ -218,6 +221,9 @@ def _problems(settings: Settings) -> dict[str, bool]:
         "--driver h2load knows only GET": settings.driver == H2LOAD and settings.method != "GET",
         "--body is not for --method GET or HEAD": settings.body != b"" and settings.method in ("GET", "HEAD"),
         "--rate must be above 0": settings.rate is not None and not 0 < settings.rate < math.inf,
+        # h2load is given it within its address, where more than a host would be another path than the one checked.
+        "--host-header and a Host header must be HOST[:PORT]": bool(settings.host_header)
+        and not _HOST.fullmatch(settings.host_header or ""),
         # A server may ignore the header; only the client can close the connection for certain.
         "keep-alive is set by --keep-alive, not by a Connection header": "connection" in names,
         "the body's length is counted, not set by a Content-Length or Transfer-Encoding header": bool(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -115,7 +117,8 @@ async def test_nobody_there_is_told_without_the_address() -> None:
         "https://evil.example/x", "http://hooks.example.com/x", "https://hooks.example.com.evil.example/",
         "https://hooks.example.com:444/", "https://evil.example/@hooks.example.com", "http://169.254.169.254/latest",
         "file:///etc/passwd", "ftp://hooks.example.com/", "//hooks.example.com/", "hooks.example.com", "", "https://[::1",
-        "https://hooks.example.com\\@evil.example/",
+        "https://hooks.example.com\\@evil.example/", "https://hoo\u212as.example.com/", "https://hooks.example.com:x/",
+        "https://hooks.example.com/" + "x" * 2_048,
     ],
 )  # fmt: skip
 async def test_an_address_that_is_not_allowed_is_refused_and_never_asked(url: str) -> None:
@@ -128,3 +131,42 @@ async def test_by_default_nothing_is_allowed(receiver: Receiver) -> None:
     with pytest.raises(InvalidSpec, match=r"notifications\.allowedHosts"):
         await HttpOutgoing([]).post(f"{receiver.host}/hook", b"{}", {}, 3)
     assert receiver.got == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://bot:1234/cret@hooks.example.com/", "https://hooks.example.com\\services\\cret", "cret.example.com/x",
+        "https://hooks.example.com\tcret/", "https://hooks.example.com:cret/",
+    ],
+)  # fmt: skip
+async def test_a_refused_address_tells_no_part_that_may_be_secret(url: str) -> None:
+    with pytest.raises(InvalidSpec) as refusal:
+        await HttpOutgoing(["hooks.example.com"]).post(url, b"{}", {}, 3)
+    assert "cret" not in str(refusal.value).replace("Secret", "") and "1234" not in str(refusal.value)
+
+
+async def test_a_refusal_is_short_however_long_the_host_is() -> None:
+    """Status cuts a message off, and the mend stands at its end."""
+    for host in ("a" * 254, "a." * 500 + "example.com", "b" * 253):
+        with pytest.raises(InvalidSpec) as refusal:
+            await HttpOutgoing(["hooks.example.com"]).post(f"https://{host}/", b"{}", {}, 3)
+        assert len(str(refusal.value)) < 512
+
+
+async def test_a_packed_answer_is_not_unpacked(receiver: Receiver) -> None:
+    bomb = zlib.compress(bytes(2**25))
+
+    def packed(handler: _Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Encoding", "deflate")
+        handler.send_header("Content-Length", str(len(bomb)))
+        handler.end_headers()
+        handler.wfile.write(bomb)
+
+    receiver.answer = packed
+    tracemalloc.start()
+    assert await HttpOutgoing([receiver.host]).post(f"{receiver.host}/hook", b"{}", {}, 3) == 200
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**21

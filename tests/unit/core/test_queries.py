@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from changeover.core.queries import fill
+import pytest
+from changeover.core.errors import InvalidSpec
+from changeover.core.queries import fill, fill_for_migration
 
 
 def test_all_placeholders_are_filled_in_wherever_they_stand() -> None:
@@ -18,3 +20,13 @@ def test_a_dot_in_a_pods_name_is_a_dot_in_any_quotes() -> None:
 
 def test_a_query_without_placeholders_stays_as_it_is() -> None:
     assert fill("up", "shop", ["a"], 15.0) == "up"
+
+
+@pytest.mark.parametrize("text", ['a"', "a'", "a`", "a\\", "a\n", "a}", "a{", "a b", "{{ .window }}", "ä", "a|b", "a$"])
+def test_what_is_no_name_is_not_put_into_a_query(text: str) -> None:
+    with pytest.raises(InvalidSpec, match="no name"):
+        fill("{{ .namespace }}", text, [], 15.0)
+    with pytest.raises(InvalidSpec, match="no name"):
+        fill("{{ .podRegex }}", "shop", ["a", text], 15.0)
+    with pytest.raises(InvalidSpec, match="no name"):
+        fill_for_migration("up", {"canaryService": text}, [])

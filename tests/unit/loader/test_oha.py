@@ -156,5 +156,5 @@ def test_the_command_names_every_setting() -> None:
     settings = settings_of(flags)
     command = " ".join(oha.make_command(settings, TARGET, 7, None))
     assert "-z 7s -c 5 -t 4s" in command
-    assert "-m POST --host shop -H X-A: b -d=-x" in command
+    assert "-m POST --redirect=0 --host=shop -H=X-A: b -d=-x" in command
     assert command.endswith(" http://10.0.0.7:80/")

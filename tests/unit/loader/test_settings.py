@@ -56,6 +56,11 @@ def test_headers_are_kept_in_order_and_the_host_apart() -> None:
     assert found.host_header == "other"
 
 
+@pytest.mark.parametrize("body", ["--", "-", "--debug", "@/etc/passwd", ""])
+def test_a_body_is_taken_as_it_is(body: str) -> None:
+    assert settings_of("--method", "POST", f"--body={body}").body == body.encode()
+
+
 def test_a_digest_is_compared_in_lower_case() -> None:
     assert settings_of("--expect-body-sha256", "AB" * 32).expect_body_sha256 == "ab" * 32
 
@@ -96,6 +101,9 @@ def test_parts_of_a_second_are_rounded_up(text: str, seconds: int) -> None:
         (["--url", "shop"], "must be http"),
         (["--header", "no colon"], "'Name: value'"),
         (["--header", "X: a\r\nY: b"], "'Name: value'"),
+        (["--header", "Host: shop/other?"], "must be HOST"),
+        (["--header", "Host: --debug x"], "must be HOST"),
+        (["--host-header", "shop:port"], "must be HOST"),
         (["--header", "Connection: close"], "not by a Connection header"),
         (["--method", "GET /"], "no HTTP method"),
         (["--expect-body-sha256", "abc"], "no SHA-256"),
