@@ -312,6 +312,17 @@ def test_an_abort_before_any_weight_has_its_outcome_at_once() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(("shown", "writes"), [(0, 0), (50, 1)], ids=["as it was written", "with a foreign weight"])
+def test_an_abort_before_any_weight_that_was_killed_before_status_ends_in_the_next_pass(
+    shown: int, writes: int
+) -> None:
+    """With status saying no more than Accepted, nothing would remember it once somebody deletes the route."""
+    aborted = mark_in(decide(asking("abort", changes=NO_WEIGHT)))
+    step = decide(asking("abort", changes={"route": route(aborted, canary_percent=shown), "latest": NoData("none")}))
+    assert (step.reason, step.request, len(step.actions)) == (Reason.ROLLED_BACK, None, writes)
+    assert step.outcome is not None and step.outcome["reason"] == "Aborted"
+
+
 def test_promoted_by_hand_the_last_step_is_watched_before_it_ends() -> None:
     up = mark_in(decide(asking("promote")))
     assert (up.step, up.came_from, up.reason) == (3, 10, "PromotedByHand")
