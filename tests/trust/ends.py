@@ -25,8 +25,10 @@ class Settled(Oracle):
 
     def choose(self, what: str, options: Sequence[tuple[str, Option]]) -> Option:
         """No path: there is one way through."""
-        preferred = [value for label, value in options if label in self._prefers]
-        return preferred[0] if preferred else options[0][1]
+        label, value = next((one for one in options if one[0] in self._prefers), options[0])
+        if len(options) > 1:
+            self.labels.append(f"{what} {label}")
+        return value
 
 
 class Ends:

@@ -42,7 +42,7 @@ def ask(memory: Memory, verb: str) -> Memory:
 
 def is_recorded(memory: Memory) -> bool:
     """Whether status has caught up with the mark. Before, nobody else could know what is on the route alone."""
-    mark, told = memory.mark, memory.told
+    mark, told = memory.route.mark if memory.route is not None else None, memory.told
     if mark is None:
         return True
     if told is None or mark.requests or (told.attempt, told.paused) != (mark.attempt, mark.paused):

@@ -1,7 +1,8 @@
 """Breadth-first search over the real decisions: `python -m tests.trust.search [--states N | --seconds S]`.
 
 From nothing it goes on to every memory that passes, crashes, time and people can lead to, and holds every pass against
-``rules.py``. Breadth-first, so that what is found first is a shortest way to it.
+``rules.py``. Breadth-first, so that what is found first is a shortest way to it from the nearest of the states that it
+begins with (``milestones.py``).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.trust.configurations import BY_NAME, CONFIGURATIONS, Configuration
 from tests.trust.ends import WORLDS, Ends
 from tests.trust.events import events
 from tests.trust.memory import Memory
+from tests.trust.milestones import milestones
 from tests.trust.passes import Decide, Pass, Passes
 from tests.trust.rules import broken
 
@@ -33,18 +35,18 @@ Way = list[str]
 class Found:
     """What a search has seen.
 
-    states       memories that were reached and of which every pass was played
+    states       what decisions were made from: a memory, and all that the pass looked at; no two are equal
+    memories     of which every pass was played, and everything else that may befall them
     waiting      memories that were reached, and not played any more
-    situations   passes: a memory and all that the decision looked at
     transitions  events, and ends of passes: killed after each write, a write that fails, all done
     walked       states that were walked to their end, in each world
-    violations   the way to each rule that was broken, the shortest
+    violations   the way to each rule that was broken, from nothing
     """
 
     name: str
     states: int = 0
+    memories: int = 0
     waiting: int = 0
-    situations: int = 0
     transitions: int = 0
     walked: int = 0
     seconds: float = 0.0
@@ -69,14 +71,17 @@ class Search:
         self._from, self._by = array("l"), list[tuple[str, ...]]()
         self._labels: dict[tuple[str, ...], tuple[str, ...]] = {}
 
-    def run(self, states: int | None = None, seconds: float | None = None) -> Found:
-        """Until all is searched, or so many states, or so long."""
+    def run(self, states: int | None = None, seconds: float | None = None, to_first: bool = False) -> Found:
+        """Until all is searched, or so many states, or so long, or to the first rule that is broken."""
         began, found = time.monotonic(), self.found
         statistics = self._passes.statistics
         self._reach(Memory(), -1, ())
         with remembered(statistics):
+            for memory, after, label in milestones(self._passes):
+                self._reach(after, self._number[memory], label)
             while self._memories and (states is None or found.states < states):
-                if seconds is not None and time.monotonic() - began > seconds:
+                is_late = seconds is not None and time.monotonic() - began > seconds
+                if is_late or (to_first and found.violations):
                     break
                 self._play(self._memories.popleft())
         found.waiting, found.seconds = len(self._memories), time.monotonic() - began
@@ -85,14 +90,14 @@ class Search:
     def _play(self, memory: Memory) -> None:
         """Everything that may come next."""
         number, found = self._number[memory], self.found
-        found.states += 1
+        found.memories += 1
         for label, after in events(memory, self._configuration):
             found.transitions += 1
             self._reach(after, number, (label,))
         if memory.gone:
             return
         for one in self._passes.over(memory):
-            found.situations += 1
+            found.states += 1
             self._judge(one, number)
             for how, after in self._passes.ends(one):
                 found.transitions += 1
@@ -110,7 +115,7 @@ class Search:
 
     def _judge(self, one: Pass, number: int) -> None:
         violations = list(broken(one, self._passes.statistics))
-        if self.found.situations % EVERY_TWICE == 0 and self._passes.decide(one.seen) != one.step:
+        if self.found.states % EVERY_TWICE == 0 and self._passes.decide(one.seen) != one.step:
             violations.append("decided otherwise the second time")
         for violation in violations:
             if violation not in self.found.violations:
@@ -156,8 +161,8 @@ def told(found: Found) -> str:
     """One line of a table."""
     whole = "all" if found.is_whole else f"{found.waiting:,} not played"
     return (
-        f"{found.name:10} {found.states:>10,} states ({whole}) {found.situations:>11,} situations "
-        f"{found.transitions:>11,} transitions {found.walked:>7,} walked to their end "
+        f"{found.name:10} {found.states:>10,} states of {found.memories:>8,} memories ({whole}) "
+        f"{found.transitions:>10,} transitions {found.walked:>6,} walked to their end "
         f"{len(found.violations)} violations {found.seconds:8.0f} s"
     )
 
@@ -165,7 +170,7 @@ def told(found: Found) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Search, say what was found; 1 when a rule was broken."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--states", type=int, help="play so many states, in all (default: all there are)")
+    parser.add_argument("--states", type=int, help="decide in so many states, in all (default: all there are)")
     parser.add_argument("--seconds", type=float, help="search so long, in all")
     parser.add_argument("--only", choices=sorted(BY_NAME), help="one configuration")
     asked = parser.parse_args(arguments)
@@ -177,10 +182,10 @@ def main(arguments: Sequence[str]) -> int:
         for violation, way in found.violations.items():
             print(f"  VIOLATION: {violation}")
             print("".join(f"    {number:2}. {event}\n" for number, event in enumerate(way, 1)), end="")
-    sums = [sum(getattr(one, name) for one in all_found) for name in ("states", "situations", "transitions", "seconds")]
+    sums = [sum(getattr(one, name) for one in all_found) for name in ("states", "memories", "transitions", "seconds")]
     violations = sum(len(one.violations) for one in all_found)
     print(
-        "{:,} states, {:,} situations, {:,} transitions, {} violations, {:.0f} s".format(*sums[:3], violations, sums[3])
+        "{:,} states of {:,} memories, {:,} transitions, {} violations, {:.0f} s".format(*sums[:3], violations, sums[3])
     )
     return 1 if violations else 0
 

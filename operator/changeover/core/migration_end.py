@@ -85,8 +85,11 @@ def keep(seen: SeenMigration, route: Route | None, mark: Mark | None, outcome: d
         return Step(reason, message, (), mark, None, outcome, recheck_after=LOOK_AFTER_SECONDS)
     final = mark or _final_mark(seen, outcome)
     drifted = route is None or mark is None or route.canary_percent != final.weight
-    if drifted:
-        actions: tuple[Action, ...] = () if why_out_of_reach(seen, route) else (split(final),)
+    actions: tuple[Action, ...] = ()
+    if seen.spec.suspend:
+        message += "; spec.suspend is true, so nothing is written" if drifted else ""
+    elif drifted:
+        actions = () if why_out_of_reach(seen, route) else (split(final),)
     else:
         actions, of_canary = scale_away(seen, route, outcome)
         message += f"; {of_canary}" if of_canary else ""

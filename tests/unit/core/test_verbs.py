@@ -135,6 +135,8 @@ REFUSED: list[tuple[str, str, Changes, Reason, str]] = [
      Reason.WAITING_FOR_WORKLOADS, "not promoted at step 0/3: canary new has 0 of 2 pods ready"),
     ("no evidence at all", "promote", {"latest": NoData("no series")}, Reason.WAITING_EVIDENCE,
      "not promoted at step 1/3: the last scrapes show nothing, and no weight is raised blindly"),
+    ("a canary that nobody reaches", "promote", {"latest": latest(canary=counts(0))}, Reason.WAITING_EVIDENCE,
+     "not promoted at step 1/3: 0.0 % of 900 requests reached the canary at weight 10 in the last scrapes"),
     ("a canary without counters", "promote", {"latest": replace(latest(), canary=None)}, Reason.WAITING_EVIDENCE,
      "not promoted at step 1/3: the last scrapes show nothing, and no weight is raised blindly"),
     ("blind", "promote", {"route": route(mark(since=NOW - timedelta(minutes=3))), "blocks": TIMEOUT}, Reason.BLIND,
