@@ -71,8 +71,8 @@ class Search:
         self._from, self._by = array("l"), list[tuple[str, ...]]()
         self._labels: dict[tuple[str, ...], tuple[str, ...]] = {}
 
-    def run(self, states: int | None = None, seconds: float | None = None, to_first: bool = False) -> Found:
-        """Until all is searched, or so many states, or so long, or to the first rule that is broken."""
+    def run(self, states: int | None = None, seconds: float | None = None, until: str | None = None) -> Found:
+        """Until all is searched, or so many states, or so long, or this rule is broken."""
         began, found = time.monotonic(), self.found
         statistics = self._passes.statistics
         self._reach(Memory(), -1, ())
@@ -81,7 +81,7 @@ class Search:
                 self._reach(after, self._number[memory], label)
             while self._memories and (states is None or found.states < states):
                 is_late = seconds is not None and time.monotonic() - began > seconds
-                if is_late or (to_first and found.violations):
+                if is_late or (until is not None and any(until in violation for violation in found.violations)):
                     break
                 self._play(self._memories.popleft())
         found.waiting, found.seconds = len(self._memories), time.monotonic() - began

@@ -93,7 +93,7 @@ BROKEN: list[tuple[str, Decide, str, str]] = [
 @pytest.mark.trust
 @pytest.mark.parametrize(("name", "decide", "rule", "event"), BROKEN, ids=[rule for _, _, rule, _ in BROKEN])
 def test_a_broken_decision_is_found_with_the_way_to_it(name: str, decide: Decide, rule: str, event: str) -> None:
-    found = Search(BY_NAME[name], decide).run(states=ENOUGH, to_first=True)
+    found = Search(BY_NAME[name], decide).run(states=ENOUGH, until=rule)
     ways = [way for violation, way in found.violations.items() if rule in violation]
     assert ways, f"not found in {told(found)}: {list(found.violations)}"
     assert any(event in happened for happened in ways[0]) or not event, ways[0]
@@ -102,7 +102,7 @@ def test_a_broken_decision_is_found_with_the_way_to_it(name: str, decide: Decide
 @pytest.mark.trust
 def test_the_way_to_a_violation_is_short() -> None:
     """A pause is asked for, taken up, and broken; before that, no more than a life begins with."""
-    found = Search(BY_NAME["pause"], ignores_the_pause).run(states=ENOUGH, to_first=True)
+    found = Search(BY_NAME["pause"], ignores_the_pause).run(states=ENOUGH, until="while paused")
     ways = [way for violation, way in found.violations.items() if "while paused" in violation]
     assert ways and len(ways[0]) <= 8, ways
 
