@@ -104,8 +104,8 @@ def _of_rollbacks(memory: Memory, mark: Mark) -> Iterator[str]:
     """It only lowers the weight, and what is marked so stays so until it has ended."""
     before, told = memory.mark, memory.told
     shown = memory.shown
-    if mark.phase is Phase.ROLLING_BACK and mark.weight > mark.came_from:
-        yield "a rollback raises the weight"
+    if mark.phase is Phase.ROLLING_BACK and mark.weight > min(mark.came_from, shown):
+        yield f"a rollback raises the weight to {mark.weight}, shown {shown}"
     if before is None or before.phase is not Phase.ROLLING_BACK or memory.deleting:
         return
     ended = told is not None and told.outcome is not None
