@@ -12,7 +12,7 @@ from tests.trust.passes import Pass, Passes
 from tests.trust.sights import Option, Oracle, Seen, Sights
 
 MOST_PASSES = 40
-LULL = 720  # seconds between two passes: time for evidence
+LULL = 735  # seconds between two passes: time for evidence
 WORLDS = {"all is well": (), "the canary is bad": ("tripped", "bad")}
 
 

@@ -28,10 +28,11 @@ NAME, NAMESPACE, ARMS, OTHER_ARMS = "shop", "shop", "arms", "others"
 # Classes of ages, seconds: an age is as old as the greatest of these that it has reached. Each lies just beyond a
 # limit: 15 s and 30 s (a rollback, and its parts), minDuration 1m, rollback.timeout 2m, the blocks of a minute,
 # maxBlind, maxDuration 20m, and the ten minutes after which an edit of the weights is a new story.
-SINCE = (0, 20, 40, 60, 180, 720, 1210)
+SINCE = (0, 20, 40, 130, 260, 735, 1220)
 UNTIL = (-10, 5, 65, 125, 185, 725, 1205)
 BEGAN = (0, 20, 60, 130)
 CONTESTED = (0, 601)
+SETTLE_SECONDS = 10  # from a weight to the beginning of its first block, at a scrape every 5 s
 MANY = 1 << 17  # what is kept of a function's answers
 
 
@@ -150,7 +151,10 @@ def later(memory: Memory, seconds: int) -> Memory:
         last = told.last
         if last is not None and last.reason:
             last = last._replace(age=floored(last.age + seconds, SINCE))
-        until = floored(told.until + seconds, UNTIL) if told.evidence else 0
+        until = 0
+        if told.evidence and route is not None and route.mark is not None:
+            # Each age is rounded by itself; evidence is never older than the weight that it is of.
+            until = floored(min(told.until + seconds, age_of(route.mark.since) - SETTLE_SECONDS), UNTIL)
         told = told._replace(last=last, until=until)
     return memory._replace(route=route, told=told)
 

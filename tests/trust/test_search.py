@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest import mock
 
 import pytest
-from changeover.core import verbs
+from changeover.core import migration, raising, verbs
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import SeenMigration, Step, split
 from changeover.core.observed import Route
 
-from tests.trust.configurations import BY_NAME, CONFIGURATIONS
+from tests.trust.configurations import BY_NAME, CONFIGURATIONS, PLAIN, Configuration
 from tests.trust.passes import Decide
 from tests.trust.search import EVERY, Found, Search, search_all, told
 
-SECONDS = 60.0  # of the sample, shared by the configurations
+SECONDS = 40.0  # of the sample, shared by the configurations
 ENOUGH = 20_000  # states: what each broken decision is found within
 
 
@@ -55,6 +56,18 @@ def takes_what_is_not_ours(seen: SeenMigration) -> Step:
     return replace(step, actions=(split(mark),), mark=mark)
 
 
+def forgets_a_lost_rollback(seen: SeenMigration) -> Step:
+    """Status is not asked for a rollback whose route is gone."""
+    with mock.patch.object(migration, "remembered_rollback", lambda seen: None):
+        return verbs.decide(seen)
+
+
+def does_not_look_at_the_split(seen: SeenMigration) -> Step:
+    """The last scrapes may show that nobody reaches the canary."""
+    with mock.patch.object(raising, "disagreement", lambda latest, weight: ""):
+        return verbs.decide(seen)
+
+
 def never_ends(seen: SeenMigration) -> Step:
     return replace(verbs.decide(seen), outcome=None)
 
@@ -80,20 +93,31 @@ def mark_of(seen: SeenMigration) -> Mark | None:
     return Mark.parse(route.mark) if isinstance(route, Route) and route.ours else None
 
 
-BROKEN: list[tuple[str, Decide, str, str]] = [
-    ("approval", climbs_again, "after a rollback in the same generation and attempt", "a pass"),
-    ("pause", ignores_the_pause, "while paused", "pause is asked for"),
-    ("approval", approves_itself, "without a token of approve", "a pass"),
-    ("jump", takes_what_is_not_ours, "a route of somebody else is written", "is taken over by another migration"),
-    ("approval", never_ends, "it has not ended after", ""),
-    ("approval", Forgetful(), "decided otherwise the second time", ""),
+SMALL = Configuration("small", (PLAIN,), (), ("route lost",))
+APPROVAL, PAUSE, JUMP = (BY_NAME[name] for name in ("approval", "pause", "jump"))
+AGAIN = "after a rollback in the same generation and attempt"
+BROKEN: list[tuple[Configuration, Decide, str, str]] = [
+    (APPROVAL, climbs_again, AGAIN, "a pass"),
+    (PAUSE, ignores_the_pause, "while paused", "pause is asked for"),
+    (SMALL, forgets_a_lost_rollback, AGAIN, "the route is deleted"),
+    (SMALL, does_not_look_at_the_split, "while the last scrapes do not speak for it", "latest split off"),
+    (APPROVAL, approves_itself, "without a token of approve", "a pass"),
+    (JUMP, takes_what_is_not_ours, "a route of somebody else is written", "is taken over by another migration"),
+    (SMALL, never_ends, "it has not ended after", ""),
+    (SMALL, Forgetful(), "decided otherwise the second time", ""),
 ]
 
 
 @pytest.mark.trust
-@pytest.mark.parametrize(("name", "decide", "rule", "event"), BROKEN, ids=[rule for _, _, rule, _ in BROKEN])
-def test_a_broken_decision_is_found_with_the_way_to_it(name: str, decide: Decide, rule: str, event: str) -> None:
-    found = Search(BY_NAME[name], decide).run(states=ENOUGH, until=rule)
+@pytest.mark.parametrize(
+    ("configuration", "decide", "rule", "event"),
+    BROKEN,
+    ids=[getattr(decide, "__name__", "forgetful") for _, decide, _, _ in BROKEN],
+)
+def test_a_broken_decision_is_found_with_the_way_to_it(
+    configuration: Configuration, decide: Decide, rule: str, event: str
+) -> None:
+    found = Search(configuration, decide).run(states=ENOUGH, until=rule)
     ways = [way for violation, way in found.violations.items() if rule in violation]
     assert ways, f"not found in {told(found)}: {list(found.violations)}"
     assert any(event in happened for happened in ways[0]) or not event, ways[0]
@@ -102,7 +126,7 @@ def test_a_broken_decision_is_found_with_the_way_to_it(name: str, decide: Decide
 @pytest.mark.trust
 def test_the_way_to_a_violation_is_short() -> None:
     """A pause is asked for, taken up, and broken; before that, no more than a life begins with."""
-    found = Search(BY_NAME["pause"], ignores_the_pause).run(states=ENOUGH, until="while paused")
+    found = Search(PAUSE, ignores_the_pause).run(states=ENOUGH, until="while paused")
     ways = [way for violation, way in found.violations.items() if "while paused" in violation]
     assert ways and len(ways[0]) <= 8, ways
 
