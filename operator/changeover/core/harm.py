@@ -8,7 +8,7 @@ from changeover.api.reasons import Reason
 from changeover.core.headroom import part, pods_for_all, pods_of
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import SeenMigration, Step, split
-from changeover.core.observed import Evidence, Unreadable, Workload
+from changeover.core.observed import Evidence, Route, Unreadable, Workload
 from changeover.core.weighing import Weighing, hard_trip
 
 
@@ -46,7 +46,9 @@ def _crashed(canary: Workload, mark: Mark) -> str:
 def roll_back(seen: SeenMigration, mark: Mark, reason: Reason, why: str, weighing: Weighing | None) -> Step:
     """To weight 0; in parts where stable could not carry all traffic at once."""
     mark = replace(mark, stable_pods=pods_for_all(seen, mark))
-    weight = part(seen, mark, reason)
+    # What somebody has taken from the canary by now it does not get back by being rolled back.
+    shown = (seen.route.canary_percent or 0) if isinstance(seen.route, Route) else 0
+    weight = min(part(seen, mark, reason), shown)
     how = f"rolled back to 0 from {mark.weight} %"
     if weight:
         ready = seen.stable.ready if isinstance(seen.stable, Workload) else 0

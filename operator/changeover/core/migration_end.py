@@ -41,6 +41,10 @@ def remembered_rollback(seen: SeenMigration) -> Mark | None:
 
 def finish_rollback(seen: SeenMigration, route: Route | None, mark: Mark) -> Step:
     out_of_reach = why_out_of_reach(seen, route)
+    if mark.step == 0:
+        # Aborted before there was weight, and killed before status said so: nothing else remembers that but the mark.
+        drifted = route is None or (mark.arms == seen.arms and route.canary_percent != 0)
+        return _rolled_back(seen, mark, (split(mark),) if drifted and not out_of_reach else ())
     if out_of_reach:
         return Step(Reason.ROUTE_UNFIT, f"{out_of_reach}; {mark.message}", (), mark, stalled=True)
     if mark.weight > 0 and mark.arms == seen.arms:
@@ -52,8 +56,12 @@ def finish_rollback(seen: SeenMigration, route: Route | None, mark: Mark) -> Ste
     settled = quiet and route.accepted and isinstance(seen.latest, Evidence) and seen.latest.start > mark.since
     if not settled and (seen.now - mark.since).total_seconds() < SETTLE_SECONDS:
         return Step(Reason.ROLLING_BACK, mark.message, (), mark)
+    return _rolled_back(seen, mark, ())
+
+
+def _rolled_back(seen: SeenMigration, mark: Mark, actions: tuple[Action, ...]) -> Step:
     outcome = make_outcome("RolledBack", seen, mark, mark.reason, mark.message)
-    return Step(Reason.ROLLED_BACK, mark.message, (), mark, None, outcome, recheck_after=LOOK_AFTER_SECONDS)
+    return Step(Reason.ROLLED_BACK, mark.message, actions, mark, None, outcome, recheck_after=LOOK_AFTER_SECONDS)
 
 
 def _in_parts(seen: SeenMigration, route: Route | None, mark: Mark) -> Step:
@@ -77,8 +85,11 @@ def keep(seen: SeenMigration, route: Route | None, mark: Mark | None, outcome: d
         return Step(reason, message, (), mark, None, outcome, recheck_after=LOOK_AFTER_SECONDS)
     final = mark or _final_mark(seen, outcome)
     drifted = route is None or mark is None or route.canary_percent != final.weight
-    if drifted:
-        actions: tuple[Action, ...] = () if why_out_of_reach(seen, route) else (split(final),)
+    actions: tuple[Action, ...] = ()
+    if seen.spec.suspend:
+        message += "; spec.suspend is true, so nothing is written" if drifted else ""
+    elif drifted:
+        actions = () if why_out_of_reach(seen, route) else (split(final),)
     else:
         actions, of_canary = scale_away(seen, route, outcome)
         message += f"; {of_canary}" if of_canary else ""

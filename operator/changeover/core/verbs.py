@@ -18,6 +18,7 @@ from changeover.core.fence import sealed
 from changeover.core.guards import held_against
 from changeover.core.harm import roll_back
 from changeover.core.mark import Mark, Phase
+from changeover.core.measured_share import disagreement
 from changeover.core.migration_end import LOOK_AFTER_SECONDS
 from changeover.core.migration_state import SeenMigration, Step, attempt_of, first_mark, make_outcome, split
 from changeover.core.observed import Counts, Evidence, Route, Unreadable
@@ -176,11 +177,12 @@ def _why_not_promoted(asked: Asked) -> str | None:
 
 def _held_against(asked: Asked) -> str | None:
     """What the latest look says against the canary, be it only that there was none; None when nothing."""
-    latest, has_weight = asked.seen.latest, asked.mark is not None and asked.mark.weight > 0
-    if not isinstance(latest, Evidence) or (has_weight and latest.canary is None):
+    latest, weight = asked.seen.latest, asked.mark.weight if asked.mark is not None else 0
+    if not isinstance(latest, Evidence) or (weight and latest.canary is None):
         return "the last scrapes show nothing, and no weight is raised blindly"
-    against = held_against(asked.seen.spec, latest) if has_weight else ""
-    if against:
+    split_is_off = disagreement(latest, weight) if weight else ""
+    against = f"{split_is_off} in the last scrapes" if split_is_off else held_against(asked.seen.spec, latest)
+    if weight and against:
         return against
     for objective in asked.seen.spec.objectives:
         limit = limit_of(objective)

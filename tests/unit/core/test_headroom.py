@@ -60,6 +60,18 @@ def test_a_late_canary_keeps_what_stable_cannot_take_yet(ready: int, weight: int
     assert ("in parts" in step.message) is (weight > 0)
 
 
+@pytest.mark.parametrize(("shown", "to"), [(0, 0), (20, 20), (90, 70), (None, 0)])
+def test_what_somebody_took_from_the_canary_it_does_not_get_back_when_a_rollback_begins(
+    shown: int | None, to: int
+) -> None:
+    its_route = route(mark(100, 3, stable_pods=CARRIED), canary_percent=shown)
+    taken = replace(on_all(2), route=its_route)
+    step = decide(taken)
+    assert (step.reason, written(step)) == (Reason.ROLLING_BACK, to)
+    aborted = decide_with_verbs(replace(taken, latest=latest(), owner=owner(requests={"abort": "t"})))
+    assert (aborted.reason, written(aborted)) == (Reason.ROLLING_BACK, to)
+
+
 @pytest.mark.parametrize(
     ("weight", "ready", "to"),
     # At night two pods carry the 50 % that ten carry by day: all of it is for four, of which two take 75 %.

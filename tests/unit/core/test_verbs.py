@@ -135,6 +135,8 @@ REFUSED: list[tuple[str, str, Changes, Reason, str]] = [
      Reason.WAITING_FOR_WORKLOADS, "not promoted at step 0/3: canary new has 0 of 2 pods ready"),
     ("no evidence at all", "promote", {"latest": NoData("no series")}, Reason.WAITING_EVIDENCE,
      "not promoted at step 1/3: the last scrapes show nothing, and no weight is raised blindly"),
+    ("a canary that nobody reaches", "promote", {"latest": latest(canary=counts(0))}, Reason.WAITING_EVIDENCE,
+     "not promoted at step 1/3: 0.0 % of 900 requests reached the canary at weight 10 in the last scrapes"),
     ("a canary without counters", "promote", {"latest": replace(latest(), canary=None)}, Reason.WAITING_EVIDENCE,
      "not promoted at step 1/3: the last scrapes show nothing, and no weight is raised blindly"),
     ("blind", "promote", {"route": route(mark(since=NOW - timedelta(minutes=3))), "blocks": TIMEOUT}, Reason.BLIND,
@@ -310,6 +312,17 @@ def test_an_abort_before_any_weight_has_its_outcome_at_once() -> None:
     assert (outcome["result"], outcome["reason"], outcome["generation"], outcome["attempt"]) == (
         "RolledBack", "Aborted", 1, 1,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("shown", "writes"), [(0, 0), (50, 1)], ids=["as it was written", "with a foreign weight"])
+def test_an_abort_before_any_weight_that_was_killed_before_status_ends_in_the_next_pass(
+    shown: int, writes: int
+) -> None:
+    """With status saying no more than Accepted, nothing would remember it once somebody deletes the route."""
+    aborted = mark_in(decide(asking("abort", changes=NO_WEIGHT)))
+    step = decide(asking("abort", changes={"route": route(aborted, canary_percent=shown), "latest": NoData("none")}))
+    assert (step.reason, step.request, len(step.actions)) == (Reason.ROLLED_BACK, None, writes)
+    assert step.outcome is not None and step.outcome["reason"] == "Aborted"
 
 
 def test_promoted_by_hand_the_last_step_is_watched_before_it_ends() -> None:

@@ -1,0 +1,137 @@
+"""A sample of the search finds nothing, and the search finds what it is there to find."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from unittest import mock
+
+import pytest
+from changeover.core import migration, raising, verbs
+from changeover.core.mark import Mark, Phase
+from changeover.core.migration_state import SeenMigration, Step, split
+from changeover.core.observed import Route
+
+from tests.trust.configurations import BY_NAME, CONFIGURATIONS, PLAIN, Configuration
+from tests.trust.passes import Decide
+from tests.trust.search import EVERY, Found, Search, search_all, told
+
+SECONDS = 40.0  # of the sample, shared by the configurations
+ENOUGH = 20_000  # states: what each broken decision is found within
+
+
+@pytest.mark.trust
+def test_no_decision_in_a_sample_breaks_a_rule() -> None:
+    found = list(search_all(CONFIGURATIONS, seconds=SECONDS))
+    for one in found:
+        print(told(one))
+    assert {one.name: one.violations for one in found if one.violations} == {}
+    assert all(one.memories > EVERY and one.walked for one in found)
+
+
+def climbs_again(seen: SeenMigration) -> Step:
+    """The trap: what is rolled back goes up once more."""
+    mark = mark_of(seen)
+    if mark is None or mark.phase is not Phase.ROLLING_BACK:
+        return verbs.decide(seen)
+    return rising(verbs.decide(seen), mark, seen)
+
+
+def ignores_the_pause(seen: SeenMigration) -> Step:
+    mark = mark_of(seen)
+    return rising(verbs.decide(seen), mark, seen) if mark is not None and mark.paused else verbs.decide(seen)
+
+
+def approves_itself(seen: SeenMigration) -> Step:
+    step = verbs.decide(seen)
+    if step.reason != "WaitingForApproval" or step.mark is None:
+        return step
+    return rising(step, step.mark, seen)
+
+
+def takes_what_is_not_ours(seen: SeenMigration) -> Step:
+    step = verbs.decide(seen)
+    if step.reason != "RouteNotOurs":
+        return step
+    mark = Mark(Phase.PREPARING, 0, 0, seen.now, seen.owner.generation, seen.arms, "Preparing", "", 0)
+    return replace(step, actions=(split(mark),), mark=mark)
+
+
+def forgets_a_lost_rollback(seen: SeenMigration) -> Step:
+    """Status is not asked for a rollback whose route is gone."""
+    with mock.patch.object(migration, "remembered_rollback", lambda seen: None):
+        return verbs.decide(seen)
+
+
+def does_not_look_at_the_split(seen: SeenMigration) -> Step:
+    """The last scrapes may show that nobody reaches the canary."""
+    with mock.patch.object(raising, "disagreement", lambda latest, weight: ""):
+        return verbs.decide(seen)
+
+
+def never_ends(seen: SeenMigration) -> Step:
+    return replace(verbs.decide(seen), outcome=None)
+
+
+class Forgetful:
+    """Decides by how often it was asked, and not by what was seen alone."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, seen: SeenMigration) -> Step:
+        self.asked += 1
+        return replace(verbs.decide(seen), message=str(self.asked))
+
+
+def rising(step: Step, mark: Mark, seen: SeenMigration) -> Step:
+    up = replace(mark, phase=Phase.STEPPING, step=mark.step + 1, weight=50, came_from=mark.weight, since=seen.now)
+    return replace(step, actions=(split(up),), mark=up, outcome=None)
+
+
+def mark_of(seen: SeenMigration) -> Mark | None:
+    route = seen.route
+    return Mark.parse(route.mark) if isinstance(route, Route) and route.ours else None
+
+
+SMALL = Configuration("small", (PLAIN,), (), ("route lost",))
+APPROVAL, PAUSE, JUMP = (BY_NAME[name] for name in ("approval", "pause", "jump"))
+AGAIN = "after a rollback in the same generation and attempt"
+BROKEN: list[tuple[Configuration, Decide, str, str]] = [
+    (APPROVAL, climbs_again, AGAIN, "a pass"),
+    (PAUSE, ignores_the_pause, "while paused", "pause is asked for"),
+    (SMALL, forgets_a_lost_rollback, AGAIN, "the route is deleted"),
+    (SMALL, does_not_look_at_the_split, "while the last scrapes do not speak for it", "latest split off"),
+    (APPROVAL, approves_itself, "without a token of approve", "a pass"),
+    (JUMP, takes_what_is_not_ours, "a route of somebody else is written", "is taken over by another migration"),
+    (SMALL, never_ends, "it has not ended after", ""),
+    (SMALL, Forgetful(), "decided otherwise the second time", ""),
+]
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize(
+    ("configuration", "decide", "rule", "event"),
+    BROKEN,
+    ids=[getattr(decide, "__name__", "forgetful") for _, decide, _, _ in BROKEN],
+)
+def test_a_broken_decision_is_found_with_the_way_to_it(
+    configuration: Configuration, decide: Decide, rule: str, event: str
+) -> None:
+    found = Search(configuration, decide).run(states=ENOUGH, until=rule)
+    ways = [way for violation, way in found.violations.items() if rule in violation]
+    assert ways, f"not found in {told(found)}: {list(found.violations)}"
+    assert any(event in happened for happened in ways[0]) or not event, ways[0]
+
+
+@pytest.mark.trust
+def test_the_way_to_a_violation_is_short() -> None:
+    """A pause is asked for, taken up, and broken; before that, no more than a life begins with."""
+    found = Search(PAUSE, ignores_the_pause).run(states=ENOUGH, until="while paused")
+    ways = [way for violation, way in found.violations.items() if "while paused" in violation]
+    assert ways and len(ways[0]) <= 8, ways
+
+
+@pytest.mark.trust
+def test_a_search_says_what_it_left_out() -> None:
+    found: Found = Search(BY_NAME["windows"]).run(states=100)
+    assert found.waiting > 0 and not found.is_whole and "not played" in told(found)
