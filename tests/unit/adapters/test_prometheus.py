@@ -154,6 +154,7 @@ async def test_many_dripping_answers_leave_no_thread_behind(server: Server) -> N
     results = await asyncio.gather(*(used.counts(QUERY, START, END) for _ in range(10)), return_exceptions=True)
     assert all(isinstance(result, Unavailable) for result in results)
     server.answer = lambda h: h.send(success([]))
+    await asyncio.sleep(TIMEOUT_SECONDS)
     assert await used.counts(QUERY, START, END) == NoData("no series")
 
 
