@@ -23,13 +23,17 @@ class AnswerRefused(requests.RequestException):
     """An answer came, and is not one that may be gone by."""
 
 
-def parsed(body: bytes) -> dict[str, Any]:
+def parsed(body: bytes | memoryview) -> dict[str, Any]:
     """The JSON of a whole, successful answer. Raises AnswerRefused, or ValueError when it is no JSON.
 
     Thanos and remote storages put into ``warnings`` which of them did not answer, and tell the rest as a success;
     VictoriaMetrics says ``isPartial``. A series that is missing may be just the one with the errors.
     """
-    told = _read(body.decode())
+    try:
+        text = str(body, "utf-8")
+    except UnicodeDecodeError as error:
+        raise AnswerRefused(f"no UTF-8: {error.reason}") from None  # it holds the body, and its repr four times that
+    told = _read(text)
     if not isinstance(told, dict) or told.get("status") != "success":
         raise AnswerRefused(f"no success: {str(told.get('error') if isinstance(told, dict) else told)[:100]}")
     warnings = [str(one) for one in told.get("warnings") or [] if not str(one).startswith(_REMARK)]

@@ -40,7 +40,8 @@ class GuardedSession(requests.Session):
         )  # they would add up, and be sent with each question
         self._seconds = seconds
         self._adapter = _Adapter()
-        self._large = threading.Lock()
+        self._buffer = bytearray(MAX_BODY_BYTES)  # costs nothing until it is used
+        self._large = threading.Lock()  # who has it may use the buffer, until ``done``
         self._held = threading.local()
 
     def get_adapter(self, url: str | bytes) -> _Adapter:
@@ -70,17 +71,24 @@ class GuardedSession(requests.Session):
             self._held.large = False
             self._large.release()
 
-    def _read(self, response: requests.Response) -> bytes:
-        body = bytearray()
+    def _read(self, response: requests.Response) -> memoryview:
+        """The body. A large one goes into the one buffer that there is: one that grows leaves the heap in fragments."""
+        body, used = bytearray(LARGE_BYTES), 0
         while chunk := _read_some(response):
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise AnswerRefused(f"the answer is larger than {MAX_BODY_BYTES} bytes")
-            if len(body) > LARGE_BYTES and not getattr(self._held, "large", False):
-                self._held.large = self._large.acquire(timeout=max(0.0, _request.deadline - time.monotonic()))
-                if not self._held.large:
-                    raise AnswerRefused("another large answer took too long")
-        return bytes(body)
+            if used + len(chunk) > len(body):
+                body = self._larger(body)
+            body[used : used + len(chunk)] = chunk
+            used += len(chunk)
+        return memoryview(body)[:used]
+
+    def _larger(self, body: bytearray) -> bytearray:
+        if body is self._buffer:
+            raise AnswerRefused(f"the answer is larger than {MAX_BODY_BYTES} bytes")
+        self._held.large = self._large.acquire(timeout=max(0.0, _request.deadline - time.monotonic()))
+        if not self._held.large:
+            raise AnswerRefused("another large answer took too long")
+        self._buffer[: len(body)] = body
+        return self._buffer
 
 
 class _Told(requests.Response):

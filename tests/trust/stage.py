@@ -1,0 +1,222 @@
+"""Migrations on sick metric sources beside one on a healthy source, in one Scheduler, and what is measured of it all.
+
+Real: the Scheduler, the reconcilers, PrometheusSource over HTTP. Fake: the cluster, and the clock of the decisions, which
+goes on a minute a pass. Timeouts and the Scheduler's times are real ones, a fraction of those in a cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSettings
+from changeover.core.plan import Ref
+from changeover.reconcilers.migration import reconcile_migration
+from changeover.scheduler import Scheduler
+from changeover.testing.builders import NAMESPACE, a_deployment, a_migration
+from changeover.testing.world import SCRAPE_SECONDS, World
+
+from tests.unit.fail_closed.scripted import OfWorld, scripted
+
+TIMEOUT_SECONDS = 0.25
+PACE_SECONDS = 0.1  # of real time from pass to pass
+PASS_SECONDS = 60.0  # of the fake clock
+GOOD_PASSES = 5  # at the first weight: evidence, but not enough to go on
+TICK_SECONDS = 0.005
+LONGEST_SECONDS = 20.0  # of a fault, on however slow a machine
+
+connected: list[tuple[str, int]] = []  # where this process has connected to
+
+
+def _note(event: str, args: tuple[Any, ...]) -> None:
+    if event == "socket.connect" and isinstance(args[1], tuple):
+        connected.append((str(args[1][0]), int(args[1][1])))
+
+
+sys.addaudithook(_note)
+
+
+class Metered(PrometheusSource):
+    """How long each question took, seconds."""
+
+    def __init__(self, settings: SourceSettings) -> None:
+        super().__init__(settings)
+        self.took: list[float] = []
+
+    async def _ask(self, *args: Any, **kwargs: Any) -> Any:
+        began = time.monotonic()
+        try:
+            return await super()._ask(*args, **kwargs)
+        finally:
+            self.took.append(time.monotonic() - began)
+
+
+def metered(url: str, name: str = "sick") -> Metered:
+    return Metered(SourceSettings(name, url, TIMEOUT_SECONDS, SCRAPE_SECONDS))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One pass: the fake time, the weight after it, and what status said."""
+
+    at: datetime
+    weight: int
+    reason: str
+    says: str  # all conditions' messages
+
+
+@dataclass
+class Actor:
+    """A migration in a world of its own; ``told`` is a Prometheus that knows the truth of that world."""
+
+    name: str
+    told: OfWorld
+    source: Metered
+    seen: list[Seen] = field(default_factory=list)
+
+    @property
+    def ref(self) -> Ref:
+        return Ref("CanaryMigration", NAMESPACE, self.name)
+
+    async def reconcile(self) -> float | None:
+        world = self.told.world
+        deps = replace(world.dependencies(), sources={"default": self.source})
+        after = await reconcile_migration(self.ref, deps)
+        status = (world.cluster.peek(self.ref) or {})["status"]
+        ready = next(c for c in status["conditions"] if c["type"] == "Ready")
+        says = " ".join(c["message"] for c in status["conditions"])
+        self.seen.append(Seen(world.clock.now(), world.weight_of("shop", "new") or 0, ready["reason"], says))
+        world.advance(PASS_SECONDS)
+        return None if after is None else PACE_SECONDS
+
+    @property
+    def outcome(self) -> str:
+        """Result and reason, or nothing while it is under way."""
+        found = (self.told.world.cluster.peek(self.ref) or {})["status"].get("outcome") or {}
+        return f"{found.get('result', '')} {found.get('reason', '')}".strip()
+
+    async def warm_up(self) -> None:
+        """Up to the first weight, and good evidence there."""
+        while not self.seen or self.seen[-1].weight == 0:
+            await self.reconcile()
+        for _ in range(GOOD_PASSES - 1):
+            await self.reconcile()
+        self.seen.clear()
+
+
+@contextmanager
+def actors(number: int) -> Iterator[list[Actor]]:
+    """So many, and one more: the neighbour, the last. Each has a good source."""
+    with ExitStack() as stack:
+        found = []
+        for name in [f"sick-{n}" for n in range(number)] + ["neighbour"]:
+            # Nothing but the evidence holds it: a good one goes on within the passes that a sick one gets.
+            steps = [{"weightPercent": w, "minDuration": "6m", "maxDuration": "9h"} for w in (10, 50, 100)]
+            told = stack.enter_context(
+                scripted(World(a_deployment("old"), a_deployment("new"), a_migration(name, steps=steps)))
+            )
+            found.append(Actor(name, told, metered(f"http://127.0.0.1:{told.server_port}", "healthy")))
+        yield found
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one run: real seconds, lags of the event loop (seconds), growth of the memory (MiB), passes of the neighbour."""
+
+    seconds: float
+    lags: list[float]
+    grown_mib: float
+    neighbour_passes: int
+    deadline: float  # the longest question to a sick source, seconds
+    threads_left: int
+
+    @property
+    def lag_p99(self) -> float:
+        return sorted(self.lags)[int(0.99 * len(self.lags))]
+
+    @property
+    def pace(self) -> float:
+        """Passes of the neighbour a second."""
+        return self.neighbour_passes / self.seconds
+
+
+async def play(sick: list[Actor], neighbour: Actor, passes: int) -> Figures:
+    """Until each of the sick has had its passes, or has ended."""
+    waiting = {actor.name: actor for actor in (*sick, neighbour)}
+    scheduler = Scheduler({"CanaryMigration": lambda ref: waiting[ref.name].reconcile()}, _Nobody())
+    lags: list[float] = []
+    for actor in waiting.values():
+        scheduler.wake(actor.ref)
+    began, before = time.monotonic(), _reset_peak()
+    tasks = [asyncio.create_task(scheduler.run()), asyncio.create_task(_tick(lags))]
+    while time.monotonic() - began < LONGEST_SECONDS and not all(_is_over(one, passes) for one in sick):
+        await asyncio.sleep(0.02)
+    seconds, grown = time.monotonic() - began, _memory("VmHWM") - before
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    longest = max(took for one in sick for took in one.source.took)
+    return Figures(seconds, lags, grown, len(neighbour.seen), longest, await _threads_left("prometheus-sick"))
+
+
+def _is_over(actor: Actor, passes: int) -> bool:
+    return len(actor.seen) >= passes
+
+
+async def _tick(lags: list[float]) -> None:
+    while True:
+        began = time.monotonic()
+        await asyncio.sleep(TICK_SECONDS)
+        lags.append(time.monotonic() - began - TICK_SECONDS)
+
+
+class _Nobody:
+    def passed(self, kind: str, seconds: float, failed: bool) -> None:
+        assert not failed, "a pass has failed; its error is in the log"
+
+    def gone(self, ref: Ref) -> None:
+        pass
+
+
+def _memory(name: str) -> float:
+    """MiB, by its name in /proc/self/status."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
+
+
+def _reset_peak() -> float:
+    """The resident memory now (MiB), from which its peak counts anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _memory("VmRSS")
+
+
+async def _threads_left(prefix: str) -> int:
+    """Threads of a source's pool that are still at a question some time after the last was given up."""
+    until = time.monotonic() + 2 * TIMEOUT_SECONDS + 2.0
+    while (left := _at_work(prefix)) and time.monotonic() < until:
+        await asyncio.sleep(0.02)
+    return left
+
+
+def _at_work(prefix: str) -> int:
+    frames = sys._current_frames()
+    named = {thread.ident for thread in threading.enumerate() if thread.name.startswith(prefix)}
+    return sum("_answered" in _functions(frame) for ident, frame in frames.items() if ident in named)
+
+
+def _functions(frame: Any) -> Iterator[str]:
+    while frame is not None:
+        yield frame.f_code.co_name
+        frame = frame.f_back
+
+
+Begin = Callable[[Actor], None]
+MAX_BLIND = timedelta(minutes=5)
