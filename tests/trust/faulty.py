@@ -72,6 +72,11 @@ def endless(piece: bytes) -> Callable[[], Iterator[bytes]]:
     return lambda: iter(lambda: piece, b"")
 
 
+def nothing() -> Iterator[bytes]:
+    time.sleep(LONGEST_SECONDS)
+    yield b""
+
+
 def deflated(times: int) -> Callable[[], Iterator[bytes]]:
     """A gigabyte of spaces as gzip: a MiB of 1 KiB; twice over it is a few KiB."""
 
@@ -104,7 +109,7 @@ HALF = b'{"status":"success","data":{"resultType":"matrix","result":[{"metric":{
 BUSY = "503 Service Unavailable"
 VICES: dict[str, Vice] = {
     "hangs": lambda conn: time.sleep(LONGEST_SECONDS),
-    "sends headers, then hangs": lambda conn: (conn.sendall(head(Content_Length=9)), time.sleep(LONGEST_SECONDS))[1],
+    "sends headers, then hangs": sending(head(Content_Length=9), nothing),
     "drips its body": slowly(head(Content_Length=10**9)),
     "drips its headers": slowly(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"),
     "drips lines of headers": slowly(b"HTTP/1.1 200 OK\r\n", b"X: 1\r\n"),

@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +19,18 @@ from pathlib import Path
 from tests.trust import stage
 from tests.trust.faulty import VICES
 from tests.trust.stage import MAX_BLIND, TIMEOUT_SECONDS, Actor, Begin, Figures, actors, metered, play
-from tests.unit.fail_closed.scripted import Series, vector
+from tests.unit.fail_closed.scripted import OfWorld, Series, vector
 from tests.unit.fail_closed.test_matrix import doubled, of_canary, values
 from tests.unit.loopback import Handler, Server
 
+HEAVY = "7 MiB of good samples"
 PASSES = 12  # of the sick: minutes of the fake clock, of which maxBlind is five
 MANY = 24  # three for each of the Scheduler's workers
+MANY_HANG = f"{MANY} migrations, one source that hangs"
 SLACK_SECONDS = 1.0  # a question's deadline is kept, on a machine that is busy
-MOST_LAG_SECONDS = 0.2  # likewise; what is promised is 0.02, and shown
+MOST_LAG_SECONDS = 0.2  # likewise, or five times that of the quiet run; what is promised is 0.02, and shown
 MOST_MIB = 32.0
-LEAST_PACE = 0.4  # of the neighbour, of its pace in the quiet run
+LEAST_PACE = 0.25  # of the neighbour, of its pace in the quiet run
 THANOS = "receive series from Addr: 10.0.0.7:10901: rpc error: code = Unavailable"
 
 
@@ -39,6 +41,7 @@ class Fault:
     begin: Begin
     number: int = 1
     harmless: bool = False
+    heavy: bool = False  # within the cap and well-formed: it is read, which costs what it costs
     names_source: bool = True  # not for an answer whose samples make no sense: its reason is about them
 
 
@@ -89,12 +92,12 @@ def telling(**more: object) -> Begin:
     return begin
 
 
-def distorted(change: Begin | object) -> Begin:
+def distorted(change: Callable[[OfWorld], None]) -> Begin:
     """The samples of its own world, changed by a fault of the fail-closed matrix."""
 
     def begin(actor: Actor) -> None:
         actor.source = metered(f"http://127.0.0.1:{actor.told.server_port}")
-        change(actor.told)  # type: ignore[operator]
+        change(actor.told)
 
     return begin
 
@@ -115,6 +118,7 @@ def faults(port: int, full: int) -> dict[str, Fault]:
     said = {"names_source": False}
     return {
         **by_vice,
+        HEAVY: Fault(by_vice[HEAVY].begin, heavy=True),
         "connects slowly": Fault(at(f"http://127.0.0.1:{full}")),
         "TLS that is none": Fault(at(f"https://127.0.0.1:{port}")),
         "warnings of Thanos": Fault(telling(warnings=[THANOS])),
@@ -128,7 +132,7 @@ def faults(port: int, full: int) -> dict[str, Fault]:
         "infinite": Fault(distorted(values(lambda value, t: "+Inf")), **said),
         "duplicate series": Fault(changing(doubled), **said),
         "some series cut, and a success": Fault(changing(without_total_of_canary), **said),
-        f"{MANY} migrations, one source that hangs": Fault(lambda actor: setattr(actor, "source", hanging), MANY),
+        MANY_HANG: Fault(lambda actor: setattr(actor, "source", hanging), MANY),
     }
 
 
@@ -153,7 +157,7 @@ def served() -> Iterator[tuple[dict[str, Fault], Server]]:
         elsewhere.server_close()
 
 
-async def judge(name: str, fault: Fault, quiet_pace: float) -> Line:
+async def judge(name: str, fault: Fault, quiet: Figures | None) -> Line:
     """One fault, from good evidence on."""
     with actors(fault.number) as (*sick, neighbour):
         for actor in (*sick, neighbour):
@@ -162,8 +166,10 @@ async def judge(name: str, fault: Fault, quiet_pace: float) -> Line:
         for actor in sick:
             fault.begin(actor)
         figures = await play(sick, neighbour, PASSES)
-        pace = figures.pace / quiet_pace if quiet_pace else 1.0
-        wrong = [*_of_decision(sick, fault), *_of_others(figures, pace)]
+        pace = figures.pace / quiet.pace if quiet else 1.0
+        wrong = [*_of_decision(sick, fault), *_of_answers(figures)]
+        if quiet and not fault.heavy:
+            wrong += _of_others(figures, quiet)
         away = {host for host, _ in stage.connected} - {"127.0.0.1"}
         wrong += [f"it connected to {sorted(away)}"] if away else []
     return Line(name, figures, pace, wrong)
@@ -193,16 +199,19 @@ def _of_one(actor: Actor, fault: Fault, weights: list[int]) -> Iterator[str]:
         yield f"its reason does not name the source: {blind[-1].says[:200]}"
 
 
-def _of_others(figures: Figures, pace: float) -> Iterator[str]:
+def _of_answers(figures: Figures) -> Iterator[str]:
     if figures.deadline > 2 * TIMEOUT_SECONDS + SLACK_SECONDS:
         yield "the deadline was not kept"
-    if figures.lag_p99 > MOST_LAG_SECONDS:
+    if figures.threads_left:
+        yield f"{figures.threads_left} threads were left behind"
+
+
+def _of_others(figures: Figures, quiet: Figures) -> Iterator[str]:
+    if figures.lag_p99 > max(MOST_LAG_SECONDS, 5 * quiet.lag_p99):
         yield "the event loop was held up"
     if figures.grown_mib > MOST_MIB:
         yield "the memory grew"
-    if figures.threads_left:
-        yield f"{figures.threads_left} threads were left behind"
-    if pace < LEAST_PACE:
+    if figures.pace < LEAST_PACE * quiet.pace:
         yield "the neighbour was held up"
 
 
@@ -211,14 +220,14 @@ _A_PASS = MAX_BLIND / 5
 
 async def run(wanted: Sequence[str]) -> list[Line]:
     """The quiet run first, then every fault whose name is wanted; all without a name. Prints as it goes."""
-    print(HEADER)
+    print(HEADER, flush=True)
     with served() as (known, elsewhere):
-        quiet = await judge("without a fault", Fault(distorted(lambda told: None), harmless=True), 0.0)
+        quiet = await judge("without a fault", Fault(distorted(lambda told: None), harmless=True), None)
         print(quiet, flush=True)
         lines = [quiet]
         for name, fault in known.items():
             if not wanted or name in wanted:
-                lines.append(await judge(name, fault, quiet.figures.pace))
+                lines.append(await judge(name, fault, quiet.figures))
                 print(lines[-1], flush=True)
         if elsewhere.asked:
             lines.append(Line("redirects", quiet.figures, 1.0, [f"the server elsewhere was asked: {elsewhere.asked}"]))

@@ -1,7 +1,7 @@
 """Migrations on sick metric sources beside one on a healthy source, in one Scheduler, and what is measured of it all.
 
-Real: the Scheduler, the reconcilers, PrometheusSource over HTTP. Fake: the cluster, and the clock of the decisions, which
-goes on a minute a pass. Timeouts and the Scheduler's times are real ones, a fraction of those in a cluster.
+Real: the Scheduler, the reconcilers, PrometheusSource over HTTP. Fake: the cluster, and the clock of the decisions,
+which goes on a minute a pass. Timeouts and the Scheduler's times are real ones, a fraction of those in a cluster.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSettings
 from changeover.core.plan import Ref
+from changeover.ports import BackendPort, Bound, CountQuery
 from changeover.reconcilers.migration import reconcile_migration
 from changeover.scheduler import Scheduler
 from changeover.testing.builders import NAMESPACE, a_deployment, a_migration
@@ -31,6 +32,7 @@ PACE_SECONDS = 0.1  # of real time from pass to pass
 PASS_SECONDS = 60.0  # of the fake clock
 GOOD_PASSES = 5  # at the first weight: evidence, but not enough to go on
 TICK_SECONDS = 0.005
+LEAST_LAG_SECONDS = 0.6  # so long is the event loop's lag measured
 LONGEST_SECONDS = 20.0  # of a fault, on however slow a machine
 
 connected: list[tuple[str, int]] = []  # where this process has connected to
@@ -129,7 +131,11 @@ def actors(number: int) -> Iterator[list[Actor]]:
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one run: real seconds, lags of the event loop (seconds), growth of the memory (MiB), passes of the neighbour."""
+    """Of one run: real seconds, growth of the memory (MiB), passes of the neighbour.
+
+    The lags of the event loop (seconds) are those while questions were asked and nothing else was done: in the passes
+    the fake cluster takes its time on the same loop.
+    """
 
     seconds: float
     lags: list[float]
@@ -152,23 +158,32 @@ async def play(sick: list[Actor], neighbour: Actor, passes: int) -> Figures:
     """Until each of the sick has had its passes, or has ended."""
     waiting = {actor.name: actor for actor in (*sick, neighbour)}
     scheduler = Scheduler({"CanaryMigration": lambda ref: waiting[ref.name].reconcile()}, _Nobody())
-    lags: list[float] = []
+    before = _reset_peak()
+    lags = await _lags(sick[0])
     for actor in waiting.values():
         scheduler.wake(actor.ref)
-    began, before = time.monotonic(), _reset_peak()
-    tasks = [asyncio.create_task(scheduler.run()), asyncio.create_task(_tick(lags))]
-    while time.monotonic() - began < LONGEST_SECONDS and not all(_is_over(one, passes) for one in sick):
-        await asyncio.sleep(0.02)
+    began, task = time.monotonic(), asyncio.create_task(scheduler.run())
+    await _until(lambda: all(len(one.seen) >= passes for one in sick), LONGEST_SECONDS)
     seconds, grown = time.monotonic() - began, _memory("VmHWM") - before
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
     longest = max(took for one in sick for took in one.source.took)
     return Figures(seconds, lags, grown, len(neighbour.seen), longest, await _threads_left("prometheus-sick"))
 
 
-def _is_over(actor: Actor, passes: int) -> bool:
-    return len(actor.seen) >= passes
+async def _lags(actor: Actor) -> list[float]:
+    """How late a timer is while three questions at a time are asked."""
+    lags: list[float] = []
+    ticking = asyncio.create_task(_tick(lags))
+    now = actor.told.world.clock.now()
+    query = CountQuery(NAMESPACE, "shop", BackendPort("new", 80), {"latency": Bound(0.05, 99.0)})
+    until = time.monotonic() + LEAST_LAG_SECONDS
+    while time.monotonic() < until:
+        asked = (actor.source.counts(query, now - timedelta(minutes=1), now) for _ in range(3))
+        await asyncio.gather(*asked, return_exceptions=True)
+        await asyncio.sleep(0.01)
+    ticking.cancel()
+    return lags
 
 
 async def _tick(lags: list[float]) -> None:
@@ -200,10 +215,15 @@ def _reset_peak() -> float:
 
 async def _threads_left(prefix: str) -> int:
     """Threads of a source's pool that are still at a question some time after the last was given up."""
-    until = time.monotonic() + 2 * TIMEOUT_SECONDS + 2.0
-    while (left := _at_work(prefix)) and time.monotonic() < until:
+    await _until(lambda: not _at_work(prefix), 2 * TIMEOUT_SECONDS + 2.0)
+    return _at_work(prefix)
+
+
+async def _until(is_so: Callable[[], bool], seconds: float) -> None:
+    """It is looked at now and then; after so many seconds at the latest it is over."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and not is_so():  # noqa: ASYNC110 - counts and threads tell nobody that they changed
         await asyncio.sleep(0.02)
-    return left
 
 
 def _at_work(prefix: str) -> int:
