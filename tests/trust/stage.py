@@ -31,6 +31,7 @@ TIMEOUT_SECONDS = 0.25
 PACE_SECONDS = 0.1  # of real time from pass to pass
 PASS_SECONDS = 60.0  # of the fake clock
 GOOD_PASSES = 5  # at the first weight: evidence, but not enough to go on
+MOST_PASSES_BEFORE = 30  # until it has the first weight: three, on a machine that is not busy
 TICK_SECONDS = 0.005
 LEAST_LAG_SECONDS = 0.6  # so long is the event loop's lag measured
 LONGEST_SECONDS = 20.0  # of a fault, on however slow a machine
@@ -109,6 +110,7 @@ class Actor:
         """Up to the first weight, and good evidence there."""
         while not self.seen or self.seen[-1].weight == 0:
             await self.reconcile()
+            assert len(self.seen) < MOST_PASSES_BEFORE, f"{self.name} got no weight: {self.seen[-1]}"
         for _ in range(GOOD_PASSES - 1):
             await self.reconcile()
         self.seen.clear()

@@ -24,6 +24,7 @@ from changeover.adapters.metrics.answer import AnswerRefused, parsed
 
 MAX_BODY_BYTES = 8 * 2**20
 LARGE_BYTES = 2**20  # of a larger answer there is one at a time: as Python objects it takes some eight times as much
+MOST_BEGINNINGS = 10  # of one answer
 _CHUNK = 64 * 2**10
 
 _request = threading.local()  # its ``deadline``: until when the request of this thread is to be over, monotonic seconds
@@ -137,8 +138,16 @@ class _Response(http.client.HTTPResponse):
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
+        self._beginnings = 0
         raw = self.fp.detach()
         self.fp = io.BufferedReader(_TimedReads(raw, sock, _request.deadline))
+
+    def _read_status(self) -> Any:
+        """http.client skips any number of "100 Continue", which is work for nothing."""
+        self._beginnings += 1
+        if self._beginnings > MOST_BEGINNINGS:
+            raise http.client.HTTPException("an answer that only ever begins")
+        return super()._read_status()  # type: ignore[misc]
 
 
 class _Connection(HTTPConnection):

@@ -114,7 +114,8 @@ class PrometheusSource:
         with self._breakers[kind].question():
             call = loop.run_in_executor(self._pool, self._answered, query, at, judge)
             try:
-                return await asyncio.wait_for(call, 2 * self._settings.timeout_seconds)
+                async with asyncio.timeout(2 * self._settings.timeout_seconds):
+                    return await call
             except _NO_ANSWER as error:
                 why = f"{type(error).__name__}: {str(error)[:200] or 'no answer in time'}"
                 raise Unavailable(f"metric source {self._settings.name}: {why}") from error
