@@ -62,8 +62,8 @@ class Metered(PrometheusSource):
             self.took.append(time.monotonic() - began)
 
 
-def metered(url: str, name: str = "sick") -> Metered:
-    return Metered(SourceSettings(name, url, TIMEOUT_SECONDS, SCRAPE_SECONDS))
+def metered(url: str, name: str = "sick", timeout: float = TIMEOUT_SECONDS) -> Metered:
+    return Metered(SourceSettings(name, url, timeout, SCRAPE_SECONDS))
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ class Actor:
     name: str
     told: OfWorld
     source: Metered
+    pace: float = PACE_SECONDS
     seen: list[Seen] = field(default_factory=list)
 
     @property
@@ -98,7 +99,7 @@ class Actor:
         says = " ".join(c["message"] for c in status["conditions"])
         self.seen.append(Seen(world.clock.now(), world.weight_of("shop", "new") or 0, ready["reason"], says))
         world.advance(PASS_SECONDS)
-        return None if after is None else PACE_SECONDS
+        return None if after is None else self.pace
 
     @property
     def outcome(self) -> str:
