@@ -9,7 +9,6 @@ from tests.trust.prometheus import MANY_HANG, run
 SAMPLE = (
     "hangs",
     "drips its headers",
-    "connects slowly",
     "503, Retry-After 3600",
     "1 GB",
     "1 GB as gzip",
