@@ -27,8 +27,8 @@ HEAVY = "7 MiB of good samples"
 PASSES = 12  # of the sick: minutes of the fake clock, of which maxBlind is five
 MANY = 24  # three for each of the Scheduler's workers
 MANY_HANG = f"{MANY} migrations, one source that hangs"
-SLACK_SECONDS = 1.0  # a question's deadline is kept, on a machine that is busy
-MOST_LAG_SECONDS = 0.2  # likewise, or five times that of the quiet run; what is promised is 0.02, and shown
+SLACK_SECONDS = 2.0  # a question's deadline is kept, on a machine that is busy
+MOST_LAG_SECONDS = 0.2  # of our own, without what the machine adds; what is promised is 0.02 in all, and shown
 MOST_MIB = 32.0
 LEAST_PACE = 0.25  # of the neighbour, of its pace in the quiet run
 THANOS = "receive series from Addr: 10.0.0.7:10901: rpc error: code = Unavailable"
@@ -57,12 +57,12 @@ class Line:
     def __str__(self) -> str:
         f = self.figures
         return (
-            f"{self.name[:37]:37} {1000 * f.deadline:7.0f} {1000 * f.lag_p99:8.1f} {1000 * max(f.lags):8.0f} "
+            f"{self.name[:37]:37} {1000 * f.longest:7.0f} {1000 * f.lag_p99:8.1f} {1000 * f.own_p99:8.1f} "
             f"{f.grown_mib:8.1f} {100 * self.pace:9.0f}  {'; '.join(self.faults) or 'held'}"
         )
 
 
-HEADER = f"{'fault':37} {'longest':>7} {'lag p99':>8} {'lag max':>8} {'RSS +':>8} {'neighbour':>9}\n" + (
+HEADER = f"{'fault':37} {'longest':>7} {'lag p99':>8} {'own lag':>8} {'RSS +':>8} {'neighbour':>9}\n" + (
     f"{'':37} {'ms':>7} {'ms':>8} {'ms':>8} {'MiB':>8} {'% passes':>9}"
 )
 
@@ -202,14 +202,14 @@ def _of_one(actor: Actor, fault: Fault, weights: list[int]) -> Iterator[str]:
 
 
 def _of_answers(figures: Figures) -> Iterator[str]:
-    if figures.deadline > 2 * TIMEOUT_SECONDS + SLACK_SECONDS:
+    if figures.longest > 2 * figures.timeout + SLACK_SECONDS:
         yield "the deadline was not kept"
     if figures.threads_left:
         yield f"{figures.threads_left} threads were left behind"
 
 
 def _of_others(figures: Figures, quiet: Figures) -> Iterator[str]:
-    if figures.lag_p99 > max(MOST_LAG_SECONDS, 5 * quiet.lag_p99):
+    if figures.own_p99 > MOST_LAG_SECONDS:
         yield "the event loop was held up"
     if figures.grown_mib > MOST_MIB:
         yield "the memory grew"
