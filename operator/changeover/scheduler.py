@@ -125,7 +125,9 @@ class Scheduler:
             self._news.clear()
             wait = self._heap[0][0] - self._now() if self._heap else None
             try:
-                await asyncio.wait_for(self._news.wait(), wait)
+                # Not wait_for: up to Python 3.11 it may swallow a cancellation, and the operator would not end.
+                async with asyncio.timeout(wait):
+                    await self._news.wait()
             except TimeoutError:
                 continue
 

@@ -257,3 +257,29 @@ async def test_ten_thousand_idle_objects_cost_one_pass_each() -> None:
             scheduler.wake(Ref(B.kind, "shop", f"b{number}"))
         await asyncio.sleep(60)
         assert len(record.passes) == 10_000
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_it_ends_when_it_is_cancelled_just_when_there_is_news(turns: int) -> None:
+    """asyncio.wait_for of Python 3.11 swallows such a cancellation, and the operator would be killed for not ending."""
+
+    async def cancelled() -> bool:
+        async def again(ref: Ref) -> float | None:
+            return 0.05
+
+        scheduler = Scheduler({A.kind: again}, Record())
+        scheduler.wake(A)
+        task = asyncio.create_task(scheduler.run())
+        await asyncio.sleep(0.12)
+        scheduler.wake(Ref(A.kind, "shop", "c"), 0.2)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task}, timeout=1)
+        ended = task.done()
+        while not task.done():  # what was swallowed once is not swallowed twice
+            task.cancel()
+            await asyncio.sleep(0.01)
+        return ended
+
+    assert asyncio.run(cancelled())

@@ -89,10 +89,37 @@ def huge(handler: Handler) -> None:
         handler.wfile.write(b"x" * 2**16)
 
 
+def drip_headers(handler: Handler) -> None:
+    """Each read gets something, and the headers never end."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    while not handler.server.stop.wait(0.05):
+        handler.wfile.write(b"x")
+
+
+def redirect_without_an_end(handler: Handler) -> None:
+    handler.send_response(302)
+    handler.send_header("Location", "/elsewhere")
+    handler.end_headers()
+    while not handler.server.stop.is_set():
+        handler.wfile.write(b"x" * 2**16)
+
+
+def telling(**more: Any) -> Answer:
+    return lambda h: h.send(json.dumps({**json.loads(success([samples("+Inf", "1")])), **more}).encode())
+
+
 MISBEHAVIOURS: dict[str, Answer] = {
     "hangs": hang,
     "drips": drip,
     "breaks off": break_off,
+    "drips its headers": drip_headers,
+    "redirects with a body without an end": redirect_without_an_end,
+    "warns that a store did not answer": telling(warnings=["receive series from Addr: store-1:10901: Unavailable"]),
+    "warns of the expression": telling(warnings=["PromQL warning: bucket label"]),
+    "is partial, as VictoriaMetrics says": telling(isPartial=True),
+    "has data and an error": telling(status="error", error="exceeded limits"),
+    "nests too deep": lambda h: h.send(b'{"status":"success","data":' + b"[" * 100_000),
+    "sends much that is no text": lambda h: h.send(bytes(range(256)) * 4096, Content_Type="image/png"),
     "sends a huge body": huge,
     "redirects to itself": lambda h: h.send(b"", 302, Location=f"http://127.0.0.1:{h.server.server_port}/elsewhere"),
     "is overloaded and asks to come back": lambda h: h.send(b"busy", 503, Retry_After="1"),
@@ -154,6 +181,51 @@ async def test_many_dripping_answers_leave_no_thread_behind(server: Server) -> N
     results = await asyncio.gather(*(used.counts(QUERY, START, END) for _ in range(10)), return_exceptions=True)
     assert all(isinstance(result, Unavailable) for result in results)
     server.answer = lambda h: h.send(success([]))
+    await asyncio.sleep(TIMEOUT_SECONDS)
+    assert await used.counts(QUERY, START, END) == NoData("no series")
+
+
+@pytest.mark.parametrize("more", [{"infos": ["PromQL info: x"]}, {"warnings": ["PromQL info: x"]}, {"warnings": []}])
+async def test_remarks_do_not_spoil_an_answer(server: Server, more: dict[str, Any]) -> None:
+    """Prometheus 2 has them among the warnings."""
+    server.answer = telling(**more)
+    assert isinstance(await source(server).counts(QUERY, START, END), Counts | NoData)
+
+
+async def test_a_time_that_is_none_is_unavailable_and_no_crash(server: Server) -> None:
+    server.answer = lambda h: h.send(success([{"metric": {}, "values": [[1e20, "3"]]}]))
+    with pytest.raises(Unavailable, match="nonsense"):
+        await source(server).peak([QUERY], END)
+
+
+async def test_cookies_are_not_kept(server: Server) -> None:
+    """They would add up."""
+    heard = []
+
+    def answer(handler: Handler) -> None:
+        heard.append(handler.headers.get("Cookie"))
+        handler.send(success([]), Set_Cookie="a=b")
+
+    server.answer, used = answer, source(server)
+    for _ in range(2):
+        await used.counts(QUERY, START, END)
+    assert heard == [None, None]
+
+
+async def test_of_many_who_ask_a_source_that_hangs_only_the_first_wait(server: Server) -> None:
+    """Another kind of question is asked all the same; and when it answers again, so is this one."""
+    server.answer, used = hang, source(server)
+    with pytest.raises(Unavailable):
+        await used.counts(QUERY, START, END)
+    began = time.monotonic()
+    for _ in range(5):
+        with pytest.raises(Unavailable, match=r"metric source default: .*not asked again yet"):
+            await used.counts(QUERY, START, END)
+    assert time.monotonic() - began < TIMEOUT_SECONDS
+    assert len(server.asked) == 1
+    server.answer = lambda h: h.send(success([]))
+    assert isinstance(await used.value("x", END), NoData)
+    await asyncio.sleep(TIMEOUT_SECONDS)
     assert await used.counts(QUERY, START, END) == NoData("no series")
 
 

@@ -1,8 +1,8 @@
 """A Prometheus as the port ``MetricSource``, fenced: it may hang, drip, redirect, lie or be down; we stay responsive.
 
 prometheus-api-client is synchronous, has no timeout by default, tries again for as long as a server asks, follows
-redirects, and reads bodies of any size. Here it runs in a bounded pool, with a timeout, no second try, no redirect, and
-a cap on the body; what it raises becomes Unavailable.
+redirects, and reads bodies of any size. Here it runs in a bounded pool, behind a session that is guarded; what it
+raises becomes Unavailable. Answers are judged in that pool, too: one of some MiB would stop the event loop for seconds.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,23 +18,24 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import requests
-import urllib3
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
-from urllib3.util.retry import Retry
 
 from changeover.adapters.metrics import counters
+from changeover.adapters.metrics.breaker import Breaker
+from changeover.adapters.metrics.guarded import GuardedSession
 from changeover.adapters.metrics.traefik import quoted, traefik_service
 from changeover.core.errors import Unavailable
 from changeover.core.observed import Counts, NoData, Peak, Usage
 from changeover.ports import DAY, CountQuery
 
-MAX_BODY_BYTES = 8 * 2**20
 MAX_THREADS = 8
-_CHUNK = 64 * 2**10
+LONG_SECONDS = 900.0  # a span that reaches back further is another kind of question
 
 T = TypeVar("T")
 Ask = Callable[[str, float], Any]  # PromQL and seconds since the epoch -> the result of an instant query as JSON
+_NO_ANSWER = (requests.RequestException, PrometheusApiClientException, TimeoutError, OSError)
+_NONSENSE = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -47,37 +48,6 @@ class SourceSettings:
     scrape_seconds: float
 
 
-class GuardedSession(requests.Session):
-    """A session that follows no redirect, and reads no more than a cap in no more than a time."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self.trust_env = False  # no proxy or .netrc of the pod's environment
-        self._seconds = seconds
-
-    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
-        """One request, its body read up to the cap. A server that drips outlives timeouts, which are per read."""
-        deadline = time.monotonic() + self._seconds
-        kwargs.update(stream=True, allow_redirects=False)
-        response = super().request(*args, **kwargs)
-        body = bytearray()
-        while chunk := _read_some(response):
-            body += chunk
-            if len(body) > MAX_BODY_BYTES or time.monotonic() > deadline:
-                response.close()
-                raise requests.RequestException(f"the answer is larger than {MAX_BODY_BYTES} bytes, or too slow")
-        response._content = bytes(body)
-        return response
-
-
-def _read_some(response: requests.Response) -> bytes:
-    """What has arrived of the body, decoded; empty at its end."""
-    try:
-        return bytes(response.raw.read1(_CHUNK, decode_content=True))
-    except urllib3.exceptions.HTTPError as error:
-        raise requests.RequestException(f"the body broke off: {error}") from error
-
-
 class PrometheusSource:
     """The port ``MetricSource`` on one Prometheus and the series of cAdvisor and Traefik.
 
@@ -87,16 +57,23 @@ class PrometheusSource:
     def __init__(self, settings: SourceSettings, ask: Ask | None = None) -> None:
         self._settings = settings
         self._pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix=f"prometheus-{settings.name}")
-        self._asked = ask or directly(settings)
+        # A question of one kind that always takes too long must not keep the others from being asked.
+        self._breakers: defaultdict[str, Breaker] = defaultdict(lambda: Breaker(settings.timeout_seconds))
+        self._session = GuardedSession(1.5 * settings.timeout_seconds)  # less than what ``_ask`` waits: no thread stays
+        self._asked = ask or directly(settings, self._session)
 
     async def counts(self, query: CountQuery, start: datetime, end: datetime) -> Counts | NoData:
         """Exact counter differences of one backend over the span, from Traefik's histogram a service."""
         span = self._span(start, end)
         name = traefik_service(query)
         both = name if query.beside is None else f"{name}|{traefik_service(replace(query, backend=query.beside))}"
-        series = await self._range(f"traefik_service_request_duration_seconds_bucket{{service=~{quoted(both)}}}", span)
-        own = [one for one in series if re.fullmatch(name, str(one["metric"].get("service", "")))]
-        return self._sensible(lambda: counters.counts(own, span, query.bounds, series))
+        selector = f"traefik_service_request_duration_seconds_bucket{{service=~{quoted(both)}}}"
+
+        def judged(series: list[counters.Series]) -> Counts | NoData:
+            own = [one for one in series if re.fullmatch(name, str(one["metric"].get("service", "")))]
+            return counters.counts(own, span, query.bounds, series)
+
+        return await self._range(selector, span, judged)
 
     async def usage(self, namespace: str, pods: Sequence[str], start: datetime, end: datetime) -> Usage | NoData:
         """CPU and memory of pods from the samples inside the span, from cAdvisor."""
@@ -106,8 +83,7 @@ class PrometheusSource:
         )
         chosen = quoted("|".join(re.escape(pod) for pod in pods))
         selector = f"{{__name__=~{names},namespace={quoted(namespace)},pod=~{chosen}}}"
-        series = await self._range(selector, span)
-        return self._sensible(lambda: counters.usage(series, span, pods))
+        return await self._range(selector, span, lambda series: counters.usage(series, span, pods))
 
     async def peak(self, queries: Sequence[CountQuery], at: datetime, lookback: timedelta = DAY) -> Peak | NoData:
         """Highest rate of requests to these backends together, a minute's mean, in the time before."""
@@ -116,50 +92,48 @@ class PrometheusSource:
         minute = max(60.0, 4 * self._settings.scrape_seconds)
         requests_ = f'traefik_service_request_duration_seconds_bucket{{service=~{names},le="+Inf"}}'
         span = f"{max(120.0, lookback.total_seconds()):.0f}s"
-        result = await self._ask(f"sum(rate({requests_}[{minute:.0f}s]))[{span}:1m]", at.timestamp())
-        series = checked(result, self._settings.name)
-        return self._sensible(lambda: highest(series, minute))
+        asked = f"sum(rate({requests_}[{minute:.0f}s]))[{span}:1m]"
+        return await self._ask("peak", asked, at.timestamp(), lambda result: highest(checked(result), minute))
 
     async def value(self, query: str, at: datetime) -> float | NoData:
         """The one number that a PromQL expression gives at an instant; NoData when it gives none, or several."""
-        result = await self._ask(query, at.timestamp())
-        return self._sensible(lambda: one_number(result))
-
-    def _sensible(self, judge: Callable[[], T]) -> T:
-        """What the samples say; a sample of another shape is as good as no answer."""
-        try:
-            return judge()
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-            raise Unavailable(f"metric source {self._settings.name} answered nonsense: {error!r}") from error
+        return await self._ask("value", query, at.timestamp(), one_number)
 
     def _span(self, start: datetime, end: datetime) -> counters.Span:
         return counters.Span(start.timestamp(), end.timestamp(), self._settings.scrape_seconds)
 
-    async def _range(self, selector: str, span: counters.Span) -> list[counters.Series]:
-        """Raw samples of a range selector that ends at the span's end."""
-        result = await self._ask(f"{selector}[{span.lookback:.0f}s]", span.end)
-        return checked(result, self._settings.name)
+    async def _range(self, selector: str, span: counters.Span, judge: Callable[[list[counters.Series]], T]) -> T:
+        """What the raw samples of a range selector that ends at the span's end are judged to say."""
+        kind = "long" if span.lookback > LONG_SECONDS else selector.partition("{")[0]
+        query = f"{selector}[{span.lookback:.0f}s]"
+        return await self._ask(kind, query, span.end, lambda result: judge(checked(result)))
 
-    async def _ask(self, query: str, at: float) -> Any:
-        """The result of an instant query as JSON, its shape not yet looked at."""
+    async def _ask(self, kind: str, query: str, at: float, judge: Callable[[Any], T]) -> T:
+        """The result of an instant query, judged. A kind of question that was not answered in time rests a while."""
         loop = asyncio.get_running_loop()
-        call = loop.run_in_executor(self._pool, lambda: self._asked(query, at))
+        with self._breakers[kind].question():
+            call = loop.run_in_executor(self._pool, self._answered, query, at, judge)
+            try:
+                async with asyncio.timeout(2 * self._settings.timeout_seconds):
+                    return await call
+            except _NO_ANSWER as error:
+                why = f"{type(error).__name__}: {str(error)[:200] or 'no answer in time'}"
+                raise Unavailable(f"metric source {self._settings.name}: {why}") from error
+            except _NONSENSE as error:
+                why = repr(error)[:200]
+                raise Unavailable(f"metric source {self._settings.name} answered nonsense: {why}") from error
+
+    def _answered(self, query: str, at: float, judge: Callable[[Any], T]) -> T:
+        """In a thread of the pool."""
         try:
-            return await asyncio.wait_for(call, 2 * self._settings.timeout_seconds)
-        except (requests.RequestException, PrometheusApiClientException, TimeoutError, OSError) as error:
-            why = f"{type(error).__name__}: {str(error)[:200]}"
-            raise Unavailable(f"metric source {self._settings.name}: {why}") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise Unavailable(f"metric source {self._settings.name} answered nonsense: {error!r}") from error
+            return judge(self._asked(query, at))
+        finally:
+            self._session.done()
 
 
-def directly(settings: SourceSettings) -> Ask:
+def directly(settings: SourceSettings, session: GuardedSession) -> Ask:
     """Over HTTP, behind the fence."""
-    # Shorter than what ``_ask`` waits, so that no thread is left behind.
-    session = GuardedSession(1.5 * settings.timeout_seconds)
-    client = PrometheusConnect(
-        url=settings.url, session=session, retry=Retry(total=0), timeout=settings.timeout_seconds
-    )
+    client = PrometheusConnect(url=settings.url, session=session, timeout=settings.timeout_seconds)
     return lambda query, at: client.custom_query(query, params={"time": f"{at:.3f}"})
 
 
@@ -185,11 +159,11 @@ def highest(series: Sequence[counters.Series], seconds: float) -> Peak | NoData:
     return Peak(rate, datetime.fromtimestamp(at, UTC), seconds)
 
 
-def checked(result: Any, source: str) -> list[counters.Series]:
-    """The series of an answer, or Unavailable when it has another shape."""
+def checked(result: Any) -> list[counters.Series]:
+    """The series of an answer; a ValueError when it has another shape."""
     if not (isinstance(result, list) and all(_is_series(one) for one in result)):
-        raise Unavailable(f"metric source {source} answered no series")
-    return list(result)
+        raise ValueError("no series")
+    return result
 
 
 def _is_series(one: Any) -> bool:
