@@ -35,7 +35,7 @@ USES = {
     (OURS, "frameworkbenchmarks/status"): "patch",
     (OURS, "canarymigrations/status"): "patch",
     (APPS, "deployments"): "get list create patch delete",
-    ("", "services"): "create patch delete",
+    ("", "services"): "get create patch delete",
     ("", "configmaps"): "get create patch delete",
     ("", "pods"): "list",
     ("", "pods/log"): "get",
@@ -246,9 +246,8 @@ async def test_what_it_makes_it_can_make_change_read_and_remove(
     await cluster.apply(manifest)
     await cluster.apply(manifest)
     await cluster.merge(ref, {"metadata": {"labels": {"seen": "yes"}}})
-    if kind != "Service":
-        found = await cluster.get(ref)
-        assert found is not None and found["metadata"]["labels"]["seen"] == "yes"
+    found = await cluster.get(ref)
+    assert found is not None and found["metadata"]["labels"]["seen"] == "yes"
     if kind in LISTED:
         assert [item["metadata"]["name"] for item in await cluster.list(kind, "default", {"seen": "yes"})] == ["made"]
     if kind in DELETED:
