@@ -57,7 +57,9 @@ def _ids(source: Mapping[str, Any]) -> dict[str, Any]:
 def _backend(candidate: Candidate, container: dict[str, Any]) -> dict[str, Any]:
     """The first container as it is, but for what the candidate says itself."""
     env = {variable["name"]: variable for variable in container.get("env") or []}
-    env |= {variable.name: {"name": variable.name, "value": variable.value} for variable in candidate.env}
+    # Taken literally: the kubelet would put the value of another variable, which may be a Secret's, in for $(NAME).
+    own_env = {variable.name: variable.value.replace("$", "$$") for variable in candidate.env}
+    env |= {name: {"name": name, "value": value} for name, value in own_env.items()}
     path = candidate.readiness_path
     probe = {"httpGet": {"path": path, "port": candidate.port}, "periodSeconds": 1, "timeoutSeconds": 2}
     own = candidate.resources.model_dump(exclude_none=True)
