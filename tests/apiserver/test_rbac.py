@@ -53,6 +53,10 @@ NOBODY: Account = (NAMESPACE, "nobody")  # an account that was given nothing
 
 @pytest.fixture(scope="module")
 def routes(client: Client) -> None:
+    install_routes(client)
+
+
+def install_routes(client: Client) -> None:
     """The Gateway API's HTTPRoute, as the local cluster has it."""
     for document in yaml.safe_load_all(gateway_api_crds(cluster_from_environment()).read_text()):
         if document and document["metadata"]["name"] == f"httproutes.{GATEWAY}":

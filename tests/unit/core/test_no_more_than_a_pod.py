@@ -34,3 +34,12 @@ def test_a_copy_of_a_deployment_does_not_put_its_secrets_into_a_variable_of_the_
     })  # fmt: skip
     env = copied_pod(candidate, template)["containers"][0]["env"]
     assert env == [secret, {"name": "PROXY", "value": "http://elsewhere/$$(PASSWORD)"}]
+
+
+def test_a_copy_never_asks_to_be_root() -> None:
+    security = {"runAsUser": 0, "runAsGroup": 0}
+    template = {"spec": {"securityContext": security, "containers": [{"name": "web", "securityContext": security}]}}
+    candidate = Candidate.model_validate({"name": "copy", "templateFrom": {"deploymentRef": {"name": "shop"}}})
+    pod = copied_pod(candidate, template)
+    assert [holder["securityContext"].get("runAsUser") for holder in (pod, *pod["containers"])] == [None, None]
+    assert pod["securityContext"]["runAsGroup"] == 0

@@ -14,7 +14,8 @@ TAKEN = ("containers", "initContainers", "volumes", "imagePullSecrets", "dnsConf
 benchmark may not give a pod more than the namespace's own default gives it."""
 
 IDS = ("runAsUser", "runAsGroup", "fsGroup", "supplementalGroups")
-"""Of a security context only who the process is; never root, since runAsNonRoot stands beside it."""
+"""Of a security context only who the process is. Root is left out: Pod Security would refuse the pod, of which nobody
+hears; so the kubelet says of an image that runs as root that runAsNonRoot forbids it."""
 
 FORBIDDEN_VOLUMES = frozenset({"hostPath"})
 FORBIDDEN_IN_CONTAINERS = ("volumeDevices", "lifecycle")
@@ -51,7 +52,8 @@ def _harmless(container: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ids(source: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in (source.get("securityContext") or {}).items() if key in IDS}
+    given = source.get("securityContext") or {}
+    return {key: value for key, value in given.items() if key in IDS and (key, value) != ("runAsUser", 0)}
 
 
 def _backend(candidate: Candidate, container: dict[str, Any]) -> dict[str, Any]:
