@@ -15,6 +15,7 @@ from changeover.core.manifests.common import labels_of
 from changeover.core.migration_state import CanaryChoice
 from changeover.core.observed import Owner
 from changeover.core.plan import Manifest
+from changeover.core.stored import known_status
 
 
 def canary_backend(migration: str, spec: MigrationSpec) -> tuple[str, int]:
@@ -31,7 +32,7 @@ def choose(owner: Owner, spec: MigrationSpec, benchmark: Manifest | None) -> Can
     ref = spec.canary.benchmark.ref.name
     if benchmark is None:
         return CanaryChoice(Reason.BENCHMARK_NOT_READY, f"FrameworkBenchmark {ref} does not exist")
-    status = benchmark.get("status") or {}
+    status = known_status(benchmark["kind"], benchmark.get("status"))
     if not _is_published(benchmark, status):
         return CanaryChoice(Reason.BENCHMARK_NOT_READY, f"FrameworkBenchmark {ref} has not published for its spec")
     candidate, refusal = _chosen(spec.canary.benchmark.candidate, status, ref)

@@ -10,6 +10,7 @@ from changeover.api.kinds import KINDS
 from changeover.api.reasons import ConditionType, Reason
 from changeover.core import conditions
 from changeover.core.plan import Judgement, Manifest, Ref
+from changeover.core.stored import known_status
 from changeover.ports import Dependencies, Event
 
 WARNINGS = frozenset({
@@ -39,7 +40,7 @@ class Summary:
 
 async def report(body: Manifest, summary: Summary, order: Sequence[str], deps: Dependencies) -> None:
     """Write status when it differs from what the API server has, and post an event when the reason moved on."""
-    before = body.get("status") or {}
+    before = known_status(body["kind"], body.get("status"))
     model = next(kind.status for kind in KINDS if kind.name == body["kind"])
     said = next_status(before, summary, order, body["metadata"]["generation"], deps)
     # As the API server will give it back: with the schema's defaults. Otherwise the next pass would find a difference.
@@ -47,7 +48,7 @@ async def report(body: Manifest, summary: Summary, order: Sequence[str], deps: D
     metadata = body["metadata"]
     ref = Ref(body["kind"], metadata["namespace"], metadata["name"])
     deps.show(ref, status)
-    if status == before:
+    if status == body.get("status"):
         return
     await deps.cluster.apply_status(ref, status)
     if summary.reason not in QUIET and _reason_of(before) != summary.reason:
