@@ -1,4 +1,4 @@
-"""An API server that takes privileged Deployments, to be copied, with the Gateway API's route and the chart's rights; all of it marked as trust."""
+"""An API server that takes privileged Deployments to be copied, with the Gateway API's route and the chart's rights."""
 
 from __future__ import annotations
 

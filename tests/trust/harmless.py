@@ -75,15 +75,13 @@ def _writes(outcome: Outcome) -> Iterator[str]:
         metadata = made["metadata"]
         if made["kind"] not in MADE or metadata["namespace"] != outcome.owner.namespace:
             yield f"{made['kind']} {metadata} was applied"
-        for owner in metadata.get("ownerReferences", []):
-            if owner["kind"] not in (outcome.owner.kind, "ConfigMap"):
-                yield f"{made['kind']} {metadata['name']} is owned by {owner}"
+        if {one["kind"] for one in metadata.get("ownerReferences", [])} - {outcome.owner.kind, "ConfigMap"}:
+            yield f"{made['kind']} {metadata['name']} is owned by {metadata['ownerReferences']}"
         if made["kind"] == "HTTPRoute":
             yield from _route(made)
     for verb, ref, body in outcome.writes.changed:
-        if ref.namespace != outcome.owner.namespace:
-            yield f"{verb} of {ref}"
-        if verb == "merge" and ref == outcome.owner and set(body) != {"metadata"}:
+        own_spec = verb == "merge" and ref == outcome.owner and set(body) != {"metadata"}
+        if own_spec or ref.namespace != outcome.owner.namespace:
             yield f"{verb} of {ref} with {body}"
 
 

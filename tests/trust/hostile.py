@@ -26,7 +26,8 @@ ODD: tuple[Any, ...] = (
     None, "", " ", "\x00", "\u202e\ud7ff", "x" * 70_000, "-1", "NaN", "1e999", "{", "[]", "{}", '{"phase":', "null",
     "2026-13-45T99:99:99Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59Z", "2026-01-01", "Promoted", "RolledBack",
     "[" * 100_000,
-    0, -1, 2**63, 10**400, 1.5, float("1e300"), float("inf"), float("nan"), True, False, [], {}, [None], [[]], [{}], {"a": {"b": []}}, ["x"] * 3000,
+    0, -1, 2**63, 10**400, 1.5, float("1e300"), float("inf"), float("nan"),
+    True, False, [], {}, [None], [[]], [{}], {"a": {"b": []}}, ["x"] * 3000,
 )  # fmt: skip
 FIXED = frozenset({
     "apiVersion", "kind", "name", "namespace", "uid", "creationTimestamp", "generation", "resourceVersion", "type",
@@ -136,7 +137,12 @@ def _neighbours() -> Iterator[Manifest]:
     yield a_migration("other", traffic=other)
     yield a_deployment("old")
     yield a_deployment("new")
-    yield {"apiVersion": "v1", "kind": "Secret", "metadata": HOOK, "data": {"url": "aHR0cDovL3g=", "signingKey": "eA=="}}
+    yield {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": HOOK,
+        "data": {"url": "aHR0cDovL3g=", "signingKey": "eA=="},
+    }
 
 
 def _migrating(spec: dict[str, Any]) -> World:
@@ -239,7 +245,9 @@ def spoiled(value: Any, rng: random.Random, typed: bool = False) -> str:
             told = spoiled(content, rng)
             holder[key] = json.dumps(content)
             return f"{'.'.join(path)}: {told}"
-        same = [one for one in ODD if type(one) is type(inside) and not isinstance(one, list | dict)] or [type(inside)()]
+        same = [one for one in ODD if type(one) is type(inside) and not isinstance(one, list | dict)] or [
+            type(inside)()
+        ]
         if rng.random() < 0.25 and isinstance(holder, dict):
             del holder[key]
             return f"{'.'.join(path)} left out"

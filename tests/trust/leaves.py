@@ -1,4 +1,4 @@
-"""All leaf fields of our specs, as the CRDs have them, and for each the values that a hurried or hostile hand writes."""
+"""All leaf fields of our specs, as the CRDs have them, and for each what a hurried or hostile hand writes."""
 
 from __future__ import annotations
 
@@ -89,23 +89,27 @@ def odd_values(leaf: Leaf, current: Any) -> Iterator[Any]:
 
 def place_in(spec: Any, path: str) -> Steps | None:
     """Where a leaf is, or would be, in a spec; None when the spec has no place for it."""
-    found: list[str | int] = []
-    holder = spec
     parts = path.removeprefix("spec.").replace("[]", ".[]").replace("{}", ".{}").split(".")
-    for number, part in enumerate(parts):
-        key: Any = part
-        if part == "[]":
-            key = 0
-        elif part == "{}":
-            key = next(iter(holder), "a") if isinstance(holder, dict) else None
-        is_last = number == len(parts) - 1
-        if isinstance(key, int) and not (isinstance(holder, list) and holder):
-            return None
-        if not is_last and (not isinstance(holder, list | dict) or (isinstance(holder, dict) and key not in holder)):
-            return None
-        found.append(key)
-        holder = holder[key] if isinstance(holder, list) else holder.get(key)
-    return tuple(found)
+    return _place(spec, parts)
+
+
+def _place(holder: Any, parts: list[str]) -> Steps | None:
+    """In the first item of a list that has a place."""
+    if not parts:
+        return ()
+    head, *rest = parts
+    keys: list[Any] = [head]
+    if head == "[]":
+        keys = list(range(len(holder))) if isinstance(holder, list) else []
+    elif head == "{}":
+        keys = list(holder) if isinstance(holder, dict) else []
+    elif not isinstance(holder, dict) or (rest and head not in holder):
+        return None
+    for key in keys:
+        found = _place(holder[key] if isinstance(holder, list) else holder.get(key), rest)
+        if found is not None:
+            return (key, *found)
+    return None
 
 
 def changed(spec: Schema, place: Steps, what: str, value: Any) -> Schema:
@@ -125,5 +129,3 @@ def changed(spec: Schema, place: Steps, what: str, value: Any) -> Schema:
     else:
         holder[last] = copy.deepcopy(value)
     return made
-
-

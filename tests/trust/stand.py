@@ -187,9 +187,7 @@ class Operator:
 @contextlib.asynccontextmanager
 async def operator(grounds: Grounds) -> AsyncIterator[Operator]:
     """A fresh one, with its service account's token."""
-    configuration = Configuration(
-        host=grounds.server.url, api_key={"BearerToken": f"Bearer {grounds.operator_token}"}
-    )
+    configuration = Configuration(host=grounds.server.url, api_key={"BearerToken": f"Bearer {grounds.operator_token}"})
     configuration.ssl_ca_cert = str(grounds.server.certificates)
     api, clock, outgoing = ApiClient(configuration=configuration), Clock(), FakeOutgoing()
     cluster = Watched(KubernetesCluster(api, clock, "trust"))

@@ -187,7 +187,8 @@ TAKEN: list[Attack] = [
         "metadata/labels": {names.LABEL_BENCHMARK: "theirs", names.LABEL_ROLE: "candidate"},
         "metadata/annotations": {names.ANNOTATION_FROM_BENCHMARK: "victim/x", names.ANNOTATION_MARK: "{}"}},
         made("Job"), nothing_of("victim/x")),
-    harmless("forged finalizers", FB, {"metadata/finalizers": ["changeover.dev/release-traffic", "a.b/c"]}, made("Job")),
+    harmless("forged finalizers", FB, {"metadata/finalizers": ["changeover.dev/release-traffic", "a.b/c"]},
+             made("Job")),
     harmless("another's as owner", FB, {"metadata/ownerReferences": [
         {"apiVersion": "apps/v1", "kind": "Deployment", "name": "old", "uid": "x"}]}, made("Job"), nothing_of('"old"')),
     harmless("a status at creation", FB, {"status": {"observedGeneration": 1, "winner": {"candidate": "evil"}}},

@@ -46,9 +46,11 @@ def pruned(attack: Attack, grounds: Grounds) -> list[str]:
         KIND[attack.kind].spec.model_validate(must(answer)["spec"])
     except ValidationError as error:
         return [f"it is kept: {error}"]
-    return [] if grounds.tenant.delete(f"{OURS}/namespaces/{REFUSALS}/{PLURALS[attack.kind]}/{attack.named}").ok else [
-        "it cannot be deleted"
-    ]
+    return (
+        []
+        if grounds.tenant.delete(f"{OURS}/namespaces/{REFUSALS}/{PLURALS[attack.kind]}/{attack.named}").ok
+        else ["it cannot be deleted"]
+    )
 
 
 async def made_of(attack: Attack, ref: Ref, grounds: Grounds) -> list[str]:

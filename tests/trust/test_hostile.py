@@ -1,4 +1,4 @@
-"""S5: what others write into annotations, labels, statuses and logs ends no pass with an exception, nor a neighbour's."""
+"""S5: what others write into annotations, labels, statuses and logs ends no pass with an exception."""
 
 from __future__ import annotations
 
@@ -28,14 +28,18 @@ async def test_nonsense_of_others_ends_no_pass_and_raises_no_weight() -> None:
         done += 1
         try:
             writes = await look(state, cluster)
-            if highest_weight(writes) > max(now[state.name], highest_weight(plain[state.name])) and not forges_a_mark(cluster):
+            if highest_weight(writes) > max(now[state.name], highest_weight(plain[state.name])) and not forges_a_mark(
+                cluster
+            ):
                 failures[f"{state.name}: the weight rises with {what}"] += 1
             if done % NEIGHBOUR_EVERY == 0 and cluster.replaced and not touches_both(cluster):
                 cluster.writes = []
                 assert await look(state, cluster, NEIGHBOUR) == beside[state.name], "the neighbour's pass differs"
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
-            failures[f"{type(error).__name__} {error!s:.150} at {where.filename[-40:]}:{where.lineno}; {state.name}: {what}"] += 1
+            failures[
+                f"{type(error).__name__} {error!s:.150} at {where.filename[-40:]}:{where.lineno}; {state.name}: {what}"
+            ] += 1
     print(f"\n{done} cases in {len(found)} states, {failures.total()} failures")
     for name in list(failures)[:40]:
         print(name[:400])
@@ -45,4 +49,6 @@ async def test_nonsense_of_others_ends_no_pass_and_raises_no_weight() -> None:
 
 def touches_both(cluster: Hostile) -> bool:
     """Whether what is spoilt is something that the neighbour reads for its own part, or is the neighbour's."""
-    return any(ref.kind not in ("CanaryMigration", "FrameworkBenchmark") or ref == NEIGHBOUR for ref in cluster.replaced)
+    return any(
+        ref.kind not in ("CanaryMigration", "FrameworkBenchmark") or ref == NEIGHBOUR for ref in cluster.replaced
+    )

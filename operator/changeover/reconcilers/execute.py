@@ -49,8 +49,7 @@ async def _do(action: Action, owner: Ref, target: SplitTarget | None, deps: Depe
             await _refuse_anothers(manifest, owner, deps)
             await deps.cluster.apply(manifest)
         case Delete(ref):
-            if ref == owner or await _is_ours(ref, owner, deps):
-                await deps.cluster.delete(ref)
+            await _delete(ref, owner, deps)
         case Scale(ref, replicas):
             await deps.cluster.merge(ref, {"spec": {"replicas": replicas}})
         case Record(ref, key, value):
@@ -73,6 +72,12 @@ async def _refuse_anothers(manifest: Manifest, owner: Ref, deps: Dependencies) -
             f"{kind} {metadata['name']} exists and was not made by this {owner.kind}; rename one of them (the name is "
             f"made from that of the {owner.kind})"
         )
+
+
+async def _delete(ref: Ref, owner: Ref, deps: Dependencies) -> None:
+    """Delete what is ours; what only has a name of ours is left alone."""
+    if ref == owner or await _is_ours(ref, owner, deps):
+        await deps.cluster.delete(ref)
 
 
 async def _is_ours(ref: Ref, owner: Ref, deps: Dependencies) -> bool:

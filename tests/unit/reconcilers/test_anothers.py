@@ -55,3 +55,23 @@ async def test_a_deployment_is_no_more_taken_over_than_a_service() -> None:
     world = World(a_benchmark(), theirs)
     failure = await execute([Apply(theirs)], WEB, None, world.dependencies())
     assert isinstance(failure, InvalidSpec) and "rename one of them" in str(failure)
+
+
+async def test_a_pod_and_a_job_with_some_of_our_labels_end_no_pass() -> None:
+    world = World(a_benchmark())
+    for kind, role in (("Pod", names.ROLE_CANDIDATE), ("Job", names.ROLE_LOAD)):
+        metadata = {"name": "stray", "namespace": NAMESPACE, "labels": labels_of(benchmark="web", role=role)}
+        stray = {"containers": []} if kind == "Pod" else {"template": {}}
+        world.cluster.put({"kind": kind, "metadata": metadata, "spec": stray, "status": {"phase": "Running"}})
+    for _ in range(2):
+        await reconcile_benchmark(WEB, world.dependencies())
+    assert (world.cluster.peek(WEB) or {})["status"]["conditions"][0]["reason"] == "Measuring"
+
+
+async def test_a_node_that_says_nothing_of_itself_ends_no_pass() -> None:
+    world = World(a_benchmark())
+    world.cluster.patch(Ref("Node", "", "node-1"), {"status": None})
+    for _ in range(14):
+        await reconcile_benchmark(WEB, world.dependencies())
+        world.advance(10.0)
+    assert (world.cluster.peek(WEB) or {})["status"]["environment"]["cores"] == ""
