@@ -15,7 +15,6 @@ from changeover.core.manifests.common import labels_of
 from changeover.core.migration_state import CanaryChoice
 from changeover.core.observed import Owner
 from changeover.core.plan import Manifest
-from changeover.core.stored import known_status
 
 
 def canary_backend(migration: str, spec: MigrationSpec) -> tuple[str, int]:
@@ -32,13 +31,15 @@ def choose(owner: Owner, spec: MigrationSpec, benchmark: Manifest | None) -> Can
     ref = spec.canary.benchmark.ref.name
     if benchmark is None:
         return CanaryChoice(Reason.BENCHMARK_NOT_READY, f"FrameworkBenchmark {ref} does not exist")
-    status = known_status(benchmark["kind"], benchmark.get("status"))
+    status = benchmark.get("status") or {}
     if not _is_published(benchmark, status):
         return CanaryChoice(Reason.BENCHMARK_NOT_READY, f"FrameworkBenchmark {ref} has not published for its spec")
     candidate, refusal = _chosen(spec.canary.benchmark.candidate, status, ref)
     if refusal:
         return CanaryChoice(Reason.BENCHMARK_REFUSED, refusal)
     measured = BenchmarkSpec.model_validate(benchmark["spec"])
+    if all(c.name != candidate for c in measured.candidates):
+        return CanaryChoice(Reason.BENCHMARK_REFUSED, f"candidate {candidate} is not in the spec of {ref}")
     if any(c.name == candidate and c.template_from is not None for c in measured.candidates):
         message = f"{candidate} of {ref} is a copy of a Deployment; migrate to that one with canary.type Workload"
         return CanaryChoice(Reason.BENCHMARK_REFUSED, message)
