@@ -51,7 +51,7 @@ def bystanders(namespace: str) -> Iterator[tuple[str, Manifest]]:
         yield apps, _deployment(name, spec)
     yield apps, _deployment("web-worker", PLAIN)
     yield apps, _deployment("web-theirs", PLAIN, labels_of(benchmark="theirs"))
-    for name in ("old", "new", "web-front", "cash-canary", "web-theirs"):
+    for name in ("old", "new", "web-front", "web-shelf", "cash-canary", "web-theirs"):
         labels = labels_of(benchmark="theirs") if name == "web-theirs" else {"app": name}
         service = {"selector": {"app": name}, "ports": [{"port": 80}]}
         yield f"{core}/services", {"metadata": {"name": name, "labels": labels}, "spec": service}

@@ -174,7 +174,7 @@ TAKEN: list[Attack] = [
     harmless("copy of another namespace's Deployment", FB, _copies("victims-own"), makes_no("Deployment"),
              says("does not exist")),
     harmless("a candidate named as another's Service", FB, {"spec/candidates/0/name": "front",
-             "spec/candidates/1/name": "theirs"}, says("was not made by this")),
+             "spec/candidates/1/name": "shelf", f"{CANDIDATE}/port": 80}, says("was not made by this")),
     harmless("a candidate named as another's Deployment", FB, {"spec/candidates/0/name": "worker",
              "spec/candidates/1/name": "theirs"}, says("was not made by this")),
     harmless("a canary named as another's Service", CMIG, {"metadata/name": "cash", "spec/canary": CELL},
