@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,16 +25,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.apiserver)
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[ApiServer]:
+@contextlib.contextmanager
+def with_our_kinds(*extra_args: str) -> Iterator[ApiServer]:
+    """An API server with the CRDs installed."""
     # As on OpenShift: an owner reference needs rights on the owner.
-    with ApiServer(["--enable-admission-plugins=OwnerReferencesPermissionEnforcement"]) as running:
+    with ApiServer(["--enable-admission-plugins=OwnerReferencesPermissionEnforcement", *extra_args]) as running:
         with running.client() as client:
             for path in sorted((REPOSITORY / "crds").glob("*.yaml")):
                 answer = client.create(CRDS, yaml.safe_load(path.read_text()))
                 assert answer.ok, answer.message
             collections = [f"{GROUP_PATH}/{plural}" for plural in ("frameworkbenchmarks", "canarymigrations")]
             wait_until("our kinds", lambda: all(client.get(path).ok for path in collections), seconds=20, every=0.05)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[ApiServer]:
+    with with_our_kinds() as running:
         yield running
 
 

@@ -36,7 +36,7 @@ USES = {
     (OURS, "frameworkbenchmarks/status"): "patch",
     (OURS, "canarymigrations/status"): "patch",
     (APPS, "deployments"): "get list create patch delete",
-    ("", "services"): "create patch delete",
+    ("", "services"): "get create patch delete",
     ("", "configmaps"): "get create patch delete",
     ("", "pods"): "list",
     ("", "pods/log"): "get",
@@ -54,6 +54,10 @@ NOBODY: Account = (NAMESPACE, "nobody")  # an account that was given nothing
 
 @pytest.fixture(scope="module")
 def routes(client: Client) -> None:
+    install_routes(client)
+
+
+def install_routes(client: Client) -> None:
     """The Gateway API's HTTPRoute, as the local cluster has it."""
     for document in yaml.safe_load_all(gateway_api_crds(cluster_from_environment()).read_text()):
         if document and document["metadata"]["name"] == f"httproutes.{GATEWAY}":
@@ -265,9 +269,8 @@ async def test_what_it_makes_it_can_make_change_read_and_remove(
     await cluster.apply(manifest)
     await cluster.apply(manifest)
     await cluster.merge(ref, {"metadata": {"labels": {"seen": "yes"}}})
-    if kind != "Service":
-        found = await cluster.get(ref)
-        assert found is not None and found["metadata"]["labels"]["seen"] == "yes"
+    found = await cluster.get(ref)
+    assert found is not None and found["metadata"]["labels"]["seen"] == "yes"
     if kind in LISTED:
         assert [item["metadata"]["name"] for item in await cluster.list(kind, "default", {"seen": "yes"})] == ["made"]
     if kind in DELETED:

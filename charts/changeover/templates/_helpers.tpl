@@ -97,10 +97,10 @@ logFormat: {{ .Values.log.format }}
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, create, patch, delete]
-# In front of those Deployments.
+# In front of those Deployments; read first, so that a Service of somebody else's is never taken over.
 - apiGroups: [""]
   resources: [services]
-  verbs: [create, patch, delete]
+  verbs: [get, create, patch, delete]
 # The records of a benchmark's runs; they go with the benchmark, by owner reference, or when a new result replaces them.
 - apiGroups: [""]
   resources: [configmaps]

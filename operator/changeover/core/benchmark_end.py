@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from changeover.api.reasons import ConditionType, Reason
 from changeover.api.v1alpha1.base import duration_seconds
+from changeover.core import names
 from changeover.core.audit import unreliable
 from changeover.core.benchmark import Next, SeenBenchmark, records_names
 from changeover.core.conditions import parse_timestamp
@@ -50,7 +51,9 @@ def _has_result(seen: SeenBenchmark, step: Next) -> bool:
 
 def _replaced(seen: SeenBenchmark, step: Next) -> tuple[Action, ...]:
     before = str((seen.owner.status.get("report") or {}).get("configMap") or "")
-    if before in ("", records_names(seen)[0]) or not _has_result(seen, step):
+    # Whoever may write a status may not thereby have any ConfigMap deleted.
+    is_of_records = before.startswith(names.records(seen.owner.name, ""))
+    if not is_of_records or before == records_names(seen)[0] or not _has_result(seen, step):
         return ()
     return (Delete(Ref("ConfigMap", seen.owner.namespace, before)),)
 

@@ -38,6 +38,8 @@ def choose(owner: Owner, spec: MigrationSpec, benchmark: Manifest | None) -> Can
     if refusal:
         return CanaryChoice(Reason.BENCHMARK_REFUSED, refusal)
     measured = BenchmarkSpec.model_validate(benchmark["spec"])
+    if all(c.name != candidate for c in measured.candidates):
+        return CanaryChoice(Reason.BENCHMARK_REFUSED, f"candidate {candidate} is not in the spec of {ref}")
     if any(c.name == candidate and c.template_from is not None for c in measured.candidates):
         message = f"{candidate} of {ref} is a copy of a Deployment; migrate to that one with canary.type Workload"
         return CanaryChoice(Reason.BENCHMARK_REFUSED, message)

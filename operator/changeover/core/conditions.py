@@ -7,7 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from changeover.api.reasons import Reason
+from changeover.api.v1alpha1.condition import FIRST_YEAR, LAST_YEAR
 from changeover.core.plan import Judgement
+
+UNREADABLE_JSON = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+"""What parsing a text raises that somebody else may have written: wrong shapes, infinite numbers, endless brackets."""
 
 _WORDS = {True: "True", False: "False", None: "Unknown"}
 _PENDING = Judgement(None, Reason.PENDING, "not judged yet")
@@ -24,6 +28,14 @@ def parse_timestamp(text: str) -> datetime:
     """Inverse of ``timestamp``; fractions of a second are kept. Without a zone it is UTC."""
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def parse_stored(text: str) -> datetime:
+    """The same of a text that anybody may have written. Raises ValueError for a year with which nothing is reckoned."""
+    moment = parse_timestamp(text)
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"{text!r} is no time of ours")
+    return moment
 
 
 def merge(

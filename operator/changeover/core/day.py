@@ -15,7 +15,7 @@ from typing import Any
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.migration import MigrationSpec
 from changeover.core import names
-from changeover.core.conditions import parse_timestamp, timestamp
+from changeover.core.conditions import UNREADABLE_JSON, parse_stored, timestamp
 from changeover.core.daily_peak import any_wants_peak, busiest, told
 from changeover.core.design import Baseline, make_baseline
 from changeover.core.evidence import bad_requests, limit_of
@@ -76,9 +76,9 @@ class Day:
             if content["key"] != key:
                 return None
             baselines = {name: Baseline.from_dict(one) for name, one in content["targets"].items()}
-            return cls(parse_timestamp(kept["at"]), key, int(kept["hours"]), baselines, str(content["why"]),
+            return cls(parse_stored(kept["at"]), key, int(kept["hours"]), baselines, str(content["why"]),
                        tuple(int(one) for one in content.get("peaks", ())))  # fmt: skip
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except UNREADABLE_JSON:
             return None
 
 

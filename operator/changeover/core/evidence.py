@@ -17,7 +17,7 @@ from changeover.api.v1alpha1.migration import MigrationSpec
 from changeover.api.v1alpha1.objective import Objective
 from changeover.core import sequential
 from changeover.core.capacity import PLAIN, PROJECTED, CapacityDesign, CPUShare
-from changeover.core.conditions import parse_timestamp
+from changeover.core.conditions import UNREADABLE_JSON, parse_stored
 from changeover.core.daily_peak import Coverage
 from changeover.core.design import Baseline
 from changeover.core.guards import Guard, fold_guards
@@ -70,11 +70,11 @@ class StepEvidence:
         """Inverse of ``to_text``; None when it is not readable, or belongs to another weight."""
         try:
             content = json.loads(text)
-            if parse_timestamp(content["since"]) != since:
+            if parse_stored(content["since"]) != since:
                 return None
             return cls(
                 since=since,
-                until=parse_timestamp(content["until"]),
+                until=parse_stored(content["until"]),
                 states={name: TargetState.from_dict(state) for name, state in content["states"].items()},
                 cpu={name: CPUShare.from_dict(share) for name, share in content["cpu"].items()},
                 requests=int(content["requests"]),
@@ -84,7 +84,7 @@ class StepEvidence:
                 guards={name: Guard.from_dict(guard) for name, guard in content.get("guards", {}).items()},
                 covered=Coverage.from_dict(content["covered"]) if "covered" in content else Coverage(),
             )
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except UNREADABLE_JSON:
             return None
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from changeover.core.conditions import parse_timestamp
+from changeover.core.conditions import UNREADABLE_JSON, parse_stored
 from changeover.core.requests import Request
 
 MESSAGE_LENGTH = 512  # characters of a message that the mark keeps; what is shown of it elsewhere is cut alike
@@ -86,24 +86,24 @@ class Mark:
                 phase=Phase(data["phase"]),
                 step=int(data["step"]),
                 weight=int(data["weight"]),
-                since=parse_timestamp(data["since"]),
+                since=parse_stored(data["since"]),
                 generation=int(data["generation"]),
                 arms=str(data["arms"]),
                 reason=str(data["reason"]),
                 message=str(data["message"]),
                 came_from=int(data["from"]),
                 contests=int(data.get("contests", 0)),
-                contested_at=parse_timestamp(data["contestedAt"]) if "contestedAt" in data else None,
+                contested_at=parse_stored(data["contestedAt"]) if "contestedAt" in data else None,
                 # A mark of an earlier release has none of these.
                 attempt=int(data.get("attempt", 1)),
                 restarts=None if data.get("restarts") is None else int(data["restarts"]),
                 stable_pods=None if data.get("stablePods") is None else int(data["stablePods"]),
-                began=parse_timestamp(data["began"]) if "began" in data else None,
+                began=parse_stored(data["began"]) if "began" in data else None,
                 paused=bool(data.get("paused", False)),
                 requests=tuple(Request.from_dict(request) for request in data.get("requests", ())),
                 term=int(data.get("term", 0)),
             )
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except UNREADABLE_JSON:
             return None
         if mark.phase is Phase.ROLLING_BACK:
             fits = 0 <= mark.weight <= mark.came_from <= 100

@@ -6,14 +6,18 @@ An object of the API server holds 1 MiB, and a record has some 1.5 kB (as seen o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from changeover.core import names
+from changeover.core.audit import RunRecord
+from changeover.core.conditions import parse_timestamp
 from changeover.core.manifests.common import labels_of, owner_reference
 from changeover.core.observed import Owner
 from changeover.core.plan import Manifest
 
+NEEDED = frozenset({"at", "candidate", "node", "report", "round", "scenario", "void"})  # of every record
 FULL_BYTES = 700_000  # some 450 records; the one that fills it, be it ten times as large, stays below the 1 MiB
 
 
@@ -24,6 +28,16 @@ class Place:
     name: str
     uid: str
     is_full: bool
+
+
+def parse_record(text: str) -> RunRecord:
+    """A run's record. Raises ValueError, or RecursionError, for what somebody else wrote there."""
+    record = json.loads(text)
+    missing = NEEDED - record.keys() if isinstance(record, dict) else NEEDED
+    if missing:
+        raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+    parse_timestamp(str(record["at"]))
+    return record  # type: ignore[no-any-return]
 
 
 def name_of(owner: Owner, fingerprint: str, number: int) -> str:

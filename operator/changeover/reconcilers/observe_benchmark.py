@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +23,7 @@ from changeover.core.queries import fill
 from changeover.ports import Dependencies, LoadRun
 from changeover.reconcilers.workloads import orphaned, parse_workload
 
+MOST_TOLD = 128  # characters of what a node says of itself
 SCRAPES_IN_A_WINDOW = 2  # CPU is the difference of two samples inside it
 T = TypeVar("T")
 # What may change without making the runs so far worthless. Conformance may not: runs without checks know no class, and
@@ -132,9 +132,9 @@ def _records(kept: Sequence[Manifest] | Unreadable) -> Mapping[str, RunRecord] |
     records: dict[str, RunRecord] = {}
     for config_map in kept:
         try:
-            records |= {key: json.loads(text) for key, text in (config_map.get("data") or {}).items()}
-        except ValueError as error:
-            return Unreadable(f"ConfigMap {config_map['metadata']['name']} holds a record that is no JSON: {error}")
+            records |= {key: record_store.parse_record(text) for key, text in (config_map.get("data") or {}).items()}
+        except (ValueError, RecursionError) as error:
+            return Unreadable(f"ConfigMap {config_map['metadata']['name']} holds what is no record of a run: {error}")
     return records if kept else None
 
 
@@ -175,7 +175,7 @@ async def _workloads(owner: Owner, deps: Dependencies) -> tuple[Workload, ...]:
 
 
 def _workload_of(owner: Owner, pod: Manifest) -> str:
-    return names.candidate_workload(owner.name, pod["metadata"]["labels"][names.LABEL_CANDIDATE])
+    return names.candidate_workload(owner.name, pod["metadata"]["labels"].get(names.LABEL_CANDIDATE, ""))
 
 
 async def _loads(owner: Owner, deps: Dependencies) -> Mapping[str, LoadReport | LoadRunning | LoadFailed]:
@@ -183,9 +183,12 @@ async def _loads(owner: Owner, deps: Dependencies) -> Mapping[str, LoadReport | 
     labels = {names.LABEL_BENCHMARK: owner.name, names.LABEL_ROLE: names.ROLE_LOAD}
     found = {}
     for job in await deps.cluster.list("Job", owner.namespace, labels):
+        run = job["metadata"]["labels"].get(names.LABEL_RUN)
+        if run is None:
+            continue  # somebody else's, with some of our labels
         result = await deps.load.result(LoadRun(job["metadata"]["name"], owner.namespace))
         if result is not None:
-            found[job["metadata"]["labels"][names.LABEL_RUN]] = result
+            found[run] = result
     return found
 
 
@@ -226,11 +229,13 @@ async def _environment(records: Mapping[str, RunRecord] | Unreadable | None, dep
     body = await readable(deps.cluster.get(Ref("Node", "", node)))
     if body is None or isinstance(body, Unreadable):
         return {"node": node}
-    info, capacity = body["status"]["nodeInfo"], body["status"]["capacity"]
-    return {
-        "node": node,
-        "kernel": info["kernelVersion"],
-        "cores": str(capacity["cpu"]),
-        "kubelet": info["kubeletVersion"],
-        "containerRuntime": info["containerRuntimeVersion"],
+    # A virtual node may say little of itself.
+    status = body.get("status") or {}
+    info, capacity = status.get("nodeInfo") or {}, status.get("capacity") or {}
+    told = {
+        "kernel": info.get("kernelVersion", ""),
+        "cores": str(capacity.get("cpu", ""))[:32],
+        "kubelet": info.get("kubeletVersion", ""),
+        "containerRuntime": info.get("containerRuntimeVersion", ""),
     }
+    return {"node": node} | {key: str(value)[:MOST_TOLD] for key, value in told.items()}

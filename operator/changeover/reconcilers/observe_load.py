@@ -43,7 +43,9 @@ def accepts(owner: Owner, spec: MigrationSpec) -> bool:
     if spec.acceptance is None or (owner.status.get("outcome") or {}).get("result") != "Promoted":
         return False
     told = owner.status.get("acceptance") or {}
-    return bool(told.get("state", acceptance.WAITING) == acceptance.WAITING or told["about"] != acceptance.about(spec))
+    return bool(
+        told.get("state", acceptance.WAITING) == acceptance.WAITING or told.get("about") != acceptance.about(spec)
+    )
 
 
 def lasting(owner: Owner, now: datetime) -> timedelta:

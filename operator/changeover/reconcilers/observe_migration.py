@@ -17,6 +17,7 @@ from changeover.core.mark import Mark
 from changeover.core.migration_state import CanaryChoice, SeenMigration
 from changeover.core.observed import Counts, Evidence, NoData, Owner, Peak, Route, Unreadable, Workload
 from changeover.core.plan import Ref
+from changeover.core.stored import known_status
 from changeover.core.testers import as_match
 from changeover.ports import DAY, BackendPort, CountQuery, Dependencies, MetricSource, SplitTarget
 from changeover.reconcilers.observe_benchmark import readable
@@ -154,7 +155,11 @@ async def _choice(owner: Owner, spec: MigrationSpec, deps: Dependencies) -> Cana
         return CanaryChoice()
     ref = Ref("FrameworkBenchmark", owner.namespace, spec.canary.benchmark.ref.name)
     benchmark = await readable(deps.cluster.get(ref))
-    return benchmark if isinstance(benchmark, Unreadable) else choose(owner, spec, benchmark)
+    if isinstance(benchmark, Unreadable):
+        return benchmark
+    if benchmark is not None:
+        benchmark["status"] = known_status(ref.kind, benchmark.get("status"))
+    return choose(owner, spec, benchmark)
 
 
 def _evidence(owner: Owner, route: Route | Unreadable | None) -> StepEvidence | None:

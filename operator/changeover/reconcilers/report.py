@@ -11,6 +11,7 @@ from changeover.api.reasons import ConditionType, Reason
 from changeover.core import conditions
 from changeover.core.errors import Conflict
 from changeover.core.plan import Judgement, Manifest, Ref
+from changeover.core.stored import known_status
 from changeover.ports import Dependencies, Event
 
 WARNINGS = frozenset({
@@ -43,7 +44,7 @@ async def report(body: Manifest, summary: Summary, order: Sequence[str], deps: D
 
     False when the object was changed since it was read: what is said of it now may be old, and the next pass says it.
     """
-    before = body.get("status") or {}
+    before = known_status(body["kind"], body.get("status"))
     model = next(kind.status for kind in KINDS if kind.name == body["kind"])
     said = next_status(before, summary, order, body["metadata"]["generation"], deps)
     # As the API server will give it back: with the schema's defaults. Otherwise the next pass would find a difference.
@@ -51,7 +52,7 @@ async def report(body: Manifest, summary: Summary, order: Sequence[str], deps: D
     metadata = body["metadata"]
     ref = Ref(body["kind"], metadata["namespace"], metadata["name"])
     deps.show(ref, status)
-    if status == before:
+    if status == body.get("status"):
         return True
     try:
         await deps.cluster.apply_status(ref, status, metadata["resourceVersion"])

@@ -12,6 +12,7 @@ from changeover.core.conditions import parse_timestamp
 from changeover.core.observed import Owner, Pod, Unreadable, Workload
 from changeover.core.plan import Manifest, Ref
 from changeover.core.requests import parse_requests
+from changeover.core.stored import known_status
 from changeover.ports import Cluster
 
 
@@ -26,7 +27,7 @@ def parse_owner(body: Manifest) -> Owner:
         generation=metadata["generation"],
         deleting=bool(metadata.get("deletionTimestamp")),
         finalizers=tuple(metadata.get("finalizers") or ()),
-        status=body.get("status") or {},
+        status=known_status(body["kind"], body.get("status")),
         retry=(metadata.get("annotations") or {}).get(names.ANNOTATION_RETRY, ""),
         requests=parse_requests(metadata.get("annotations") or {}),
     )

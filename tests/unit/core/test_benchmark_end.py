@@ -93,3 +93,11 @@ def test_the_end_of_an_earlier_spec_does_not_count() -> None:
 def test_a_benchmark_at_work_is_not_deleted() -> None:
     seen = ended({"ttlAfterFinished": "1h"}, timedelta(hours=2), records={})
     assert concluded(seen).reason == "Measuring"
+
+
+@pytest.mark.parametrize("named", ["shop-settings", "web", "other-runs-0ld", "webs-runs-0ld"])
+def test_a_status_that_names_another_config_map_has_it_deleted_by_nobody(named: str) -> None:
+    seen = ended({}, **HERE)
+    forged = replace(seen.owner, status={**seen.owner.status, "report": {"configMap": named}})
+    assert "ConfigMap" in deleted(seen)
+    assert "ConfigMap" not in deleted(replace(seen, owner=forged))

@@ -100,3 +100,9 @@ def test_the_backend_of_a_canary() -> None:
     made = migration_spec(canary={"type": "Benchmark", "benchmark": {"ref": {"name": "web"}}})
     assert canary_backend("shop", made) == ("shop-canary", 80)
     assert canary_backend("shop", migration_spec()) == ("new", 80)
+
+
+def test_a_winner_that_the_spec_does_not_have_is_refused() -> None:
+    ranked = [{**FAST, "candidate": "forged"}]
+    choice = chosen(benchmark(winner={"candidate": "forged", "tiedWith": []}, ranking=ranked))
+    assert choice.refused is Reason.BENCHMARK_REFUSED and "forged is not in the spec" in choice.why

@@ -370,8 +370,9 @@ async def test_actions_stop_at_the_first_failure() -> None:
     deleted: list[str] = []
 
     def fault(verb: str, kind: str, name: str) -> None:
-        deleted.append(name)
-        if name == "b":
+        if verb == "delete":
+            deleted.append(name)
+        if verb == "delete" and name == "b":
             raise Conflict("changed meanwhile")
 
     world.cluster.fault = fault

@@ -91,7 +91,7 @@ def parse_report(log: str, ended: str) -> LoadReport | LoadFailed:
             continue
         try:
             content = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if content.get("version") != REPORT_VERSION:
             continue

@@ -143,7 +143,7 @@ def _mark(found: Manifest) -> Mapping[str, Any] | None:
     text = (found["metadata"].get("annotations") or {}).get(names.ANNOTATION_MARK)
     try:
         mark = json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return mark if isinstance(mark, dict) else None
 

@@ -29,7 +29,7 @@ class EnvVar(Model):
     name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = described(
         "Name of the variable. Example: WORKERS."
     )
-    value: Text = described("Value. Default: empty. Example: 1.", default="")
+    value: Text = described("Value; with templateFrom taken literally. Default: empty. Example: 1.", default="")
 
 
 class ResourceAmounts(Model):
@@ -143,7 +143,9 @@ class NodeChoice(Model):
         default={},
     )
     tolerations: Annotated[list[Toleration], Field(max_length=16)] = described(
-        "Taints that the pods accept. Default: none. Example: [{key: changeover.dev/role}].", default=[]
+        "Taints that the pods accept; pods that accept that of the control plane are kept off its nodes all the same. "
+        "Default: none. Example: [{key: changeover.dev/role}].",
+        default=[],
     )
 
 

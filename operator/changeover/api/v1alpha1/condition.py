@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from changeover.api.v1alpha1.base import Model, described, unique_by
+
+FIRST_YEAR, LAST_YEAR = 1970, 9000
+
+
+def _is_instant(text: str) -> str:
+    """Refuse what the API server's `date-time` refuses, and years with which nothing can be reckoned."""
+    year = datetime.fromisoformat(text.replace("Z", "+00:00")).year
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise ValueError(f"the year {year} is no year of ours")
+    return text
+
 
 Instant = Annotated[
     str,
     Field(max_length=32),
+    AfterValidator(_is_instant),
     WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 32}),
 ]
 Message = Annotated[str, Field(max_length=32768)]

@@ -82,24 +82,14 @@ def _metadata(shape: Shape) -> Manifest:
 
 
 def _pod(candidate: Candidate, shape: Shape) -> dict[str, Any]:
-    pod: dict[str, Any] = {
+    return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,  # the same environment whatever else is in the namespace
         "securityContext": POD_SECURITY,
         "terminationGracePeriodSeconds": 20,
-        **placement(shape.nodes),
+        **placement(shape.nodes, shape.pinned_node),
         **_what_runs(candidate, shape),
     }
-    if shape.pinned_node:
-        field_match = {"key": "metadata.name", "operator": "In", "values": [shape.pinned_node]}
-        pod["affinity"] = {
-            "nodeAffinity": {
-                "requiredDuringSchedulingIgnoredDuringExecution": {
-                    "nodeSelectorTerms": [{"matchFields": [field_match]}]
-                }
-            }
-        }
-    return pod
 
 
 def _what_runs(candidate: Candidate, shape: Shape) -> dict[str, Any]:

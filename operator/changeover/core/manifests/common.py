@@ -16,6 +16,7 @@ CONTAINER_SECURITY: dict[str, Any] = {
     "capabilities": {"drop": ["ALL"]},
     "readOnlyRootFilesystem": True,
 }
+CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 SCRATCH_VOLUME = {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}
 SCRATCH_MOUNT = {"name": "tmp", "mountPath": "/tmp"}
 
@@ -38,12 +39,25 @@ def labels_of(**more: str) -> dict[str, str]:
     return {names.LABEL_MANAGED_BY: names.FIELD_MANAGER, **own}
 
 
-def placement(choice: NodeChoice) -> dict[str, Any]:
-    """Node selector and tolerations of a pod spec."""
+def placement(choice: NodeChoice, pinned_node: str = "") -> dict[str, Any]:
+    """Node selector, tolerations and node affinity of a pod spec.
+
+    Pods that tolerate the control plane's taint are kept off its nodes all the same: who may run a benchmark may not
+    thereby run pods beside the API server. Where nothing is tolerated the taint itself does that.
+    """
     tolerations = [
         {"operator": t.operator, "effect": t.effect}
         | ({"key": t.key} if t.key else {})
         | ({"value": t.value} if t.operator == "Equal" else {})
         for t in choice.tolerations
     ]
-    return {"nodeSelector": dict(choice.node_selector), "tolerations": tolerations}
+    placed: dict[str, Any] = {"nodeSelector": dict(choice.node_selector), "tolerations": tolerations}
+    term: dict[str, Any] = {}
+    if any(t.key in ("", *CONTROL_PLANE) for t in choice.tolerations):
+        term["matchExpressions"] = [{"key": key, "operator": "DoesNotExist"} for key in CONTROL_PLANE]
+    if pinned_node:
+        term["matchFields"] = [{"key": "metadata.name", "operator": "In", "values": [pinned_node]}]
+    if term:
+        required = {"nodeSelectorTerms": [term]}
+        placed["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    return placed

@@ -74,10 +74,8 @@ def _pod(owner: Owner, spec: BenchmarkSpec, scenario: Scenario, target: LoadTarg
     }
     arguments, memory = loader_arguments(spec, scenario, target), memory_bytes(spec, scenario)
     pod = load_pod(target.image, arguments, spec.placement.load, memory, scratch_bytes(spec, scenario))
-    return {
-        **pod,
-        "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [beside_candidate]}},
-    }
+    apart = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [beside_candidate]}}
+    return {**pod, "affinity": {**pod.get("affinity", {}), **apart}}
 
 
 def load_pod(image: str, arguments: list[str], where: NodeChoice, memory: int, scratch: int) -> dict[str, Any]:

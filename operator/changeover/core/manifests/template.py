@@ -14,7 +14,8 @@ TAKEN = ("containers", "initContainers", "volumes", "imagePullSecrets", "dnsConf
 benchmark may not give a pod more than the namespace's own default gives it."""
 
 IDS = ("runAsUser", "runAsGroup", "fsGroup", "supplementalGroups")
-"""Of a security context only who the process is; never root, since runAsNonRoot stands beside it."""
+"""Of a security context only who the process is. Root is left out: Pod Security would refuse the pod, of which nobody
+hears; so the kubelet says of an image that runs as root that runAsNonRoot forbids it."""
 
 FORBIDDEN_VOLUMES = frozenset({"hostPath"})
 FORBIDDEN_IN_CONTAINERS = ("volumeDevices", "lifecycle")
@@ -51,13 +52,16 @@ def _harmless(container: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ids(source: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in (source.get("securityContext") or {}).items() if key in IDS}
+    given = source.get("securityContext") or {}
+    return {key: value for key, value in given.items() if key in IDS and (key, value) != ("runAsUser", 0)}
 
 
 def _backend(candidate: Candidate, container: dict[str, Any]) -> dict[str, Any]:
     """The first container as it is, but for what the candidate says itself."""
     env = {variable["name"]: variable for variable in container.get("env") or []}
-    env |= {variable.name: {"name": variable.name, "value": variable.value} for variable in candidate.env}
+    # Taken literally: the kubelet would put the value of another variable, which may be a Secret's, in for $(NAME).
+    own_env = {variable.name: variable.value.replace("$", "$$") for variable in candidate.env}
+    env |= {name: {"name": name, "value": value} for name, value in own_env.items()}
     path = candidate.readiness_path
     probe = {"httpGet": {"path": path, "port": candidate.port}, "periodSeconds": 1, "timeoutSeconds": 2}
     own = candidate.resources.model_dump(exclude_none=True)

@@ -1,0 +1,77 @@
+"""What somebody else made under a name of ours is neither changed nor deleted."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from changeover.core import names
+from changeover.core.errors import InvalidSpec
+from changeover.core.manifests.common import labels_of
+from changeover.core.plan import Apply, Delete, Manifest, Ref
+from changeover.reconcilers.benchmark import reconcile_benchmark
+from changeover.reconcilers.execute import execute
+from changeover.testing.builders import NAMESPACE, a_benchmark
+from changeover.testing.world import World
+
+WEB = Ref("FrameworkBenchmark", NAMESPACE, "web")
+TAKEN = Ref("Service", NAMESPACE, "web-fast")
+ANOTHERS = [{"app": "fast"}, labels_of(benchmark="other"), labels_of(migration="web"), {names.LABEL_BENCHMARK: "web"}]
+
+
+def a_service(labels: dict[str, str]) -> Manifest:
+    metadata = {"name": TAKEN.name, "namespace": NAMESPACE, "labels": labels}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"selector": {"app": "fast"}}}
+
+
+@pytest.mark.parametrize("labels", ANOTHERS, ids=str)
+async def test_a_service_that_is_there_already_is_left_alone_and_the_benchmark_says_so(labels: dict[str, str]) -> None:
+    world = World(a_benchmark(), a_service(labels))
+    before: Any = copy.deepcopy(world.cluster.peek(TAKEN))
+    for _ in range(14):
+        await reconcile_benchmark(WEB, world.dependencies())
+        world.advance(10.0)
+    status = (world.cluster.peek(WEB) or {})["status"]
+    assert "Service web-fast exists and was not made by this FrameworkBenchmark" in status["conditions"][0]["message"]
+    world.cluster.patch(WEB, {"spec": {"suspend": True}})  # which removes its candidates
+    await reconcile_benchmark(WEB, world.dependencies())
+    assert world.cluster.peek(TAKEN) == before
+    assert not list(world.cluster.all("Deployment"))
+
+
+@pytest.mark.parametrize("labels", [labels_of(benchmark="web"), labels_of(candidate="fast")], ids=str)
+async def test_its_own_is_changed_and_deleted(labels: dict[str, str]) -> None:
+    world = World(a_benchmark(), a_service(labels))
+    deps = world.dependencies()
+    assert await execute([Apply(a_service(labels_of(benchmark="web")))], WEB, None, deps) is None
+    assert await execute([Delete(TAKEN)], WEB, None, deps) is None
+    assert world.cluster.peek(TAKEN) is None
+
+
+async def test_a_deployment_is_no_more_taken_over_than_a_service() -> None:
+    theirs = {**a_service({"app": "fast"}), "kind": "Deployment", "apiVersion": "apps/v1"}
+    theirs["spec"] = {"replicas": 0, "template": {}, "selector": {}}
+    world = World(a_benchmark(), theirs)
+    failure = await execute([Apply(theirs)], WEB, None, world.dependencies())
+    assert isinstance(failure, InvalidSpec) and "rename one of them" in str(failure)
+
+
+async def test_a_pod_and_a_job_with_some_of_our_labels_end_no_pass() -> None:
+    world = World(a_benchmark())
+    for kind, role in (("Pod", names.ROLE_CANDIDATE), ("Job", names.ROLE_LOAD)):
+        metadata = {"name": "stray", "namespace": NAMESPACE, "labels": labels_of(benchmark="web", role=role)}
+        stray = {"containers": []} if kind == "Pod" else {"template": {}}
+        world.cluster.put({"kind": kind, "metadata": metadata, "spec": stray, "status": {"phase": "Running"}})
+    for _ in range(2):
+        await reconcile_benchmark(WEB, world.dependencies())
+    assert (world.cluster.peek(WEB) or {})["status"]["conditions"][0]["reason"] == "Measuring"
+
+
+async def test_a_node_that_says_nothing_of_itself_ends_no_pass() -> None:
+    world = World(a_benchmark())
+    world.cluster.patch(Ref("Node", "", "node-1"), {"status": None})
+    for _ in range(14):
+        await reconcile_benchmark(WEB, world.dependencies())
+        world.advance(10.0)
+    assert (world.cluster.peek(WEB) or {})["status"]["environment"]["cores"] == ""
