@@ -8,7 +8,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 BIN := $(VENV)/bin
 LOCAL := python3 -m tests.cluster
-ALONE := not cluster and not apiserver and not backends and not generators and not programs
+ALONE := not cluster and not apiserver and not backends and not generators and not programs and not trust
 STORIES := tests/unit/crash tests/unit/fail_closed tests/contract
 # CI's own variables must not change what a test sees.
 export PYTHONDONTWRITEBYTECODE := 1

@@ -14,11 +14,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from changeover.core.errors import ChangeoverError
 from changeover.core.plan import Ref
 
 log = logging.getLogger(__name__)
 
 Reconcile = Callable[[Ref], Awaitable[float | None]]
+UNFINISHED_SECONDS = 2.0
 RETRY_SECONDS = 5.0  # after an error that nobody foresaw
 
 
@@ -102,6 +104,10 @@ class Scheduler:
             after = await self.reconcilers[ref.kind](ref)
             failed = False
             return after
+        except ChangeoverError as error:  # the cluster could not be read or written: the next pass is the retry
+            failed = False
+            log.warning("a pass of %s %s/%s was not finished: %s", ref.kind, ref.namespace, ref.name, error)
+            return UNFINISHED_SECONDS
         except Exception:
             # One object's trouble must not stop the others; it is looked at again, and the log has it all.
             log.exception("a pass of %s %s/%s failed", ref.kind, ref.namespace, ref.name)

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.process import BaseProcess
@@ -60,30 +61,42 @@ class Setting:
     epoch    seconds since 1970 at which its clock is right
     factor   by which it hurries
     resync   seconds of real time between full lists
+    namespace  that it works in
     """
 
     folder: Path
     epoch: float
     factor: float
     resync: float = 15.0
+    namespace: str = ""
 
 
 def start(setting: Setting) -> BaseProcess:
     """The operator in a process of its own; it dies with us."""
+    return forked(operate, setting)
+
+
+def forked(do: Callable[[Setting], None], setting: Setting) -> BaseProcess:
+    """A process of its own, forked from one that has imported all this."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "tests.trust.live.hurried"])
-    process = context.Process(target=operate, args=(setting,), daemon=True)
+    context.set_forkserver_preload(["tests.trust.live.hurried"])
+    process = context.Process(target=do, args=(setting,), daemon=True)
     process.start()
     return process
 
 
-def operate(setting: Setting) -> None:
-    """As ``python -m changeover``, until a signal comes."""
+def set_up(setting: Setting) -> None:
+    """Its log, its API server, and its end with ours."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     log = os.open(setting.folder / "operator.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.environ["KUBECONFIG"] = kube_config.KUBE_CONFIG_DEFAULT_LOCATION = str(setting.folder / "kubeconfig")
+
+
+def operate(setting: Setting) -> None:
+    """As ``python -m changeover``, until a signal comes."""
+    set_up(setting)
     clock = HurriedClock(setting.epoch, setting.factor)
     _hurry(clock, setting)
     sys.argv = ["changeover", str(setting.folder / "config.yaml")]

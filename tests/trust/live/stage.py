@@ -67,13 +67,14 @@ class Stage:
     prometheus: Scripted
     operator: BaseProcess | None = None
     starts: int = 0
+    program: Callable[[Setting], BaseProcess] = start  # the operator, or what is put in its place
     notes: dict[str, Any] = field(default_factory=dict)  # what a story remembers of itself
 
     def play(self) -> None:
         """One round of everybody, the operator, which is started again when it died, included."""
         if self.operator is None or not self.operator.is_alive():
             self.starts += 1
-            self.operator = start(self.setting)
+            self.operator = self.program(self.setting)
         self.play_others()
 
     def play_others(self) -> None:
@@ -139,7 +140,7 @@ def a_stage(
         assert client.create("/api/v1/namespaces", {"metadata": {"name": namespace}}).ok
         objects = RealObjects(mirror, client, namespace, clock)
         world = RealWorld(clock=cast(Any, clock), cluster=cast(FakeCluster, objects))
-        stage = Stage(Setting(place, epoch, FACTOR, resync), proxy, world, objects, mirror, cast(Any, None))
+        stage = Stage(Setting(place, epoch, FACTOR, resync, namespace), proxy, world, objects, mirror, cast(Any, None))
         stage.prometheus = stack.enter_context(_prometheus(stage, namespace))
         proxy.kill, proxy.wrote = stage.kill, stage.written
         stack.callback(shutil.rmtree, place, ignore_errors=True)

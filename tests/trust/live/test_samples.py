@@ -1,0 +1,59 @@
+"""A minute's sample of each goal on a real API server; the whole takes ``make trust-crash`` and its like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.trust.live import lead, naive, rest, soak
+from tests.trust.live.__main__ import attempt
+from tests.trust.live.goals import GOALS
+from tests.trust.live.trials import Bench, a_bench
+
+SECONDS = 25.0  # in which trials begin; the last take some ten more
+LEADERS = 4  # trials of the Lease, one of each way
+RESTING = ["migration, promoted", "migration, rolled back for its errors", "benchmark, published"]
+SEED = 20261128
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    with a_bench() as ready:
+        yield ready
+
+
+@pytest.mark.parametrize("goal", GOALS)
+def test_whatever_happens_on_the_way_the_end_is_the_same(bench: Bench, goal: str) -> None:
+    tally = attempt(bench, goal, SECONDS, SEED)
+    print(f"\n  {goal}: {tally}")
+    assert tally.tried > 0
+    assert not tally.failed
+
+
+def test_the_harness_finds_the_status_that_is_lost_between_two_writes(bench: Bench) -> None:
+    """In an operator by kopf's book; else what it does not find in ours would prove nothing."""
+    found = naive.losses(bench)
+    print(f"\n  lost for ever: {found}")
+    assert any("frameworkbenchmarks" in what for (what, _), _ in found)
+
+
+def test_what_has_ended_is_at_rest(bench: Bench) -> None:
+    told = rest.attempt(bench, RESTING)
+    assert set(told) == set(RESTING) and rest.failed(told) == []
+
+
+def test_among_faults_and_churn_nobody_is_surprised(bench: Bench) -> None:
+    """The slope of the memory says something after an hour: ``make trust-soak``."""
+    told = soak.run(bench, SECONDS, SEED)
+    print(f"\n  {told}")
+    assert told.faults > 0 and told.churned > 10
+    assert told.tracebacks == []
+    assert told.most_descriptors <= soak.DESCRIPTORS_MORE
+
+
+def test_of_two_operators_one_leads_and_the_other_takes_over(bench: Bench) -> None:
+    told = lead.attempt(bench, LEADERS, SEED)
+    print("\n" + lead.summary(told))
+    assert len(told) == LEADERS
+    assert not [found for _, found in told if found.wrong or found.late_writes]
