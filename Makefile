@@ -20,7 +20,7 @@ help: ## what there is
 demo: $(if $(filter local,$(CLUSTER)),cluster images) ## the main job before your eyes: rank, migrate, roll back
 	@python3 -m tests.demo --cluster $(CLUSTER)
 
-test: check stories backends programs apiserver generators e2e ## everything that CI checks
+test: check stories backends programs apiserver trust generators e2e ## everything that CI checks
 
 check: format-check lint types layers unit golden generated ## the fast tiers only, within a minute once set up
 
@@ -90,10 +90,19 @@ programs: $(VENV)/.installed cluster ## read by others as we mean it: kstatus (G
 	@$(BIN)/pytest -q -m programs tests/contract
 
 apiserver: $(VENV)/.installed cluster ## tests on a real etcd and kube-apiserver
-	@$(BIN)/pytest -q -m apiserver tests
+	@$(BIN)/pytest -q -m "apiserver and not trust" tests
 
-trust-crash: $(VENV)/.installed cluster ## the operator killed before and after every write of a migration (9 minutes)
-	@CHANGEOVER_KILLS=all $(BIN)/pytest -q -s -m apiserver tests/apiserver/test_kills.py
+trust: $(VENV)/.installed cluster ## a sample of each goal of docs/trust.md (8 minutes)
+	@$(BIN)/pytest -q -rP -n 2 --dist loadfile -m trust tests/trust
+
+trust-crash trust-pairs trust-faults trust-views: trust-%: $(VENV)/.installed cluster ## killed, killed twice, every fault, old views: docs/trust.md
+	@$(PY) -m tests.trust.live $* $(WHAT)
+
+trust-lead trust-rest trust-soak: trust-%: $(VENV)/.installed cluster ## two operators, at rest, two hours of faults
+	@$(PY) -m tests.trust.live.$* $(WHAT)
+
+trust-search trust-mutants trust-prometheus trust-injection trust-supply trust-misoperations: trust-%: $(VENV)/.installed ## the other goals
+	@$(PY) -m tests.trust.$* $(WHAT)
 
 e2e: $(VENV)/.installed cluster images ## the main job on the local cluster, asserted
 	@$(BIN)/pytest -q -rP -m cluster tests/e2e
@@ -114,4 +123,4 @@ lock: ## pin the dependencies anew
 	    --allow-unsafe --extra dev --output-file requirements-dev.txt pyproject.toml
 
 .PHONY: help demo test check stories setup cluster cluster-down kubeconfig images format format-check lint types layers unit \
-	golden generated crds reference backends programs apiserver trust-crash e2e generators site bench measure lock
+	golden generated crds reference backends programs apiserver trust e2e generators site bench measure lock

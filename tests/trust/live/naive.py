@@ -1,7 +1,7 @@
 """What the harness finds in an operator that is written as kopf's own examples are: a status that is lost for ever.
 
-kopf writes what a handler said of status and its own note that the handler is done in two calls. Killed between them, the
-operator starts again, finds the note, and never says the status. A harness that does not find this proves nothing.
+kopf writes what a handler said of status and its own note that the handler is done in two calls. Killed between them,
+the operator starts again, finds the note, and never says the status. A harness that does not find this proves nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """``python -m tests.trust.live.soak [--minutes N] [--seed N]``: faults and churn for long; what is kept must not grow.
 
 Migrations and benchmarks come and go, and a share of all calls meets a fault. Memory and descriptors of the operator's
-process are read twice a second: the slope of the memory over the later half, and the most descriptors. Tracebacks in its log are counted: each is an error that nobody foresaw.
+process are read twice a second: the slope of the memory over the later half, and the most descriptors. Tracebacks in
+its log are counted: each is an error that nobody foresaw.
 """
 
 from __future__ import annotations
