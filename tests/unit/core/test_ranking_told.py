@@ -101,6 +101,13 @@ class TestRows:
         equal = rank([{name: 100.0 for name in NAMES}] * 4, list(reversed(NAMES)))
         assert [row.candidate for row in equal.rows] == NAMES
 
+    def test_orders_are_carried_on_along_every_branch(self) -> None:
+        """a is over b and c, b over d, c over e: a is over d and e, whom it never met."""
+        met = ({"a": 1000.0, "b": 500.0, "c": 500.0}, {"b": 500.0, "d": 250.0}, {"c": 500.0, "e": 250.0})
+        rounds = [{name: value + n for name, value in row.items()} for row in met for n in range(4)]
+        ranking = rank(rounds, ["a", "b", "c", "d", "e"], Contest(max_rounds=12))
+        assert {row.candidate: row.rank for row in ranking.rows} == {"a": 1, "b": 2, "c": 2, "d": 3, "e": 3}
+
     def test_who_is_surely_worse_comes_later_though_its_mean_is_higher(self) -> None:
         """b lost to a in four rounds; c was measured only afterwards, in poorer ones."""
         rounds = [{"a": 110.0 + n, "b": 100.0 + n} for n in range(4)] + [{"c": 50.0}] * 2
