@@ -92,7 +92,7 @@ def prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
     if seen.choice.refused is not None and (starts_over or mark is None or mark.weight == 0):
         return _refuse(seen.choice.refused, seen.choice.why, mark)
     if seen.stable is None or seen.stable.ready == 0:
-        return _wait_for(seen, mark, f"stable {seen.spec.stable.workload.name} has no ready pod")
+        return _wait_for(mark, f"stable {seen.spec.stable.workload.name} has no ready pod")
     if starts_over:
         first = first_mark(seen, mark)
         return Step(Reason.PREPARING, "the route is made; all traffic is on stable", (split(first),), first)
@@ -110,11 +110,11 @@ def _before_first_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
     assert not isinstance(seen.canary, Unreadable)
     if seen.canary is not None and _is_of_another_choice(seen.choice, seen.canary):
         outdated = Delete(Ref("Deployment", seen.owner.namespace, seen.canary.name))
-        return replace(_wait_for(seen, mark, "the canary of an earlier choice is removed"), actions=(outdated,))
+        return replace(_wait_for(mark, "the canary of an earlier choice is removed"), actions=(outdated,))
     make = tuple(Apply(m) for m in seen.choice.manifests)
     if seen.canary is None or seen.canary.ready == 0 or seen.canary.ready < seen.canary.replicas:
         # Made only while missing, or scaled away after a rollback; from then on its owner may scale it.
-        waiting = _wait_for(seen, mark, canary_message(seen.canary))
+        waiting = _wait_for(mark, canary_message(seen.canary))
         return replace(waiting, actions=make) if seen.canary is None or seen.canary.replicas == 0 else waiting
     another = deviation(seen.choice.benchmarked, seen.canary)
     if another:
@@ -195,7 +195,7 @@ def _refuse(reason: Reason, message: str, mark: Mark | None) -> Step:
     return Step(reason, message, (), mark, stalled=reason is not Reason.BENCHMARK_NOT_READY, recheck_after=5.0)
 
 
-def _wait_for(seen: SeenMigration, mark: Mark | None, message: str) -> Step:
+def _wait_for(mark: Mark | None, message: str) -> Step:
     return Step(Reason.WAITING_FOR_WORKLOADS, message, (), mark)
 
 
