@@ -158,6 +158,8 @@ CASES: list[Case] = [
     ("no first step while Prometheus is down", {**NO_WEIGHT, "latest": TIMEOUT}, Reason.METRICS_MISSING, None),
     ("no first step before stable is measured", {**NO_WEIGHT, "latest": latest(stable=counts(0))},
      Reason.METRICS_MISSING, None),
+    ("no first step without the day of stable that the spec requires",
+     {**NO_WEIGHT, "spec": {"decision": {"baseline": {"policy": "Require"}}}}, Reason.WAITING_FOR_BASELINE, None),
     ("the first step is taken when stable is measured and the canary ready", NO_WEIGHT, Reason.STEPPED, 10),
     ("a canary without ready pods is rolled back before any evidence is looked at",
      {"canary": workload(0), "evidence": ENOUGH, "blocks": ()}, Reason.ROLLING_BACK, 0),
