@@ -113,3 +113,12 @@ def test_what_stable_was_like_over_a_day_counts_where_it_is_known() -> None:
     day = Day(NOW, "key", 24, {"latency": Baseline(0.002, 0.0021, 0.0019)})
     assert decide(seen(blocks=both, day=day)).reason is Reason.SHARED_INCIDENT
     assert decide(seen(blocks=both)).reason is not Reason.SHARED_INCIDENT
+
+
+def test_minutes_of_the_days_busiest_hour_are_counted_where_a_step_is_to_cover_it() -> None:
+    """The busiest hour is the one that ends now; the blocks begin half an hour ago."""
+    day = Day(NOW, "key", 24, peaks=(NOW.hour * 60 - 60,))
+    covering = {"steps": [{"weightPercent": 10, "maxDuration": "48h", "covers": ["DailyPeak"]}, {"weightPercent": 100}]}
+    for spec, seconds in ((covering, 20 * 60.0), ({}, 0.0)):
+        weighing = decide(seen(spec, blocks=blocks(20), day=day)).weighing
+        assert weighing is not None and weighing.evidence.covered.best == seconds

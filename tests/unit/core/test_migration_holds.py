@@ -161,6 +161,11 @@ def test_an_adopted_route_that_cannot_carry_weights_is_refused_before_anything_i
     assert (step.reason, step.stalled, step.mark, step.actions) == (Reason.ROUTE_UNFIT, True, mark(), ())
 
 
+def test_a_step_of_a_canary_that_is_not_what_was_measured_waits_for_a_person() -> None:
+    assert decide(seen(evidence=ENOUGH, blocks=(), choice=OTHER_CPU)).stalled is True
+    assert decide(seen(evidence=ENOUGH, blocks=(), canary=workload(1))).stalled is False
+
+
 class TestBeforeTheFirstStep:
     def test_one_ready_pod_of_one_is_enough_and_so_is_one_request_to_stable(self) -> None:
         step = decide(seen(**NO_WEIGHT | {"canary": workload(1, 1), "latest": latest(stable=counts(1))}))
