@@ -145,6 +145,19 @@ def test_what_could_not_be_read_is_no_fault_of_the_spec(unread: str) -> None:
     assert (step.actions, step.stalled) == ((), False)
 
 
+def test_a_pause_and_the_count_of_attempts_outlive_a_start_over() -> None:
+    """Whoever paused it is not to find it climbing, only because the spec names other backends now."""
+    step = decide(seen(arms="others", route=route(mark(paused=True, attempt=3), canary_percent=None)))
+    assert step.mark is not None
+    assert (step.mark.weight, step.mark.paused, step.mark.attempt) == (0, True, 3)
+
+
+def test_paused_it_still_says_what_the_evidence_comes_to() -> None:
+    step = decide(seen(route=route(mark(paused=True))))
+    assert step.weighing is not None and step.weighing.message
+    assert step.message.endswith(f": {step.weighing.message}")
+
+
 def test_a_refused_canary_is_not_started_over_for_other_backends() -> None:
     step = decide(seen(choice=REFUSED, arms="others", route=route(canary_percent=None)))
     assert (step.reason, written(step)) == (Reason.BENCHMARK_REFUSED, None)

@@ -124,6 +124,8 @@ CASES: list[Case] = [
     ("an unreadable canary holds", {"canary": TIMEOUT}, Reason.UNREADABLE, None),
     ("without a ready stable nothing starts", {"stable": workload(0), "route": None},
      Reason.WAITING_FOR_WORKLOADS, None),
+    ("without a ready stable the weight stays: there is nobody to go back to", {"stable": workload(0)},
+     Reason.WAITING_FOR_WORKLOADS, None),
     ("the route is made with all traffic on stable", {"route": None}, Reason.PREPARING, 0),
     ("a broken mark starts over at 0", {"route": route(mark=None)}, Reason.PREPARING, 0),
     ("other backends start over at 0", {"arms": "others", "route": route(canary_percent=None)}, Reason.PREPARING, 0),

@@ -160,7 +160,7 @@ class TestFigures:
         one = judge_target("t", TargetState(bad=bad, requests=requests), LATENCY, DESIGN)
         assert (one.low, one.high) == pytest.approx((low, high), abs=1e-4)
 
-    @pytest.mark.parametrize("requests", [1, 3, 10, 49, 1000])
+    @pytest.mark.parametrize("requests", [1, 5, 19, 23, 1000])
     def test_the_interval_never_leaves_the_possible(self, requests: int) -> None:
         none, all_ = (
             judge_target("t", TargetState(bad=bad, requests=requests), LATENCY, DESIGN) for bad in (0, requests)
@@ -220,6 +220,13 @@ class TestRungs:
 
     def test_a_shared_load_without_recently_bad_requests_is_no_incident(self) -> None:
         assert told(replace(SPOTLESS, load=9.0)) == (TargetVerdict.PASSING, Reason.EVIDENCE_SUFFICES)
+
+    def test_evidence_of_exactly_what_is_needed_suffices(self) -> None:
+        state = fold(steady(3, 16))
+        evidence = log_evidence(state, LATENCY, DESIGN)
+        exactly = replace(DESIGN, alpha=math.exp(-evidence))
+        assert exactly.needed_log_evidence == evidence
+        assert told(state, LATENCY, exactly) == (TargetVerdict.PASSING, Reason.EVIDENCE_SUFFICES)
 
     def test_evidence_that_does_not_suffice_waits_though_the_blocks_do(self) -> None:
         strict = replace(DESIGN, alpha=math.exp(-50))
