@@ -49,7 +49,7 @@ def decide(seen: SeenMigration) -> Step:
     if names.FINALIZER not in seen.owner.finalizers:
         return Step(Reason.PREPARING, "deletion is guarded first", (HoldFinalizer(True),), mark, recheck_after=0.0)
     if seen.route is not None and not seen.route.ours:
-        return _refuse(Reason.ROUTE_NOT_OURS, _not_ours_message(seen), mark)
+        return _refuse(Reason.ROUTE_NOT_OURS, _not_ours_message(seen), None)
     outcome = seen.owner.status.get("outcome")
     if outcome is not None and _stands(outcome, seen, mark):
         return keep(seen, seen.route, mark, outcome)
@@ -87,15 +87,17 @@ def prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
     unread = next((one for one in (seen.choice, seen.stable, seen.canary) if isinstance(one, Unreadable)), None)
     if unread is not None:
         return Step(Reason.UNREADABLE, unread.reason, (), mark)
-    assert isinstance(seen.choice, CanaryChoice) and not isinstance(seen.stable, Unreadable)
+    assert isinstance(seen.choice, CanaryChoice)
+    assert not isinstance(seen.stable, Unreadable)
     if seen.choice.refused is not None and (starts_over or mark is None or mark.weight == 0):
         return _refuse(seen.choice.refused, seen.choice.why, mark)
     if seen.stable is None or seen.stable.ready == 0:
-        return _wait_for(seen, mark, f"stable {seen.spec.stable.workload.name} has no ready pod")
+        return _wait_for(mark, f"stable {seen.spec.stable.workload.name} has no ready pod")
     if starts_over:
         first = first_mark(seen, mark)
         return Step(Reason.PREPARING, "the route is made; all traffic is on stable", (split(first),), first)
-    assert mark is not None and route is not None
+    assert mark is not None
+    assert route is not None
     if route.canary_percent != mark.weight:
         return (harm(seen, mark) if mark.weight else None) or put_back(seen, route, mark)
     if mark.weight == 0:
@@ -104,14 +106,15 @@ def prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
 
 
 def _before_first_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
-    assert not isinstance(seen.choice, Unreadable) and not isinstance(seen.canary, Unreadable)
+    assert isinstance(seen.choice, CanaryChoice)
+    assert not isinstance(seen.canary, Unreadable)
     if seen.canary is not None and _is_of_another_choice(seen.choice, seen.canary):
         outdated = Delete(Ref("Deployment", seen.owner.namespace, seen.canary.name))
-        return replace(_wait_for(seen, mark, "the canary of an earlier choice is removed"), actions=(outdated,))
+        return replace(_wait_for(mark, "the canary of an earlier choice is removed"), actions=(outdated,))
     make = tuple(Apply(m) for m in seen.choice.manifests)
     if seen.canary is None or seen.canary.ready == 0 or seen.canary.ready < seen.canary.replicas:
         # Made only while missing, or scaled away after a rollback; from then on its owner may scale it.
-        waiting = _wait_for(seen, mark, canary_message(seen.canary))
+        waiting = _wait_for(mark, canary_message(seen.canary))
         return replace(waiting, actions=make) if seen.canary is None or seen.canary.replicas == 0 else waiting
     another = deviation(seen.choice.benchmarked, seen.canary)
     if another:
@@ -154,11 +157,12 @@ def _on_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
 def _withoutharm(seen: SeenMigration, route: Route, mark: Mark, weighing: Weighing) -> Step:
     """Nothing speaks for a rollback: up, or stay."""
     assert isinstance(seen.canary, Workload)
+    assert isinstance(seen.choice, CanaryChoice)
     if not route.accepted:
         return Step(Reason.ROUTE_NOT_ACCEPTED, route.why_not, (), mark, weighing)
     if seen.canary.ready < seen.canary.replicas:
         return Step(Reason.WAITING_FOR_WORKLOADS, canary_message(seen.canary), (), mark, weighing)
-    another = deviation(seen.choice.benchmarked, seen.canary) if isinstance(seen.choice, CanaryChoice) else ""
+    another = deviation(seen.choice.benchmarked, seen.canary)
     if another:
         return Step(Reason.BENCHMARK_REFUSED, another, (), mark, weighing, stalled=True)
     if weighing.verdict is Verdict.ADVANCE:
@@ -170,9 +174,9 @@ def _weigh(seen: SeenMigration, mark: Mark, canary: Workload) -> Weighing:
     """Fold the new blocks into the step's evidence and judge it; too long without any is a rollback."""
     evidence = seen.evidence or StepEvidence.start(mark.since, seen.scrape_seconds)
     cores = canary.cpu_limit * canary.replicas if canary.cpu_limit is not None else None
-    benchmarked = seen.choice.benchmarked.rps if isinstance(seen.choice, CanaryChoice) else 0.0
+    assert isinstance(seen.choice, CanaryChoice)
     baselines = seen.day.baselines if seen.day is not None else {}
-    split_ = Split(mark.weight, cores, max(1, canary.replicas), benchmarked, baselines, peaks_of(seen))
+    split_ = Split(mark.weight, cores, max(1, canary.replicas), seen.choice.benchmarked.rps, baselines, peaks_of(seen))
     if not isinstance(seen.blocks, Unreadable):
         evidence = fold(evidence, seen.spec, seen.blocks, split_)
     if isinstance(seen.peak, Peak):
@@ -191,7 +195,7 @@ def _refuse(reason: Reason, message: str, mark: Mark | None) -> Step:
     return Step(reason, message, (), mark, stalled=reason is not Reason.BENCHMARK_NOT_READY, recheck_after=5.0)
 
 
-def _wait_for(seen: SeenMigration, mark: Mark | None, message: str) -> Step:
+def _wait_for(mark: Mark | None, message: str) -> Step:
     return Step(Reason.WAITING_FOR_WORKLOADS, message, (), mark)
 
 

@@ -146,11 +146,12 @@ def _usable(value: float | None) -> TypeGuard[float]:
 
 def _decide(logs: Logs, candidates: Sequence[str], contest: Contest) -> tuple[Pair, ...]:
     """Every pair, without the last round while that may still be under way."""
-    measured = {name for row in logs[:-1] for name in row}
-    if 1 < len(logs) < contest.max_rounds and measured - logs[-1].keys():
-        before = tuple(compare(logs[:-1], candidates, contest).values())
+    earlier, last = logs[:-1], logs[-1:]
+    missing = {name for row in earlier for name in row} - {name for row in last for name in row}
+    if missing and len(logs) < contest.max_rounds:
+        before = tuple(compare(earlier, candidates, contest).values())
         better = _surely_better(before, candidates)
-        if any(not better[name] for name in measured - logs[-1].keys()):
+        if any(not better[name] for name in missing):
             return before
     return tuple(compare(logs, candidates, contest).values())
 

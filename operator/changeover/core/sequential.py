@@ -155,7 +155,7 @@ def judge(
     targets does not matter: the answer lists them by name.  Raises KeyError when a target has no state.
     """
     judged = tuple(judge_target(name, states[name], targets[name], design) for name in sorted(targets))
-    failing = [one for one in judged if one.verdict is TargetVerdict.FAILING or one.rule is Rule.BLIND]
+    failing = [one for one in judged if one.rule is not None]
     waiting = [one for one in judged if one.verdict is not TargetVerdict.PASSING]
     if failing:
         return _decision(Verdict.ROLLBACK, min(failing, key=_severity), judged)
@@ -213,15 +213,16 @@ def _verdict(
         return TargetVerdict.UNDECIDED, Reason.SHARED_INCIDENT, None
     if state.blocks < design.min_blocks or evidence < design.needed_log_evidence:
         return TargetVerdict.UNDECIDED, Reason.WAITING_EVIDENCE, None
-    if recently_bad or state.bad > target.q * state.requests:
+    # No need to ask for the rate of all blocks: above the limit their evidence is negative, and never suffices.
+    if recently_bad:
         return TargetVerdict.UNDECIDED, Reason.RECENTLY_BAD, None
     return TargetVerdict.PASSING, Reason.EVIDENCE_SUFFICES, None
 
 
 def _severity(one: TargetDecision) -> tuple[int, str]:
     """Order in which several failing targets are named as the deciding one."""
-    order = (Rule.HARD, Rule.FAST, Rule.SLOW, Rule.BLIND)
-    return (order.index(one.rule) if one.rule else len(order), one.name)
+    assert one.rule is not None  # only targets that fail are compared
+    return (Rule.HARD, Rule.FAST, Rule.SLOW, Rule.BLIND).index(one.rule), one.name
 
 
 def _decision(verdict: Verdict, one: TargetDecision, judged: tuple[TargetDecision, ...]) -> Decision:

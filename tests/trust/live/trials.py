@@ -27,7 +27,7 @@ from tests.trust.live.stage import NotOver, a_stage, tell
 from tests.trust.live.stories import STORIES
 
 Asked, Came = TypeVar("Asked"), TypeVar("Came")
-SIDE_BY_SIDE = 3  # a stage takes most of a core
+SIDE_BY_SIDE = 5  # they mostly wait
 STORED = Path(__file__).parent / "failed.json"
 REFERENCES = Path(__file__).parent / "references.json"
 
