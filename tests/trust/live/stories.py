@@ -106,13 +106,14 @@ def delete_route(stage: Stage) -> None:
 
 
 def contest(stage: Stage) -> None:
-    """37 by hand whenever it is 10, until the operator leaves it to a person, who gives in."""
-    if weight_of(stage) == 0 or stage.notes.get("gave in"):
-        return
-    if condition_of(stage, MIGRATION, "Ready")[1] == "Contested":
-        by_hand(stage, 10)
-        stage.notes["gave in"] = True
-    elif weight_of(stage) == 10:
+    """37 by hand when it is 10, twice; a person who goes on is tried against a fake (tests/unit/crash).
+
+    How long a foreign weight lasts is up to how long the operator was dead, and so is what comes of many.
+    """
+    put_back = mark_of(stage.objects.peek(ROUTE)) or {}
+    edits = stage.notes.setdefault("edits", 0)
+    if weight_of(stage) == 10 and edits < 2 and put_back.get("contests", 0) == edits:
+        stage.notes["edits"] = edits + 1
         by_hand(stage, 37)
 
 

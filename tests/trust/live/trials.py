@@ -156,7 +156,9 @@ def stored(goal: str) -> list[Trial]:
 
 
 def store(goal: str, failed: list[Trial]) -> None:
-    """Keep what failed."""
+    """Keep what failed; to be committed, and tried first from then on."""
+    if not failed:
+        return
     kept = json.loads(STORED.read_text()) if STORED.exists() else {}
     known = stored(goal)
     more = [{"story": one.story, "plan": [list(place) for place in one.plan]} for one in failed if one not in known]
