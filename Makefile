@@ -101,7 +101,7 @@ trust-crash trust-pairs trust-faults trust-views: trust-%: $(VENV)/.installed cl
 trust-lead trust-rest trust-soak: trust-%: $(VENV)/.installed cluster ## two operators, at rest, two hours of faults
 	@$(PY) -m tests.trust.live.$* $(WHAT)
 
-trust-search trust-mutants trust-prometheus trust-injection trust-supply trust-misoperations: trust-%: $(VENV)/.installed ## the other goals
+trust-search trust-mutants trust-coverage trust-prometheus trust-injection trust-supply trust-misoperations: trust-%: $(VENV)/.installed ## the other goals
 	@$(PY) -m tests.trust.$* $(WHAT)
 
 e2e: $(VENV)/.installed cluster images ## the main job on the local cluster, asserted
