@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import ParamSpec
 
 import pytest
+from changeover.core.errors import Unavailable
 from changeover.core.plan import Ref
 from changeover.scheduler import Scheduler
 
@@ -226,6 +227,48 @@ async def test_an_error_nobody_foresaw_is_logged_counted_and_tried_again(caplog:
         assert record.times() == [0, 5]
         assert record.failed == [True, False]
         assert "a pass of CanaryMigration shop/a failed" in caplog.text and "surprise" in caplog.text
+
+
+@virtual_time
+async def test_a_cluster_that_does_not_answer_is_a_warning_and_another_look(caplog: pytest.LogCaptureFixture) -> None:
+    tries = 0
+
+    async def answer(ref: Ref) -> float | None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise Unavailable("GET /apis: timed out")
+        return None
+
+    async with working(answer) as (scheduler, record):
+        with caplog.at_level(logging.WARNING):
+            scheduler.wake(A)
+            await asyncio.sleep(100)
+        assert record.times() == [0, 2]
+        assert record.failed == [False, False], "no error that nobody foresaw"
+        assert "was not finished: GET /apis: timed out" in caplog.text and "Traceback" not in caplog.text
+
+
+@virtual_time
+async def test_who_does_not_lead_looks_at_nothing_and_forgets_nothing() -> None:
+    async def answer(ref: Ref) -> float | None:
+        return 10.0
+
+    async with working(answer) as (scheduler, record):
+        scheduler.led = asyncio.Event()
+        scheduler.wake(A)
+        scheduler.wake(B, after=1)
+        await asyncio.sleep(50)
+        assert record.passes == []
+        scheduler.led.set()
+        await asyncio.sleep(25)
+        assert (record.times(A), record.times(B)) == ([50, 60, 70], [50, 60, 70])
+        scheduler.led.clear()
+        await asyncio.sleep(100)
+        assert (len(record.times(A)), len(record.times(B))) == (3, 3)
+        scheduler.led.set()
+        await asyncio.sleep(5)
+        assert (record.times(A)[3:], record.times(B)[3:]) == ([175], [175]), "what became due is looked at at once"
 
 
 @virtual_time
