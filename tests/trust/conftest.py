@@ -9,7 +9,7 @@ import pytest
 
 from tests.apiserver.conftest import client, with_our_kinds
 from tests.apiserver.harness import ApiServer, Client
-from tests.trust.stand import Grounds, prepare
+from tests.trust.tenant.stand import Grounds, prepare
 
 __all__ = ["client", "grounds", "server"]
 

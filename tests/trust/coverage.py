@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.trust.modules import MODULES, ROOT, source_of, tests_of
+from tests.trust.noticed.modules import MODULES, ROOT, source_of, tests_of
 
 
 def main() -> int:

@@ -6,7 +6,8 @@ import argparse
 import asyncio
 import sys
 
-from tests.trust import addresses, loadpods, promql
+from tests.trust import promql
+from tests.trust.outside import addresses, loadpods
 
 
 def by_addresses() -> int:

@@ -26,8 +26,8 @@ from changeover.core.errors import InvalidSpec
 from tests.apiserver.conftest import with_our_kinds
 from tests.apiserver.harness import Client
 from tests.apiserver.test_agreement import KIND, dry_run
-from tests.trust.leaves import REMOVED, SIBLING, TWICE, Steps, changed, leaves, odd_values, place_in, spec_schema
-from tests.trust.starts import PASSES_AFTER, PASSES_BACK, Start, aspect, put_spec, reason, run, starts
+from tests.trust.tenant.leaves import REMOVED, SIBLING, TWICE, Steps, changed, leaves, odd_values, place_in, spec_schema
+from tests.trust.tenant.starts import PASSES_AFTER, PASSES_BACK, Start, aspect, put_spec, reason, run, starts
 
 FAILED = Path(__file__).parent / "misoperations.json"
 MOST_KEPT = 50

@@ -20,8 +20,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.trust.modules import MODULES, ROOT, source_of, tests_of
-from tests.trust.mutant import Equivalent, Mutant, all_names, equivalents, read
+from tests.trust.noticed.modules import MODULES, ROOT, source_of, tests_of
+from tests.trust.noticed.mutant import Equivalent, Mutant, all_names, equivalents, read
 
 LEAST_PERCENT = 90.0
 SETTINGS = """[mutmut]

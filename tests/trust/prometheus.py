@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.trust import stage
-from tests.trust.faulty import VICES
-from tests.trust.stage import MAX_BLIND, TIMEOUT_SECONDS, Actor, Begin, Figures, actors, metered, play
+from tests.trust.sick import stage
+from tests.trust.sick.faulty import VICES
+from tests.trust.sick.stage import MAX_BLIND, TIMEOUT_SECONDS, Actor, Begin, Figures, actors, metered, play
 from tests.unit.fail_closed.scripted import OfWorld, Series, vector
 from tests.unit.fail_closed.test_matrix import doubled, of_canary, values
 from tests.unit.loopback import Handler, Server
@@ -143,7 +143,7 @@ def served() -> Iterator[tuple[dict[str, Fault], Server]]:
     elsewhere.answer = lambda handler: handler.send(b"a secret")  # type: ignore[attr-defined]
     thread = threading.Thread(target=elsewhere.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    command = [sys.executable, "-m", "tests.trust.faulty", str(elsewhere.server_port)]
+    command = [sys.executable, "-m", "tests.trust.sick.faulty", str(elsewhere.server_port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
     try:
         assert process.stdout is not None

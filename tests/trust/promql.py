@@ -26,8 +26,8 @@ from changeover.core.errors import InvalidSpec
 from changeover.core.queries import fill, fill_for_migration
 from changeover.ports import BackendPort, CountQuery
 
-from tests.trust import promtool
-from tests.trust.tokens import NoPromQL, Shape, shape
+from tests.trust.outside import promtool
+from tests.trust.outside.tokens import NoPromQL, Shape, shape
 
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SPAN = (AT - timedelta(seconds=60), AT)

@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 
 from changeover.core import verbs
 
-from tests.trust.classes import remembered
-from tests.trust.configurations import BY_NAME, CONFIGURATIONS, Configuration
-from tests.trust.ends import WORLDS, Ends
-from tests.trust.events import events
-from tests.trust.memory import Memory
-from tests.trust.milestones import milestones
-from tests.trust.passes import Decide, Pass, Passes
-from tests.trust.rules import broken
+from tests.trust.ladder.classes import remembered
+from tests.trust.ladder.configurations import BY_NAME, CONFIGURATIONS, Configuration
+from tests.trust.ladder.ends import WORLDS, Ends
+from tests.trust.ladder.events import events
+from tests.trust.ladder.memory import Memory
+from tests.trust.ladder.milestones import milestones
+from tests.trust.ladder.passes import Decide, Pass, Passes
+from tests.trust.ladder.rules import broken
 
 EVERY = 50  # of so many states one is walked to its end
 EVERY_TWICE = 4  # of so many passes one is decided twice

@@ -11,8 +11,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.trust import pins, sbom, wheels
-from tests.trust.licences import of_run_time, refused
+from tests.trust.made_of import pins, sbom, wheels
+from tests.trust.made_of.licences import of_run_time, refused
 
 SBOM = pins.REPOSITORY / "build" / "sbom.cdx.json"
 GOAL = 25

@@ -14,9 +14,9 @@ from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSetti
 from changeover.adapters.outgoing import HttpOutgoing
 from changeover.core.errors import ChangeoverError
 
-from tests.trust import addresses, loadpods
-from tests.trust.dialled import nothing_leaves
-from tests.trust.loopback import Counting, counting
+from tests.trust.outside import addresses, loadpods
+from tests.trust.outside.dialled import nothing_leaves
+from tests.trust.outside.loopback import Counting, counting
 
 pytestmark = pytest.mark.trust
 CRDS = Path(__file__).resolve().parents[2] / "crds"

@@ -14,11 +14,11 @@ from changeover.core.plan import Ref
 from pydantic import ValidationError
 
 from tests.apiserver.test_agreement import KIND
-from tests.trust.attacks import HARMLESS, PRUNED, Attack
-from tests.trust.bystanders import OURS
-from tests.trust.harmless import Outcome, faults
-from tests.trust.stand import PLURALS, REFUSALS, Grounds, must, operator, play
-from tests.trust.table import ATTACKS
+from tests.trust.tenant.attacks import HARMLESS, PRUNED, Attack
+from tests.trust.tenant.bystanders import OURS
+from tests.trust.tenant.harmless import Outcome, faults
+from tests.trust.tenant.stand import PLURALS, REFUSALS, Grounds, must, operator, play
+from tests.trust.tenant.table import ATTACKS
 
 LEAST_ATTACKS = 60
 

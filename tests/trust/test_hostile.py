@@ -7,7 +7,7 @@ import time
 import traceback
 from collections import Counter
 
-from tests.trust.hostile import NEIGHBOUR, Hostile, attack, forges_a_mark, highest_weight, look, states
+from tests.trust.tenant.hostile import NEIGHBOUR, Hostile, attack, forges_a_mark, highest_weight, look, states
 
 SEED = 7
 CASES, MOST_SECONDS = 4000, 45.0

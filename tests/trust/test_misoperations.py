@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.apiserver.harness import Client
-from tests.trust.leaves import leaves, spec_schema, unbounded
 from tests.trust.misoperations import explore
+from tests.trust.tenant.leaves import leaves, spec_schema, unbounded
 
 SEED, SECONDS = 1, 50.0
 PLURALS = ("frameworkbenchmarks", "canarymigrations")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.trust.pins import REPOSITORY
+from tests.trust.made_of.pins import REPOSITORY
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:

@@ -8,8 +8,9 @@ from changeover.core.queries import fill
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.trust import promql, promtool
-from tests.trust.tokens import NoPromQL, shape
+from tests.trust import promql
+from tests.trust.outside import promtool
+from tests.trust.outside.tokens import NoPromQL, shape
 
 pytestmark = pytest.mark.trust
 SAMPLE = 20_000  # values; `python -m tests.trust.promql --examples 1000000` for the whole

@@ -11,8 +11,8 @@ from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import SeenMigration, Step, split
 from changeover.core.observed import Route
 
-from tests.trust.configurations import BY_NAME, CONFIGURATIONS, PLAIN, Configuration
-from tests.trust.passes import Decide
+from tests.trust.ladder.configurations import BY_NAME, CONFIGURATIONS, PLAIN, Configuration
+from tests.trust.ladder.passes import Decide
 from tests.trust.search import EVERY, Found, Search, search_all, told
 
 SECONDS = 40.0  # of the sample, shared by the configurations

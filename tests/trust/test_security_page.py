@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 
-from tests.trust.pins import REPOSITORY
+from tests.trust.made_of.pins import REPOSITORY
 
 PAGE = (REPOSITORY / "SECURITY.md").read_text()
 

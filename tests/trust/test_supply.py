@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trust import licences, pins, wheels
+from tests.trust.made_of import licences, pins, sbom, wheels
 
 
 def metadata(**fields: str | list[str]) -> Message:
@@ -83,23 +83,22 @@ def test_a_licence_that_is_not_listed_is_refused(licence: str, allowed: bool) ->
     assert (licences.refused("somebody", licence) == "") is allowed
 
 
-@pytest.mark.trust
 def test_two_builds_of_the_wheel_are_equal() -> None:
     first, second = wheels.twice()
     assert first == second
 
 
-@pytest.mark.trust
 def test_the_bill_of_materials_is_whole_and_valid() -> None:
-    sbom = pytest.importorskip("tests.trust.sbom", reason="cyclonedx-python-lib is not installed; run make setup")
+        "tests.trust.made_of.sbom", reason="cyclonedx-python-lib is not installed; run make setup"
+    )
     text = sbom.as_json(sbom.make_bom())
     assert (sbom.invalid(text), sbom.incomplete(json.loads(text))) == ("", [])
     assert text == sbom.as_json(sbom.make_bom())
 
 
-@pytest.mark.trust
 def test_a_hole_in_the_bill_of_materials_is_seen() -> None:
-    sbom = pytest.importorskip("tests.trust.sbom", reason="cyclonedx-python-lib is not installed; run make setup")
+        "tests.trust.made_of.sbom", reason="cyclonedx-python-lib is not installed; run make setup"
+    )
     content = json.loads(sbom.as_json(sbom.make_bom()))
     del content["components"][0], content["components"][0]["purl"]
     assert len(sbom.incomplete(content)) == 2

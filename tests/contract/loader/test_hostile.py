@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.trust.loopback import Counting, counting
+from tests.trust.outside.loopback import Counting, counting
 
 DRIVERS = [pytest.param(name, marks=pytest.mark.generators(name)) for name in ("wrk", "oha", "h2load")]
 HOSTILE: dict[str, Callable[[str], list[str]]] = {

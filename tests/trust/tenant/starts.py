@@ -12,9 +12,9 @@ from changeover.core.plan import Manifest, Ref
 from changeover.testing.builders import NAMESPACE, a_benchmark, a_deployment, a_migration
 from changeover.testing.world import World
 
-from tests.trust.bystanders import RANKED
-from tests.trust.hostile import RECONCILE
-from tests.trust.leaves import REPOSITORY
+from tests.trust.tenant.bystanders import RANKED
+from tests.trust.tenant.hostile import RECONCILE
+from tests.trust.tenant.leaves import REPOSITORY
 
 SAMPLES = REPOSITORY / "tests" / "apiserver" / "samples"
 ROUTE = Ref("HTTPRoute", NAMESPACE, "shop")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from email.message import Message
 from importlib.metadata import PackageMetadata, distribution
 
-from tests.trust.pins import REPOSITORY, requirements
+from tests.trust.made_of.pins import REPOSITORY, requirements
 
 ALLOWED = frozenset({"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "PSF-2.0"})
 """Permissive ones: they ask for their text to be kept, and for nothing else of what we ship."""
@@ -57,7 +57,7 @@ def refused(name: str, licence: str) -> str:
         return f"{name}: its metadata names no licence"
     parts = re.split(r" AND ", licence)
     unknown = [part for part in parts if not _is_allowed(name, part)]
-    return f"{name}: {', '.join(unknown)} is not allowed; see tests/trust/licences.py" if unknown else ""
+    return f"{name}: {', '.join(unknown)} is not allowed; see tests/trust/made_of/licences.py" if unknown else ""
 
 
 def _is_allowed(name: str, part: str) -> bool:

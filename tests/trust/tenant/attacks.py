@@ -9,7 +9,7 @@ from typing import Any
 
 from changeover.core.plan import Manifest
 
-from tests.trust.harmless import Check
+from tests.trust.tenant.harmless import Check
 
 FB, CMIG = "FrameworkBenchmark", "CanaryMigration"
 REFUSED, PRUNED, HARMLESS = "refused", "refused, or pruned when not validated strictly", "harmless"

@@ -12,7 +12,7 @@ from changeover.core.manifests.common import CONTROL_PLANE
 from changeover.core.plan import Manifest, Ref
 from changeover.loader.settings import parse_settings
 
-from tests.trust.stand import GATEWAY_URL, LOADER, Watched
+from tests.trust.tenant.stand import GATEWAY_URL, LOADER, Watched
 
 POD_FIELDS = frozenset({
     "affinity", "automountServiceAccountToken", "containers", "enableServiceLinks", "initContainers", "nodeSelector",

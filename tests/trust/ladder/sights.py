@@ -15,8 +15,8 @@ from changeover.core.mark import Phase
 from changeover.core.migration_state import CanaryChoice, SeenLoad
 from changeover.core.observed import Counts, Evidence, NoData, Pod, Route, Unreadable, Workload
 
-from tests.trust.classes import SCRAPE, Statistics, blocks_of, counts
-from tests.trust.memory import ARMS, NOW, Memory, age_of, ago, mark_text, owner_of
+from tests.trust.ladder.classes import SCRAPE, Statistics, blocks_of, counts
+from tests.trust.ladder.memory import ARMS, NOW, Memory, age_of, ago, mark_text, owner_of
 
 Option = TypeVar("Option")
 UNREAD = Unreadable("timed out")

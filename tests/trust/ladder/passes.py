@@ -16,9 +16,9 @@ from changeover.core.observed import Route
 from changeover.core.plan import Action, HoldFinalizer, ReleaseRoute, SetSplit
 from changeover.core.requests import ACCEPTED
 
-from tests.trust.classes import Statistics
-from tests.trust.configurations import Configuration
-from tests.trust.memory import (
+from tests.trust.ladder.classes import Statistics
+from tests.trust.ladder.configurations import Configuration
+from tests.trust.ladder.memory import (
     SINCE,
     UNTIL,
     Last,
@@ -32,7 +32,7 @@ from tests.trust.memory import (
     floored,
     reason_of,
 )
-from tests.trust.sights import Oracle, Seen, Sights
+from tests.trust.ladder.sights import Oracle, Seen, Sights
 
 Decide = Callable[[SeenMigration], Step]
 Summary = tuple[Any, ...]

@@ -19,8 +19,8 @@ from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.trust.licences import licence_of
-from tests.trust.pins import REPOSITORY, Pin, requirements
+from tests.trust.made_of.licences import licence_of
+from tests.trust.made_of.pins import REPOSITORY, Pin, requirements
 
 VERSION = SchemaVersion.V1_6
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from changeover.core import names
 
-from tests.trust.attacks import CMIG, FB, Attack, harmless, refused, unknown
-from tests.trust.harmless import made, makes_no, nothing_of, says
+from tests.trust.tenant.attacks import CMIG, FB, Attack, harmless, refused, unknown
+from tests.trust.tenant.harmless import made, makes_no, nothing_of, says
 
 CANDIDATE, GATEWAY = "spec/candidates/*", "spec/traffic/gatewayAPI"
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from changeover.core.requests import VERBS
 
-from tests.trust.events import ask, edited
-from tests.trust.memory import Memory, canonical, later
-from tests.trust.passes import Pass, Passes
-from tests.trust.sights import Option, Oracle, Seen, Sights
+from tests.trust.ladder.events import ask, edited
+from tests.trust.ladder.memory import Memory, canonical, later
+from tests.trust.ladder.passes import Pass, Passes
+from tests.trust.ladder.sights import Option, Oracle, Seen, Sights
 
 MOST_PASSES = 40
 LULL = 735  # seconds between two passes: time for evidence

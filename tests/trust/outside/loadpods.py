@@ -22,7 +22,7 @@ from changeover.loader.settings import Settings, parse_settings
 from changeover.loader.target import Target, resolve
 from pydantic import ValidationError
 
-from tests.trust.addresses import ELSEWHERE
+from tests.trust.outside.addresses import ELSEWHERE
 
 HOST, PORT, ADDRESS = "shop.demo.svc", 8080, "198.51.100.7"
 URL = f"http://{HOST}:{PORT}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from changeover.adapters.outgoing import HttpOutgoing
 from changeover.core.errors import InvalidSpec, Unavailable
 
-from tests.trust.dialled import Dialled, Place, nothing_leaves
+from tests.trust.outside.dialled import Dialled, Place, nothing_leaves
 
 GOOD = "hooks.example.com"  # allowed, with TLS
 PLAIN = "relay.internal:8080"  # allowed, without

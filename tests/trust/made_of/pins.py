@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 EXACT = re.compile(r"[0-9]+(\.[0-9]+)+")
 LOCKS = {"Cargo.toml": "Cargo.lock", "package.json": "package-lock.json", "go.mod": "go.sum"}
 NEEDS = {

@@ -1,4 +1,4 @@
-"""A server with the vices of a Prometheus, in a process of its own: `python -m tests.trust.faulty ELSEWHERE`.
+"""A server with the vices of a Prometheus, in a process of its own: `python -m tests.trust.sick.faulty ELSEWHERE`.
 
 The first part of a request's path names the vice. It prints two ports: that of the vices, and one where nobody accepts.
 Nothing but the standard library, and raw sockets: no server of HTTP would send most of this.

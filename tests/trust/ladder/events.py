@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from changeover.core.mark import Phase
 
-from tests.trust.configurations import WAITS, Configuration
-from tests.trust.memory import OTHER_ARMS, Memory, Standing, canonical, later
+from tests.trust.ladder.configurations import WAITS, Configuration
+from tests.trust.ladder.memory import OTHER_ARMS, Memory, Standing, canonical, later
 
 FOREIGN = (0, 37, None)  # what somebody else sets the canary's weight to; None: other rules
 

@@ -14,9 +14,9 @@ from changeover.core.plan import ReleaseRoute, SetSplit
 from changeover.core.requests import ACCEPTED
 from changeover.core.sequential import Verdict
 
-from tests.trust.classes import MANY, Statistics
-from tests.trust.memory import NAME, NAMESPACE, Memory, age_of
-from tests.trust.passes import Pass
+from tests.trust.ladder.classes import MANY, Statistics
+from tests.trust.ladder.memory import NAME, NAMESPACE, Memory, age_of
+from tests.trust.ladder.passes import Pass
 
 LEAST_SECONDS = 60  # minDuration of every step
 SHAPE = RouteShape(NAMESPACE, NAME, NAME, Arm("old", 80), Arm("new", 80), ((NAMESPACE, "public"),), ())

@@ -30,7 +30,7 @@ from tests.apiserver.chart import only, render
 from tests.apiserver.harness import Answer, ApiServer, Client
 from tests.apiserver.test_chart import path_of
 from tests.apiserver.test_rbac import RBAC_KINDS, install_routes
-from tests.trust.bystanders import GATEWAY, OURS, RANKED, VICTIM, bystanders
+from tests.trust.tenant.bystanders import GATEWAY, OURS, RANKED, VICTIM, bystanders
 
 REFUSALS = "refusals"  # where nothing is that anybody could harm
 LOADER = "localhost/changeover-loader:1"

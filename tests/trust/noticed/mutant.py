@@ -13,7 +13,7 @@ from mutmut.mutation.file_mutation import mutate_file_contents
 from mutmut.stats import status_by_exit_code
 from mutmut.utils.format_utils import get_mutant_name, orig_function_and_class_names_from_key
 
-from tests.trust.modules import source_of
+from tests.trust.noticed.modules import source_of
 
 EQUIVALENTS = Path(__file__).with_name("equivalents.toml")
 KILLED = ("killed", "timeout")  # a test that never ends notices it, too

@@ -12,7 +12,7 @@ import yaml
 
 from tests.apiserver.objects import around_the_bounds
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 Schema = dict[str, Any]
 Steps = tuple[str | int, ...]
 REMOVED, SIBLING, TWICE = "removed", "an unknown sibling", "twice"

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.trust.pins import REPOSITORY
+from tests.trust.made_of.pins import REPOSITORY
 
 PLACES = (("a", 0o022, 0), ("a-longer-place/b", 0o077, 1_000_000))  # folder, umask, and how much older its files are
 

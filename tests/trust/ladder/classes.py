@@ -22,8 +22,8 @@ from changeover.core.mark import Mark
 from changeover.core.observed import Counts, Evidence
 from changeover.core.weighing import Weighing, weigh
 
-from tests.trust.configurations import Configuration
-from tests.trust.memory import age_of, ago, is_kept
+from tests.trust.ladder.configurations import Configuration
+from tests.trust.ladder.memory import age_of, ago, is_kept
 
 SCRAPE = 5.0
 BLOCK_SECONDS = 60

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.trust.ends import LULL, WORLDS, Settled
-from tests.trust.events import ask
-from tests.trust.memory import Memory, canonical, later
-from tests.trust.passes import Pass, Passes
-from tests.trust.sights import Seen, Sights
+from tests.trust.ladder.ends import LULL, WORLDS, Settled
+from tests.trust.ladder.events import ask
+from tests.trust.ladder.memory import Memory, canonical, later
+from tests.trust.ladder.passes import Pass, Passes
+from tests.trust.ladder.sights import Seen, Sights
 
 Label = tuple[str, ...]
 ROUNDS = 6  # of a person's request, a pass, and a lull: enough for three steps, and for a look after the end
