@@ -98,7 +98,7 @@ trust: $(VENV)/.installed cluster ## a sample of each goal of docs/trust.md (8 m
 trust-crash trust-pairs trust-faults trust-views: trust-%: $(VENV)/.installed cluster ## killed, killed twice, every fault, old views: docs/trust.md
 	@$(PY) -m tests.trust.live $* $(WHAT)
 
-trust-lead trust-rest trust-soak: trust-%: $(VENV)/.installed cluster ## two operators, at rest, two hours of faults
+trust-lead trust-rest trust-rights trust-soak: trust-%: $(VENV)/.installed cluster ## two operators, at rest, rights, two hours of faults
 	@$(PY) -m tests.trust.live.$* $(WHAT)
 
 trust-search trust-mutants trust-coverage trust-prometheus trust-injection trust-supply trust-misoperations: trust-%: $(VENV)/.installed ## the other goals

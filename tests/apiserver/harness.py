@@ -175,8 +175,8 @@ class ApiServer:
             connection.request("GET", path, headers={"Authorization": f"Bearer {self.token}"})
             yield from connection.getresponse()
 
-    def kubeconfig(self, path: Path, url: str | None = None) -> Path:
-        """Write a kubeconfig for the administrator; `url` puts something in between, such as a proxy."""
+    def kubeconfig(self, path: Path, url: str | None = None, token: str | None = None) -> Path:
+        """Write a kubeconfig for the administrator, or another; `url` puts something in between, such as a proxy."""
         authority = base64.b64encode(self.certificates.read_bytes()).decode()
         cluster = {"server": url or self.url, "certificate-authority-data": authority}
         config = {
@@ -184,7 +184,7 @@ class ApiServer:
             "kind": "Config",
             "current-context": "test",
             "clusters": [{"name": "test", "cluster": cluster}],
-            "users": [{"name": "test", "user": {"token": self.token}}],
+            "users": [{"name": "test", "user": {"token": token or self.token}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
         }
         path.touch(mode=0o600)

@@ -38,7 +38,7 @@ FACTOR = 20.0  # a pass takes 0.1 s, which is one of 2 s: as often as the operat
 RESYNC_SECONDS = 15.0  # of real time, between full lists
 PLAY_SECONDS = 0.1  # at most, between two looks of the world
 END_SECONDS = 240.0  # of a story; it takes some ten on a quiet machine
-MOST_ELSEWHERE = 100  # rounds for which a story may have ended otherwise than it should
+ELSEWHERE_SECONDS = 30.0  # for which a story may have ended otherwise than it should
 SETTLE_SECONDS = 0.4  # after the end: two passes
 _numbers = itertools.count(1)
 
@@ -125,10 +125,11 @@ class Story:
 
 
 @contextlib.contextmanager
-def a_stage(
-    mirror: Mirror, folder: Path, story: Story, resync: float = RESYNC_SECONDS, lease: int = 0
-) -> Iterator[Stage]:
-    """The story's objects in a namespace of their own; the operator holds a Lease of so many seconds, or none."""
+def a_stage(mirror: Mirror, folder: Path, story: Story, lease: int = 0, token: str = "") -> Iterator[Stage]:
+    """The story's objects in a namespace of their own.
+
+    The operator holds a Lease of so many seconds, or none, and is the bearer of a token, or the administrator.
+    """
     number = next(_numbers)
     namespace, place = f"stage-{number}", folder / f"stage-{number}"
     place.mkdir()
@@ -140,13 +141,15 @@ def a_stage(
         assert client.create("/api/v1/namespaces", {"metadata": {"name": namespace}}).ok
         objects = RealObjects(mirror, client, namespace, clock)
         world = RealWorld(clock=cast(Any, clock), cluster=cast(FakeCluster, objects))
-        stage = Stage(Setting(place, epoch, FACTOR, resync, namespace), proxy, world, objects, mirror, cast(Any, None))
+        stage = Stage(
+            Setting(place, epoch, FACTOR, RESYNC_SECONDS, namespace), proxy, world, objects, mirror, cast(Any, None)
+        )
         stage.prometheus = stack.enter_context(_prometheus(stage, namespace))
         proxy.kill, proxy.wrote = stage.kill, stage.written
         stack.callback(shutil.rmtree, place, ignore_errors=True)
         stack.callback(_clear, server, namespace)
         stack.callback(stage.kill)
-        configure(stage, stage.setting.folder, stage.proxy, lease)
+        configure(stage, stage.setting.folder, stage.proxy, lease, token)
         story.prepare(world)
         for body in story.bodies():
             objects.put(body)
@@ -165,7 +168,7 @@ def _prometheus(stage: Stage, namespace: str) -> contextlib.AbstractContextManag
     return serving(told)
 
 
-def configure(stage: Stage, folder: Path, proxy: Proxy, lease: int) -> None:
+def configure(stage: Stage, folder: Path, proxy: Proxy, lease: int, token: str = "") -> None:
     """Write an operator's files: its configuration, and how it gets to the API server."""
     [port] = free_ports(1)
     address = f"http://127.0.0.1:{stage.prometheus.server_port}"
@@ -179,7 +182,7 @@ def configure(stage: Stage, folder: Path, proxy: Proxy, lease: int) -> None:
     if lease:
         config["lease"] = {"namespace": stage.objects.namespace, "name": "changeover", "seconds": lease}
     (folder / "config.yaml").write_text(json.dumps(config))
-    stage.mirror.server.kubeconfig(folder / "kubeconfig", proxy.url)
+    stage.mirror.server.kubeconfig(folder / "kubeconfig", proxy.url, token or None)
 
 
 def _clear(server: ApiServer, namespace: str) -> None:
@@ -208,10 +211,10 @@ class NotOver(AssertionError):
 
 def tell(stage: Stage, story: Story) -> None:
     """Play until it is over, and a little longer. Raises NotOver."""
-    deadline, elsewhere = time.monotonic() + END_SECONDS, 0
+    deadline, unfinished = time.monotonic() + END_SECONDS, time.monotonic()
     while not story.is_over(stage):
-        elsewhere = elsewhere + 1 if _has_finished(stage) else 0
-        if time.monotonic() > deadline or elsewhere > MOST_ELSEWHERE:
+        unfinished = unfinished if _has_finished(stage) else time.monotonic()
+        if time.monotonic() > min(deadline, unfinished + ELSEWHERE_SECONDS):
             log = (stage.setting.folder / "operator.log").read_text()[-2000:]
             states = [found.get("status") for kind in OURS for found in stage.world.cluster.all(kind)]
             raise NotOver(f"not over: {json.dumps(states)[:3000]}\n{log}")

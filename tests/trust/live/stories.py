@@ -18,7 +18,7 @@ BENCHMARK = Ref("FrameworkBenchmark", NAMESPACE, "web")
 ROUTE = Ref("HTTPRoute", NAMESPACE, "shop")
 DECISION = {"falseAdvancePercent": 20, "block": "5s", "maxBlind": "30s"}
 STEPS = [{"weightPercent": weight, "minDuration": "10s", "maxDuration": "1h"} for weight in (10, 100)]
-LEFT = ("Deployment", "Job", "Pod", "Service")
+LEFT = ("Deployment", "Job", "Pod", "Service")  # while it measures
 LINKED = {"type": "Benchmark", "benchmark": {"ref": {"name": "web"}}}
 
 
@@ -73,7 +73,8 @@ def ends(result: str, generation: int = 1) -> Callable[[Stage], bool]:
 def measured(stage: Stage) -> bool:
     """Whether the benchmark ended, and nothing of it is left but its records."""
     ended = condition_of(stage, BENCHMARK, "Finished")[0] == "True"
-    return ended and not any(found for kind in LEFT for found in stage.world.cluster.all(kind))
+    left = (found["metadata"].get("labels") or {} for kind in LEFT for found in stage.world.cluster.all(kind))
+    return ended and not any(names.LABEL_BENCHMARK in labels for labels in left)
 
 
 def once(stage: Stage, what: str) -> bool:
@@ -163,8 +164,21 @@ def bring_back_prometheus(stage: Stage) -> None:
 
 def change_benchmark(stage: Stage) -> None:
     """While the migration to its winner is under way."""
-    if weight_of(stage) == 10 and once(stage, "changed"):
-        stage.edit(BENCHMARK, {"spec": {"schedule": {"coolDown": "1s"}}})
+    if weight_of(stage) == 10:
+        measure_otherwise(stage)
+
+
+def measure_otherwise(stage: Stage) -> None:
+    """Something of the benchmark's spec is another, so that all is measured again; once."""
+    if once(stage, "changed"):
+        stage.notes["records"] = [found["metadata"]["name"] for found in stage.world.cluster.all("ConfigMap")]
+        stage.edit(BENCHMARK, {"spec": {"schedule": {"measure": "11s"}}})
+
+
+def measured_again(stage: Stage) -> bool:
+    """Whether the new result has replaced the one before."""
+    kept = {found["metadata"]["name"] for found in stage.world.cluster.all("ConfigMap")}
+    return "records" in stage.notes and measured(stage) and not kept & set(stage.notes["records"])
 
 
 def fast_and_lame(world: RealWorld) -> None:
@@ -189,9 +203,7 @@ def the_benchmark() -> list[Manifest]:
 
 
 def _promoted_and_measured_again(stage: Stage) -> bool:
-    ready = condition_of(stage, BENCHMARK, "Finished")[0] == "True"
-    again = status_of(stage, BENCHMARK).get("observedGeneration") == 2
-    return outcome_of(stage)[0] == "Promoted" and ready and again and not list(stage.world.cluster.all("Job"))
+    return outcome_of(stage)[0] == "Promoted" and measured_again(stage)
 
 
 STORIES = {
@@ -228,3 +240,29 @@ STORIES = {
     ),
 }
 """By name."""
+
+
+def _short_lived() -> list[Manifest]:
+    return [a_benchmark(ttlAfterFinished="10s")]
+
+
+def _scaled_away(stage: Stage) -> bool:
+    canary = stage.objects.peek(Ref("Deployment", NAMESPACE, "shop-canary"))
+    return outcome_of(stage)[0] == "RolledBack" and canary is not None and canary["spec"]["replicas"] == 0
+
+
+def _change_when_published(stage: Stage) -> None:
+    if measured(stage):
+        measure_otherwise(stage)
+
+
+TOLD_FOR_RIGHTS = {
+    "benchmark, changed and measured again": Story(
+        the_benchmark, measured_again, _change_when_published, fast_and_lame
+    ),
+    "benchmark, gone when its time is over": Story(
+        _short_lived, lambda stage: stage.starts > 0 and stage.objects.peek(BENCHMARK) is None, prepare=fast_and_lame
+    ),
+    "benchmark linked, rolled back, its canary scaled away": Story(linked, _scaled_away, abort, fast_and_lame),
+}
+"""Besides, what takes rights that no other story does."""

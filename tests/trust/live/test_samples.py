@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.trust.live import lead, naive, rest, soak
+from tests.apiserver.test_rbac import EXPECTED
+from tests.trust.live import lead, naive, rest, rights, soak
 from tests.trust.live.__main__ import attempt
 from tests.trust.live.goals import GOALS
 from tests.trust.live.trials import Bench, a_bench
@@ -50,6 +51,13 @@ def test_among_faults_and_churn_nobody_is_surprised(bench: Bench) -> None:
     assert told.faults > 0 and told.churned > 10
     assert told.tracebacks == []
     assert told.most_descriptors <= soak.DESCRIPTORS_MORE
+
+
+def test_what_is_granted_is_used_and_nothing_is_denied(bench: Bench) -> None:
+    found = rights.attempt(bench)
+    print(f"\n  {len(found.rights)} rights used, {len(found.denied)} calls denied")
+    assert found.denied == ()
+    assert found.rights == EXPECTED
 
 
 def test_of_two_operators_one_leads_and_the_other_takes_over(bench: Bench) -> None:
