@@ -13,7 +13,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -21,9 +21,7 @@ from typing import Any, cast
 
 from changeover.core import names
 from changeover.core.plan import Manifest, Ref
-from changeover.testing.builders import NAMESPACE
 from changeover.testing.cluster import FakeCluster
-from changeover.testing.metrics import Behaviour
 from changeover.testing.world import SCRAPE_SECONDS, World, weights
 
 from tests.apiserver.harness import ApiServer, free_ports
@@ -92,7 +90,7 @@ class Stage:
             self.operator.kill()
             self.operator.join()
 
-    def edit(self, ref: Ref, patch: Manifest, who: Callable[[], None] = lambda: None) -> None:
+    def edit(self, ref: Ref, patch: Manifest) -> None:
         """Change an object as a person does; of a route, the gateway takes it at once."""
         self.objects.patch(ref, patch)
         if ref.kind == "HTTPRoute" and "spec" in patch:
@@ -234,4 +232,3 @@ def _has_finished(stage: Stage) -> bool:
 
 
 OURS = ("CanaryMigration", "FrameworkBenchmark")
-__all__ = ["NAMESPACE", "Behaviour", "NotOver", "Stage", "Story", "a_stage", "replace", "serving", "tell"]
