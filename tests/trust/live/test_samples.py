@@ -10,10 +10,12 @@ from tests.apiserver.test_rbac import EXPECTED
 from tests.trust.live import lead, naive, rest, rights, soak
 from tests.trust.live.__main__ import attempt
 from tests.trust.live.goals import GOALS
+from tests.trust.live.stories import TOLD_FOR_RIGHTS
 from tests.trust.live.trials import Bench, a_bench
 
-SECONDS = 25.0  # in which trials begin; the last take some ten more
+SECONDS = 15.0  # in which trials begin; the last take some ten more
 LEADERS = 4  # trials of the Lease, one of each way
+LEAST = ["migration, promoted", "migration, deleted mid-step"]  # that take all rights together with those told for it
 RESTING = ["migration, promoted", "migration, rolled back for its errors", "benchmark, published"]
 SEED = 20261128
 
@@ -54,7 +56,7 @@ def test_among_faults_and_churn_nobody_is_surprised(bench: Bench) -> None:
 
 
 def test_what_is_granted_is_used_and_nothing_is_denied(bench: Bench) -> None:
-    found = rights.attempt(bench)
+    found = rights.attempt(bench, [*TOLD_FOR_RIGHTS, *LEAST])
     print(f"\n  {len(found.rights)} rights used, {len(found.denied)} calls denied")
     assert found.denied == ()
     assert found.rights == EXPECTED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import tempfile
 import time
 from collections import Counter
@@ -27,7 +28,7 @@ from tests.trust.live.stage import NotOver, a_stage, tell
 from tests.trust.live.stories import STORIES
 
 Asked, Came = TypeVar("Asked"), TypeVar("Came")
-SIDE_BY_SIDE = 5  # they mostly wait
+SIDE_BY_SIDE = int(os.environ.get("CHANGEOVER_STAGES", "5"))  # they mostly wait
 STORED = Path(__file__).parent / "failed.json"
 REFERENCES = Path(__file__).parent / "references.json"
 
