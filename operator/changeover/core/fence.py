@@ -37,6 +37,8 @@ def _stamp(step: Step, seen: SeenMigration, route: Route | None) -> tuple[SetSpl
     if route is None or not route.ours or any(isinstance(a, (SetSplit, ReleaseRoute)) for a in step.actions):
         return ()
     mark = Mark.parse(route.mark)
+    if seen.spec.suspend:  # then nothing at all is written
+        return ()
     if mark is None or mark.term >= seen.term or step.outcome is not None or route.canary_percent != mark.weight:
         return ()
     return (SetSplit(mark.weight, mark.to_dict()),)

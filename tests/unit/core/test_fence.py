@@ -62,6 +62,10 @@ def test_otherwise_nothing_is_written(step: Step, found: Any) -> None:
     assert sealed(step, seen(route=found, term=2)).actions == step.actions
 
 
+def test_while_it_is_suspended_nothing_at_all_is_written() -> None:
+    assert sealed(hold(), seen({"suspend": True}, route=route(mark(term=1)), term=2)).actions == ()
+
+
 def test_without_a_lease_there_is_no_term() -> None:
     assert sealed(hold(), seen(route=route(mark()))).actions == ()
     assert "term" not in mark().to_dict()
