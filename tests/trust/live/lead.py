@@ -23,7 +23,7 @@ from tests.trust.live.calls import How, Record
 from tests.trust.live.ends import broken_rules, differences, end_of
 from tests.trust.live.hurried import Setting, start
 from tests.trust.live.proxy import Proxy
-from tests.trust.live.stage import NotOver, Stage, a_stage, configure, serving
+from tests.trust.live.stage import NotOver, Stage, a_stage, configure, serving, states
 from tests.trust.live.stories import STORIES
 from tests.trust.live.trials import Bench, a_bench, as_kept, references, side_by_side
 
@@ -131,13 +131,21 @@ def _hand_over(stage: Stage, rival: Rival, trial: Trial, found: Found) -> None:
     _play_until(stage, lambda: looked(rival.proxy) is not None, "the other leads")
     leads = looked(rival.proxy) or 0.0
     found.took = leads - struck
-    time.sleep(0.5)  # it looks, and writes its term
+    if trial.way == "late":  # what comes before the other has written its term came before it led, for all it can see
+        _play_until(
+            stage, lambda: _wrote_route(rival) or STORIES[trial.story].is_over(stage), "the other writes its term"
+        )
     stage.proxy.released.set()
     _signal(stage, signal.SIGCONT)
     for _ in range(10):
         stage.play_others()
     writes = [one for one in list(stage.proxy.calls) if one.call.is_write and _took_effect_after(one, leads)]
     found.late_writes = [one.call.what for one in writes]
+
+
+def _wrote_route(rival: Rival) -> bool:
+    calls = list(rival.proxy.calls)
+    return any(one.call.what == "PATCH httproutes/shop" and 0 < one.status < 400 for one in calls)
 
 
 def _took_effect_after(record: Record, moment: float) -> bool:
@@ -160,7 +168,7 @@ def _play_until(stage: Stage, what: object, said: str, seconds: float = PATIENCE
     deadline = time.monotonic() + seconds
     while not what():  # type: ignore[operator]
         if time.monotonic() > deadline:
-            raise NotOver(f"not within {seconds:.0f} s: {said}")
+            raise NotOver(f"not within {seconds:.0f} s: {said}: {states(stage)}")
         stage.play_others()
 
 

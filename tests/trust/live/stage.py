@@ -214,13 +214,17 @@ def tell(stage: Stage, story: Story) -> None:
         unfinished = unfinished if _has_finished(stage) else time.monotonic()
         if time.monotonic() > min(deadline, unfinished + ELSEWHERE_SECONDS):
             log = (stage.setting.folder / "operator.log").read_text()[-2000:]
-            states = [found.get("status") for kind in OURS for found in stage.world.cluster.all(kind)]
-            raise NotOver(f"not over: {json.dumps(states)[:3000]}\n{log}")
+            raise NotOver(f"not over: {states(stage)}\n{log}")
         stage.play()
         story.meddle(stage)
     settled = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < settled:
         stage.play()
+
+
+def states(stage: Stage) -> str:
+    """The statuses of everything of ours, cut."""
+    return json.dumps([found.get("status") for kind in OURS for found in stage.world.cluster.all(kind)])[:3000]
 
 
 def _has_finished(stage: Stage) -> bool:
