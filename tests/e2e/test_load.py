@@ -15,8 +15,8 @@ from tests.demo.kube import CommandFailed, Kube
 
 CANDIDATES = ("go-net-http", "rust-std")
 RECORD_SECONDS = 420
-# At a whole core oha saturates, and at half of one a quiet machine answers more than the three million requests of which
-# latencies are kept; a third is enough for 64 MiB of them in 90 s.
+# At a whole core oha saturates, and at half of one a quiet machine answers more than the three million requests whose
+# latencies are kept; a third of one is enough for 64 MiB of them in 90 s.
 A_THIRD = {"resources": {**short.RESOURCES, "limits": {"cpu": "350m", "memory": "256Mi"}}}
 
 
