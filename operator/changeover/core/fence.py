@@ -17,28 +17,30 @@ from changeover.core.plan import Action, ReleaseRoute, SetSplit
 
 def sealed(step: Step, seen: SeenMigration) -> Step:
     """The same step, each write of the route bound to the version that was seen and to the term."""
-    route = seen.route if isinstance(seen.route, Route) else None
-    version = route.version if route is not None else ""
 
     def bound(action: Action) -> Action:
         if not isinstance(action, SetSplit):
             return action
+        version = seen.route.version if isinstance(seen.route, Route) else ""
         return replace(action, version=version, mark={**action.mark, **_term(seen)})
 
-    return replace(step, actions=tuple(bound(action) for action in (*_stamp(step, seen, route), *step.actions)))
+    return replace(step, actions=tuple(bound(action) for action in (*_stamp(step, seen), *step.actions)))
 
 
 def _term(seen: SeenMigration) -> dict[str, int]:
     return {"term": seen.term} if seen.term else {}
 
 
-def _stamp(step: Step, seen: SeenMigration, route: Route | None) -> tuple[SetSplit, ...]:
+def _stamp(step: Step, seen: SeenMigration) -> tuple[SetSplit, ...]:
     """Weights and mark as they are, where the mark is of an earlier term and nothing else is written."""
-    if route is None or not route.ours or any(isinstance(a, (SetSplit, ReleaseRoute)) for a in step.actions):
+    if not seen.term or seen.spec.suspend:  # suspended, nothing at all is written
+        return ()
+    route = seen.route
+    if not isinstance(route, Route) or not route.ours:
         return ()
     mark = Mark.parse(route.mark)
-    if seen.spec.suspend:  # then nothing at all is written
-        return ()
     if mark is None or mark.term >= seen.term or step.outcome is not None or route.canary_percent != mark.weight:
+        return ()
+    if any(isinstance(action, (SetSplit, ReleaseRoute)) for action in step.actions):
         return ()
     return (SetSplit(mark.weight, mark.to_dict()),)

@@ -59,7 +59,7 @@ class Seen:
     """Stands for ``SeenMigration``; what is not remembered is chosen when it is first looked at."""
 
     now, arms, choice, scrape_seconds = NOW, ARMS, CanaryChoice(), SCRAPE
-    queries_refused, day, gates, peak, load, testers = "", None, (), None, SeenLoad(), None
+    queries_refused, day, gates, peak, load, testers, term = "", None, (), None, SeenLoad(), None, 0
 
     def __init__(self, sights: Sights, oracle: Oracle) -> None:
         self._sights, self._oracle = sights, oracle

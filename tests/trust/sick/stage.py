@@ -98,7 +98,7 @@ class Actor:
         deps = replace(world.dependencies(), sources={"default": self.source})
         after = await reconcile_migration(self.ref, deps)
         status = (world.cluster.peek(self.ref) or {})["status"]
-        ready = next(c for c in status["conditions"] if c["type"] == "Ready")
+        ready = next((c for c in status["conditions"] if c["type"] == "Ready"), {"reason": ""})  # none at first
         says = " ".join(c["message"] for c in status["conditions"])
         self.seen.append(Seen(world.clock.now(), world.weight_of("shop", "new") or 0, ready["reason"], says))
         world.advance(PASS_SECONDS)

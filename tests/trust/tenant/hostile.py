@@ -71,7 +71,7 @@ class Hostile:
     async def delete(self, ref: Ref) -> None:
         self.writes.append(("delete", ref, None))
 
-    async def apply_status(self, ref: Ref, status: Mapping[str, Any]) -> None:
+    async def apply_status(self, ref: Ref, status: Mapping[str, Any], version: str = "") -> None:
         self.writes.append(("status", ref, dict(status)))
 
     async def emit(self, regarding: Manifest, event: Event) -> None:

@@ -79,9 +79,9 @@ class Watched:
         self.changed.append(("delete", ref, None))
         await self._inner.delete(ref)
 
-    async def apply_status(self, ref: Ref, status: Mapping[str, Any]) -> None:
+    async def apply_status(self, ref: Ref, status: Mapping[str, Any], version: str = "") -> None:
         self.changed.append(("status", ref, status))
-        await self._inner.apply_status(ref, status)
+        await self._inner.apply_status(ref, status, version)
 
     async def emit(self, regarding: Manifest, event: Event) -> None:
         await self._inner.emit(regarding, event)
