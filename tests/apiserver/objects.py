@@ -9,9 +9,11 @@ import copy
 import functools
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from changeover.api.v1alpha1.base import duration_seconds
+from changeover.api.v1alpha1.condition import FIRST_YEAR, LAST_YEAR
 from hypothesis import strategies as st
 
 Schema = dict[str, Any]
@@ -128,7 +130,8 @@ def valid(schema: Schema) -> st.SearchStrategy[Any]:
 def _strings(schema: Schema) -> st.SearchStrategy[str]:
     low, high, pattern = schema.get("minLength", 0), schema["maxLength"], schema.get("pattern")
     if schema.get("format") == "date-time":
-        return st.datetimes().map(lambda at: at.replace(microsecond=0).isoformat() + "Z")
+        ours = st.datetimes(datetime(FIRST_YEAR, 1, 1), datetime(LAST_YEAR, 12, 31))
+        return ours.map(lambda at: at.replace(microsecond=0).isoformat() + "Z")
     if pattern is None:
         return st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=low, max_size=min(high, 20))
     if "h|m|s|ms" in pattern:
