@@ -92,7 +92,7 @@ programs: $(VENV)/.installed cluster ## read by others as we mean it: kstatus (G
 apiserver: $(VENV)/.installed cluster ## tests on a real etcd and kube-apiserver
 	@$(BIN)/pytest -q -m "apiserver and not trust" tests
 
-trust: $(VENV)/.installed cluster ## a sample of each goal of docs/trust.md (8 minutes)
+trust: $(VENV)/.installed cluster ## a sample of each goal of docs/trust.md (5 minutes)
 	@$(BIN)/pytest -q -rP -n 2 --dist loadfile -m trust tests/trust
 
 trust-crash trust-pairs trust-faults trust-views: trust-%: $(VENV)/.installed cluster ## killed, killed twice, every fault, old views: docs/trust.md
