@@ -15,7 +15,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export PYTHONPATH := $(CURDIR)/operator
 
 help: ## what there is
-	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+	@grep -hE '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
 
 demo: $(if $(filter local,$(CLUSTER)),cluster images) ## the main job before your eyes: rank, migrate, roll back
 	@python3 -m tests.demo --cluster $(CLUSTER)
@@ -92,7 +92,7 @@ programs: $(VENV)/.installed cluster ## read by others as we mean it: kstatus (G
 apiserver: $(VENV)/.installed cluster ## tests on a real etcd and kube-apiserver
 	@$(BIN)/pytest -q -m "apiserver and not trust" tests
 
-trust: $(VENV)/.installed cluster ## a sample of each goal of docs/trust.md (5 minutes)
+trust: $(VENV)/.installed cluster ## a sample of each goal (5 minutes); each whole by a command of its own: docs/trust.md
 	@$(BIN)/pytest -q -rP -n 2 --dist loadfile -m trust tests/trust
 
 trust-crash trust-pairs trust-faults trust-views: trust-%: $(VENV)/.installed cluster ## killed, killed twice, every fault, old views: docs/trust.md
