@@ -74,9 +74,15 @@ class Lease:
         """Try to lead, and to go on leading, until cancelled."""
         while True:
             try:
-                await asyncio.wait_for(self.look(), ASK_SECONDS)
+                # Not wait_for: up to Python 3.11 it may swallow a cancellation, and the operator would not end.
+                async with asyncio.timeout(ASK_SECONDS):
+                    await self.look()
             except (ChangeoverError, TimeoutError) as error:
-                log.warning("the Lease could not be asked for: %s: %s", type(error).__name__, error)
+                log.warning(
+                    "Lease %s/%s cannot be read or written, and without it no weight moves; may the account get, "
+                    "create and patch it? %s: %s",
+                    self._terms.ref.namespace, self._terms.ref.name, type(error).__name__, error,
+                )  # fmt: skip
             self._tell()
             await asyncio.sleep(RENEW_SECONDS if self.leading else FOLLOW_SECONDS)
 

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from changeover.api.v1alpha1.own_metric import PLACEHOLDERS
 from changeover.core.errors import InvalidSpec
 
-_NAME = re.compile(
-    r"[-A-Za-z0-9._]*"
-)  # what no kind of quotes ends at, and no regular expression minds but for the dot
+# What no kind of quotes ends at, and no regular expression minds but for the dot.
+_NAME = re.compile(r"[-A-Za-z0-9._]*")
 
 
 def fill(query: str, namespace: str, pods: Sequence[str], seconds: float) -> str:
