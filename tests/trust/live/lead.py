@@ -23,9 +23,10 @@ from tests.trust.live.calls import How, Record
 from tests.trust.live.ends import broken_rules, differences, end_of
 from tests.trust.live.hurried import Setting, start
 from tests.trust.live.proxy import Proxy
-from tests.trust.live.stage import NotOver, Stage, a_stage, configure, serving, states
+from tests.trust.live.stage import NotOver, Stage, a_stage, configure, states
 from tests.trust.live.stories import STORIES
 from tests.trust.live.trials import Bench, a_bench, as_kept, references, side_by_side
+from tests.unit.loopback import serving
 
 LEASE_SECONDS = 4
 PATIENCE = 30.0  # seconds until the other leads

@@ -10,7 +10,6 @@ import contextlib
 import itertools
 import json
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -31,6 +30,7 @@ from tests.trust.live.mirror import Mirror
 from tests.trust.live.objects import RealObjects
 from tests.trust.live.proxy import Proxy
 from tests.unit.fail_closed.scripted import Scripted
+from tests.unit.loopback import serving
 
 FACTOR = 20.0  # a pass takes 0.1 s, which is one of 2 s: as often as the operator looks
 RESYNC_SECONDS = 15.0  # of real time, between full lists
@@ -188,19 +188,6 @@ def _clear(server: ApiServer, namespace: str) -> None:
     with server.client() as client:
         for path in ("/api/v1", "pods"), ("/apis/batch/v1", "jobs"), ("/apis/apps/v1", "deployments"):
             client.request("DELETE", f"{path[0]}/namespaces/{namespace}/{path[1]}", {"gracePeriodSeconds": 0})
-
-
-@contextlib.contextmanager
-def serving(server: Any) -> Iterator[Any]:
-    """An HTTP server, answering for as long as the block lasts."""
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class NotOver(AssertionError):

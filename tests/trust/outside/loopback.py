@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.unit.loopback import serving
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -55,12 +56,5 @@ class Counting(ThreadingHTTPServer):
 @contextmanager
 def counting() -> Iterator[Counting]:
     """A server for as long as it is needed."""
-    server = Counting()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with serving(Counting()) as server:
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -15,7 +15,7 @@ from changeover.testing.builders import NAMESPACE
 from changeover.testing.clock import START
 from changeover.testing.world import SCRAPE_SECONDS, World
 
-from tests.unit.loopback import Handler, Server
+from tests.unit.loopback import Handler, Server, serving
 
 BEFORE = START - timedelta(hours=1)  # the counters' zero
 RATE = 1000  # requests a second through the route
@@ -127,13 +127,8 @@ class OfWorld(Scripted):
 
 @contextmanager
 def scripted(world: World) -> Iterator[OfWorld]:
-    server = OfWorld(world)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.stopped.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(OfWorld(world)) as server:
+        try:
+            yield server
+        finally:
+            server.stopped.set()
