@@ -30,7 +30,7 @@ def bench() -> Iterator[Bench]:
 def test_whatever_happens_on_the_way_the_end_is_the_same(bench: Bench, goal: str) -> None:
     tally = attempt(bench, goal, SECONDS, SEED)
     print(f"\n  {goal}: {tally}")
-    assert tally.tried > 0
+    assert tally.tried > tally.missed, "nothing came of any: nothing was tried"
     assert not tally.failed
 
 
