@@ -8,6 +8,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 BIN := $(VENV)/bin
 LOCAL := python3 -m tests.cluster
+# What failed is told whole, and last of all: of a long log often only the tail is kept.
+PYTEST := CI=1 $(BIN)/pytest -q
 ALONE := not cluster and not apiserver and not backends and not generators and not programs and not trust
 STORIES := tests/unit/crash tests/unit/fail_closed tests/contract
 # CI's own variables must not change what a test sees.
@@ -60,13 +62,13 @@ layers: $(VENV)/.installed ## import contracts
 	@$(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.installed ## unit and architecture tests
-	@$(BIN)/pytest -q -n 2 -m "$(ALONE)" tests --ignore tests/golden $(STORIES:%=--ignore %)
+	@$(PYTEST) -n 2 -m "$(ALONE)" tests --ignore tests/golden $(STORIES:%=--ignore %)
 
 stories: $(VENV)/.installed ## crash replay, the fail-closed matrix, contracts on fakes (2 minutes)
-	@$(BIN)/pytest -q -n 3 -m "$(ALONE)" $(STORIES)
+	@$(PYTEST) -n 3 -m "$(ALONE)" $(STORIES)
 
 golden: $(VENV)/.installed ## manifests against their golden files
-	@$(BIN)/pytest -q -m "not cluster and not apiserver and not backends" tests/golden
+	@$(PYTEST) -m "not cluster and not apiserver and not backends" tests/golden
 
 generated: $(VENV)/.installed ## CRDs and reference pages are fresh
 	@$(PY) -m changeover.api.crds --check .
@@ -79,21 +81,21 @@ reference: $(VENV)/.installed ## write the reference pages from the code
 	@$(PY) -m tests.docs
 
 backends: $(VENV)/.installed ## the example backends, built and started here, speak HTTP (the first time: minutes)
-	@$(BIN)/pytest -q -m backends tests/contract/backends
+	@$(PYTEST) -m backends tests/contract/backends
 
 generators: $(VENV)/.installed images ## the load generators against servers with a known answer
 	@{ command -v wrk && command -v h2load; } >/dev/null || apt-get install -qq --yes --no-install-recommends wrk nghttp2-client >/dev/null
-	@$(BIN)/pytest -q -m generators tests/contract/loader
+	@$(PYTEST) -m generators tests/contract/loader
 
 programs: $(VENV)/.installed cluster ## read by others as we mean it: kstatus (Go), promtool, reports in Chromium (a minute)
 	@command -v chromium >/dev/null || apt-get install -qq --yes --no-install-recommends chromium >/dev/null
-	@$(BIN)/pytest -q -m programs tests/contract
+	@$(PYTEST) -m programs tests/contract
 
 apiserver: $(VENV)/.installed cluster ## tests on a real etcd and kube-apiserver
-	@$(BIN)/pytest -q -m "apiserver and not trust" tests
+	@$(PYTEST) -m "apiserver and not trust" tests
 
 trust: $(VENV)/.installed cluster ## a sample of each goal (5 minutes); each whole by a command of its own: docs/trust.md
-	@$(BIN)/pytest -q -rP -n 2 --dist loadfile -m trust tests/trust
+	@$(PYTEST) -rPfE -n 2 --dist loadfile -m trust tests/trust
 
 trust-crash trust-pairs trust-faults trust-views: trust-%: $(VENV)/.installed cluster ## killed, killed twice, every fault, old views: docs/trust.md
 	@$(PY) -m tests.trust.live $* $(WHAT)
@@ -105,7 +107,7 @@ trust-search trust-mutants trust-coverage trust-prometheus trust-injection trust
 	@$(PY) -m tests.trust.$* $(WHAT)
 
 e2e: $(VENV)/.installed cluster images ## the main job on the local cluster, asserted
-	@$(BIN)/pytest -q -rP -m cluster tests/e2e
+	@$(PYTEST) -rPfE -m cluster tests/e2e
 
 site: $(VENV)/.installed ## the documentation as a site, in build/site; a broken link is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -32,6 +32,7 @@ LEAST_REQUESTS = 200_000  # over all steps of the promotion
 ACCEPTED = {"trafficMultiple": 2, "duration": "40s", "connections": 60}
 ACCEPTANCES = {"Met": "True", "NotMet": "False", "Void": "Unknown"}
 TOO_SMALL_A_MACHINE = ("did harm", "was not reached")  # it cannot carry, or drive, twice the peak; then little is shown
+OF_A_RATE = 0.3  # a busy machine stalls and catches up; what is to be found is wrong by half or more
 SHARE_TOLERANCE = 3.0  # percentage points between the asked and the measured share of a step
 
 pytestmark = pytest.mark.usefixtures("story")
@@ -251,14 +252,15 @@ def test_at_twice_the_peak_it_is_shown_what_the_move_was_worth(operator: Kube) -
     assert set(rows) == {"requests", "p50", "p98", "p99", "errors", "cpu", "cpuPerRequest", "costPerMillion"}
     assert all(row["before"] and row["after"] for row in rows.values()), rows
     assert found["state"] == ("NotMet" if any(row["met"] == "No" for row in rows.values()) else "Met")
-    peak = float(found["peakRequestsPerSecond"])
-    assert float(rows["requests"]["before"]) == pytest.approx(RATE, rel=0.2)  # an earlier run's at a weight of 10 %
-    after = float(rows["requests"]["after"])
-    # What is live is what the last two scrapes say, and a busy machine has moments in which it sends less.
-    assert after == pytest.approx(ACCEPTED["trafficMultiple"] * peak, rel=0.15)
-    moments = range(int(epoch(found["startedAt"])) + 20, int(epoch(found["endedAt"])), 5)
-    busiest = max(requests_between(operator, ARMS["canary"], at - 20, at) / 20 for at in moments)
-    assert busiest == pytest.approx(after, rel=0.15)
+    before, after = (float(rows["requests"][when]) for when in ("before", "after"))
+    assert before == pytest.approx(RATE, rel=OF_A_RATE)  # an earlier run's, at a weight of 10 %, would be a tenth
+    wanted = ACCEPTED["trafficMultiple"] * float(found["peakRequestsPerSecond"])
+    assert float(found["targetRequestsPerSecond"]) == pytest.approx(wanted, rel=0.01)
+    assert found["state"] == "NotMet" or after >= 0.95 * wanted, "a machine that misses a target may miss the rate too"
+    seconds = int(ACCEPTED["duration"].removesuffix("s"))
+    moments = range(int(epoch(found["startedAt"])) + seconds, int(epoch(found["endedAt"])) + 1, 5)
+    busiest = max(requests_between(operator, ARMS["canary"], at - seconds, at) / seconds for at in moments)
+    assert busiest == pytest.approx(after, rel=OF_A_RATE), "by the gateway's counters, in the load's span"
 
 
 def test_every_panel_of_the_dashboard_and_every_alert_has_its_series(operator: Kube) -> None:
