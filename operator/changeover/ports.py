@@ -34,15 +34,21 @@ class Cluster(Protocol):
         ...
 
     async def apply(self, manifest: Manifest) -> Manifest:
-        """Server-side apply with our field manager; returns what the API server made of it."""
+        """Server-side apply with our field manager; returns what the API server made of it.
+
+        Conflict when the manifest says a ``uid`` or a ``resourceVersion``, and there is another by now.
+        """
         ...
 
     async def merge(self, ref: Ref, patch: Manifest) -> None:
         """JSON merge patch."""
         ...
 
-    async def delete(self, ref: Ref) -> None:
-        """Delete with its dependants in the background; gone already is as good."""
+    async def delete(self, read: Manifest) -> None:
+        """Delete what was read, with its dependants in the background; gone already is as good.
+
+        Conflict when it was changed, or made anew, since it was read.
+        """
         ...
 
     async def apply_status(self, ref: Ref, status: Mapping[str, Any], version: str = "") -> None:

@@ -274,7 +274,7 @@ async def test_what_it_makes_it_can_make_change_read_and_remove(
     if kind in LISTED:
         assert [item["metadata"]["name"] for item in await cluster.list(kind, "default", {"seen": "yes"})] == ["made"]
     if kind in DELETED:
-        await cluster.delete(ref)
+        await cluster.delete(found)
         gone = client.get(f"{path_of(client, manifest)}/made")
         assert gone.status == 404 or "deletionTimestamp" in gone.body["metadata"]
 
@@ -294,11 +294,16 @@ async def test_it_keeps_a_finalizer_and_reports_on_a_migration(
     client.delete(f"{GROUP_PATH}/namespaces/default/canarymigrations/{ref.name}")
 
 
+def read_as(kind: str) -> Manifest:
+    """An object as it might have been read."""
+    return {"kind": kind, "metadata": {"namespace": "default", "name": "any", "uid": "1", "resourceVersion": "1"}}
+
+
 @pytest.mark.parametrize(
     "attempt",
     [
-        lambda c: c.delete(Ref("CanaryMigration", "default", "any")),
-        lambda c: c.delete(Ref("HTTPRoute", "default", "any")),
+        lambda c: c.delete(read_as("CanaryMigration")),
+        lambda c: c.delete(read_as("HTTPRoute")),
         lambda c: c.merge(Ref("FrameworkBenchmark", "default", "any"), {"spec": {"suspend": True}}),
         lambda c: c.merge(Ref("Node", "", "any"), {"spec": {"unschedulable": True}}),
         # The server asks for rights on the owner, as OpenShift does; that is why our references do not block.

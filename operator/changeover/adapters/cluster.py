@@ -19,7 +19,7 @@ from changeover.api.v1alpha1 import GROUP, VERSION
 from changeover.core.conditions import timestamp
 from changeover.core.errors import Conflict, InvalidSpec, Unavailable
 from changeover.core.names import FIELD_MANAGER
-from changeover.core.plan import Manifest, Ref
+from changeover.core.plan import Manifest, Ref, identity
 from changeover.ports import Clock, Event
 
 TIMEOUT_SECONDS = 10.0
@@ -97,10 +97,11 @@ class KubernetesCluster:
         if status == 404:
             raise Conflict(f"{ref.kind} {ref.namespace}/{ref.name} is gone")
 
-    async def delete(self, ref: Ref) -> None:
+    async def delete(self, read: Manifest) -> None:
         """Delete with its dependants in the background."""
-        body = {"propagationPolicy": "Background"}
-        await self._call("DELETE", path_of(ref.kind, ref.namespace, ref.name), body=body)
+        metadata = read["metadata"]
+        body = {"propagationPolicy": "Background", "preconditions": identity(read)}
+        await self._call("DELETE", path_of(read["kind"], metadata["namespace"], metadata["name"]), body=body)
 
     async def apply_status(self, ref: Ref, status: Mapping[str, Any], version: str = "") -> None:
         """Replace our status by server-side apply on the status subresource."""

@@ -28,7 +28,7 @@ def conclude(seen: SeenBenchmark, step: Next) -> Next:
     left = _time_left(seen)
     if left is not None and left <= timedelta(0):
         own = Ref(seen.owner.kind, seen.owner.namespace, seen.owner.name)
-        return Next("Deleting", "ttlAfterFinished is over", (Delete(own),), recheck_after=None)
+        return Next("Deleting", "ttlAfterFinished is over", (Delete(own, seen.owner.version),), recheck_after=None)
     actions = (*(() if _keeps_pods(seen, step) else step.actions), *_replaced(seen, step))
     recheck = step.recheck_after if actions else None
     if recheck is None and left is not None:

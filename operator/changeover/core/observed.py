@@ -29,6 +29,7 @@ class Owner:
     status: Mapping[str, Any]
     retry: str = ""  # the token of the last retry that was asked for
     requests: Mapping[str, str] = field(default_factory=dict)  # token by verb of all that is asked for
+    version: str = ""  # its resourceVersion
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,11 @@ class Ref:
     name: str
 
 
+def identity(read: Manifest) -> dict[str, str]:
+    """What a write names, so that the API server refuses it once the object was changed or made anew."""
+    return {key: read["metadata"][key] for key in ("uid", "resourceVersion")}
+
+
 @dataclass(frozen=True)
 class Apply:
     """Server-side apply of an object that we own."""
@@ -27,9 +32,13 @@ class Apply:
 
 @dataclass(frozen=True)
 class Delete:
-    """Delete an object of ours; its dependants go with it. Gone already is as good."""
+    """Delete an object of ours; its dependants go with it. Gone already is as good.
+
+    ``version``, where it is given, is the one that the decision was made on; it fails when there is another by now.
+    """
 
     ref: Ref
+    version: str = ""
 
 
 @dataclass(frozen=True)

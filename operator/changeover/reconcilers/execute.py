@@ -1,4 +1,7 @@
-"""Effects only: do a plan's actions in their order, stop at the first failure, say what failed."""
+"""Effects only: do a plan's actions in their order, stop at the first failure, say what failed.
+
+What is there is read first, and named by the write: one that comes late, or from whom no longer leads, is a conflict.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from changeover.core.plan import (
     ReleaseRoute,
     Scale,
     SetSplit,
+    identity,
 )  # fmt: skip
 from changeover.ports import Dependencies, SplitTarget
 
@@ -49,12 +53,11 @@ def retry_after(failure: ChangeoverError) -> float:
 async def _do(action: Action, owner: Ref, target: SplitTarget | None, deps: Dependencies) -> None:
     match action:
         case Apply(manifest):
-            await _refuse_anothers(manifest, owner, deps)
-            await deps.cluster.apply(manifest)
-        case Delete(ref):
-            await _delete(ref, owner, deps)
-        case Scale(ref, replicas):
-            await deps.cluster.merge(ref, {"spec": {"replicas": replicas}})
+            await _apply(manifest, owner, deps)
+        case Delete():
+            await _delete(action, owner, deps)
+        case Scale():
+            await _scale(action, owner, deps)
         case Record(ref, key, value):
             await deps.cluster.merge(ref, {"data": {key: value}})
         case SetSplit():
@@ -67,27 +70,43 @@ async def _do(action: Action, owner: Ref, target: SplitTarget | None, deps: Depe
             assert_never(action)
 
 
-async def _refuse_anothers(manifest: Manifest, owner: Ref, deps: Dependencies) -> None:
-    """Raise InvalidSpec where the name is taken: whoever may make our resources may not thereby change others'."""
+async def _apply(manifest: Manifest, owner: Ref, deps: Dependencies) -> None:
+    """Make or update what is ours; whoever may make our resources may not thereby change others'."""
     kind, metadata = manifest["kind"], manifest["metadata"]
-    if not await _is_ours(Ref(kind, metadata["namespace"], metadata["name"]), owner, deps):
+    found = await deps.cluster.get(Ref(kind, metadata["namespace"], metadata["name"]))
+    if found is None:
+        await deps.cluster.apply(manifest)
+        return
+    if not _is_ours(found, owner):
         raise InvalidSpec(
             f"{kind} {metadata['name']} exists and was not made by this {owner.kind}; rename one of them (the name is "
             f"made from that of the {owner.kind})"
         )
+    await deps.cluster.apply({**manifest, "metadata": {**metadata, **identity(found)}})
 
 
-async def _delete(ref: Ref, owner: Ref, deps: Dependencies) -> None:
-    """Delete what is ours; what only has a name of ours is left alone."""
-    if ref == owner or await _is_ours(ref, owner, deps):
-        await deps.cluster.delete(ref)
-
-
-async def _is_ours(ref: Ref, owner: Ref, deps: Dependencies) -> bool:
-    """Whether an object is not there, or carries our label and no other owner's; a histogram's names none."""
+async def _delete(action: Delete, owner: Ref, deps: Dependencies) -> None:
+    """Delete what is ours, as it was read; what only has a name of ours is left alone."""
+    ref = action.ref
     found = await deps.cluster.get(ref)
-    if found is None:
-        return True
+    if found is None or not (ref == owner or _is_ours(found, owner)):
+        return
+    if action.version not in ("", found["metadata"]["resourceVersion"]):
+        raise Conflict(f"{ref.kind} {ref.namespace}/{ref.name} was changed since it was decided to delete it")
+    await deps.cluster.delete(found)
+
+
+async def _scale(action: Scale, owner: Ref, deps: Dependencies) -> None:
+    """Set the pods of a Deployment of ours, as it was read."""
+    found = await deps.cluster.get(action.ref)
+    if found is not None and _is_ours(found, owner):
+        version = found["metadata"]["resourceVersion"]
+        patch = {"metadata": {"resourceVersion": version}, "spec": {"replicas": action.replicas}}
+        await deps.cluster.merge(action.ref, patch)
+
+
+def _is_ours(found: Manifest, owner: Ref) -> bool:
+    """Whether an object carries our label and no other owner's; a histogram's names none."""
     labels = found["metadata"].get("labels") or {}
     owners = {(kind, labels[key]) for kind, key in _OWNER_LABELS.items() if key in labels}
     return labels.get(names.LABEL_MANAGED_BY) == names.FIELD_MANAGER and owners <= {(owner.kind, owner.name)}

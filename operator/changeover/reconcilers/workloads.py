@@ -30,6 +30,7 @@ def parse_owner(body: Manifest) -> Owner:
         status=known_status(body["kind"], body.get("status")),
         retry=(metadata.get("annotations") or {}).get(names.ANNOTATION_RETRY, ""),
         requests=parse_requests(metadata.get("annotations") or {}),
+        version=metadata["resourceVersion"],
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from changeover.core.conditions import timestamp
 from changeover.core.errors import Conflict, Unavailable
-from changeover.core.plan import Manifest, Ref
+from changeover.core.plan import Manifest, Ref, identity
 from changeover.ports import Clock, Event
 from changeover.testing.objects import apply_fields, carries, copied, merge_patch, refuse_broken, with_defaults
 
@@ -73,12 +73,12 @@ class FakeCluster:
         ]
 
     async def apply(self, manifest: Manifest) -> Manifest:
-        """Server-side apply with one field manager; Conflict when the object has another version than it says."""
+        """Server-side apply with one field manager; Conflict when the object is another than it says."""
         ref = ref_of(manifest)
         self.fault("apply", ref.kind, ref.name)
         before, sent = self._objects.get(ref), copied(manifest)
-        version = sent["metadata"].pop("resourceVersion", None)
-        if version is not None and (before is None or version != before["metadata"]["resourceVersion"]):
+        named = {key: sent["metadata"].pop(key) for key in ("uid", "resourceVersion") if key in sent["metadata"]}
+        if named and (before is None or not named.items() <= identity(before).items()):
             raise Conflict(f"{ref.kind} {ref.namespace}/{ref.name} was changed meanwhile")
         after = apply_fields(before, sent, self._owned.get((ref, "")))
         stored = self._store(ref, after)
@@ -96,9 +96,12 @@ class FakeCluster:
             raise Conflict(f"{ref.kind} {ref.namespace}/{ref.name} was changed meanwhile")
         self._store(ref, merge_patch(before, copied(patch)))
 
-    async def delete(self, ref: Ref) -> None:
-        """Delete with its dependants; gone already is as good."""
+    async def delete(self, read: Manifest) -> None:
+        """Delete with its dependants; gone already is as good, Conflict when it is another by now."""
+        ref = ref_of(read)
         self.fault("delete", ref.kind, ref.name)
+        if ref in self._objects and identity(self._objects[ref]) != identity(read):
+            raise Conflict(f"{ref.kind} {ref.namespace}/{ref.name} was changed meanwhile")
         self.writes += 1
         self._delete(ref)
 

@@ -47,10 +47,10 @@ class CrashingCluster:
         await self._inner.merge(ref, patch)
         self._done()
 
-    async def delete(self, ref: Ref) -> None:
+    async def delete(self, read: Manifest) -> None:
         """Counted."""
         self._before()
-        await self._inner.delete(ref)
+        await self._inner.delete(read)
         self._done()
 
     async def apply_status(self, ref: Ref, status: Mapping[str, Any], version: str = "") -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from changeover.core.conditions import parse_timestamp
 from changeover.core.errors import Conflict, InvalidSpec, Unavailable
-from changeover.core.plan import Manifest, Ref
+from changeover.core.plan import Manifest, Ref, identity
 from changeover.core.record_store import FULL_BYTES, place_of
 from changeover.ports import Event
 from changeover.testing.builders import a_benchmark, a_deployment, a_migration
@@ -142,16 +142,47 @@ async def test_merge_with_an_old_version_or_without_an_object_is_a_conflict(site
 async def test_deleting_twice_is_as_good_as_once(site: Site) -> None:
     await site.cluster.apply(config_map(site))
     where = ref(site, "ConfigMap", "records")
-    await site.cluster.delete(where)
+    there = await read(site, "ConfigMap", "records")
+    await site.cluster.delete(there)
     assert await site.cluster.get(where) is None
-    await site.cluster.delete(where)
+    await site.cluster.delete(there)
+
+
+async def test_what_was_changed_or_made_anew_since_it_was_read_is_not_deleted(site: Site) -> None:
+    await site.cluster.apply(config_map(site))
+    where = ref(site, "ConfigMap", "records")
+    first = await read(site, "ConfigMap", "records")
+    await site.cluster.merge(where, {"data": {"b": "2"}})
+    with pytest.raises(Conflict):
+        await site.cluster.delete(first)
+    await site.cluster.delete(await read(site, "ConfigMap", "records"))
+    anew = await site.cluster.apply(config_map(site))
+    of_another = {**anew, "metadata": {**anew["metadata"], "uid": first["metadata"]["uid"]}}
+    with pytest.raises(Conflict):
+        await site.cluster.delete(of_another)
+    assert await site.cluster.get(where) is not None
+
+
+async def test_apply_changes_no_object_that_is_another_than_it_names(site: Site) -> None:
+    await site.cluster.apply(config_map(site))
+    where = ref(site, "ConfigMap", "records")
+    first = await read(site, "ConfigMap", "records")
+    named = config_map(site, **identity(first))
+    named["data"] = {"a": "9"}
+    await site.cluster.apply(named)
+    with pytest.raises(Conflict):
+        await site.cluster.apply({**named, "data": {"a": "10"}})
+    await site.cluster.delete(await read(site, "ConfigMap", "records"))
+    with pytest.raises(Conflict):
+        await site.cluster.apply({**named, "data": {"a": "11"}})
+    assert await site.cluster.get(where) is None, "what is gone is not made again by who saw it before"
 
 
 async def test_a_finalizer_holds_a_deletion_until_it_is_taken_off(site: Site) -> None:
     await site.cluster.apply(migration(site))
     where = ref(site, "CanaryMigration", "shop")
     await site.cluster.merge(where, {"metadata": {"finalizers": ["changeover.dev/release-traffic"]}})
-    await site.cluster.delete(where)
+    await site.cluster.delete(await read(site, "CanaryMigration", "shop"))
     leaving = await read(site, "CanaryMigration", "shop")
     assert leaving["metadata"]["deletionTimestamp"]
     assert leaving["metadata"]["generation"] == 2, "a deletion counts as a new generation"
@@ -274,6 +305,6 @@ async def test_deleting_an_owner_deletes_what_it_owns(fake: Site) -> None:
     }  # fmt: skip
     await fake.cluster.apply(config_map(fake, ownerReferences=[reference]))
     await fake.cluster.apply(config_map(fake, "free"))
-    await fake.cluster.delete(ref(fake, "FrameworkBenchmark", "web"))
+    await fake.cluster.delete(owner)
     assert await fake.cluster.get(ref(fake, "ConfigMap", "records")) is None
     assert await fake.cluster.get(ref(fake, "ConfigMap", "free")) is not None

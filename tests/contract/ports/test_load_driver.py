@@ -47,6 +47,8 @@ async def test_a_job_that_goes_away_is_no_run_any_more(site: Site) -> None:
     run = await start(site)
     where = Ref("Job", site.namespace, "load")
     await site.cluster.merge(where, {"metadata": {"finalizers": ["example.com/wait"]}})
-    await site.cluster.delete(where)
+    read = await site.cluster.get(where)
+    assert read is not None
+    await site.cluster.delete(read)
     assert await JobLoadDriver(site.cluster).result(run) is None
     await site.cluster.merge(where, {"metadata": {"finalizers": []}})

@@ -21,6 +21,7 @@ from changeover.core.plan import Manifest, Ref
 from changeover.ports import Dependencies, Event
 from changeover.reconcilers.benchmark import reconcile_benchmark
 from changeover.reconcilers.migration import reconcile_migration
+from changeover.testing.cluster import ref_of
 from changeover.testing.metrics import FakeMetrics
 from changeover.testing.outgoing import FakeOutgoing
 from kubernetes.aio.client import ApiClient, Configuration
@@ -75,9 +76,9 @@ class Watched:
         self.changed.append(("merge", ref, patch))
         await self._inner.merge(ref, patch)
 
-    async def delete(self, ref: Ref) -> None:
-        self.changed.append(("delete", ref, None))
-        await self._inner.delete(ref)
+    async def delete(self, read: Manifest) -> None:
+        self.changed.append(("delete", ref_of(read), None))
+        await self._inner.delete(read)
 
     async def apply_status(self, ref: Ref, status: Mapping[str, Any], version: str = "") -> None:
         self.changed.append(("status", ref, status))

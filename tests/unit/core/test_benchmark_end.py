@@ -80,10 +80,10 @@ def test_the_runs_of_the_result_itself_stay() -> None:
 )
 def test_it_is_deleted_when_its_time_is_over(ago: timedelta, reason: str, recheck: float | None) -> None:
     seen = ended({"ttlAfterFinished": "1h"}, ago)
-    named = replace(seen.owner, status={"conditions": seen.owner.status["conditions"]})
+    named = replace(seen.owner, status={"conditions": seen.owner.status["conditions"]}, version="7")
     step = concluded(replace(seen, owner=named))
     assert (step.reason, step.recheck_after) == (reason, recheck)
-    assert (Delete(Ref("FrameworkBenchmark", "shop", "web")) in step.actions) == (reason == "Deleting")
+    assert (Delete(Ref("FrameworkBenchmark", "shop", "web"), "7") in step.actions) == (reason == "Deleting")
 
 
 def test_the_end_of_an_earlier_spec_does_not_count() -> None:

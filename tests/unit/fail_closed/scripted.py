@@ -21,7 +21,8 @@ BEFORE = START - timedelta(hours=1)  # the counters' zero
 RATE = 1000  # requests a second through the route
 SLOW, FAILED = 0.001, 0.0001  # shares of them
 CORES = 0.1  # of each pod
-TIMEOUT_SECONDS = 0.15
+TIMEOUT_SECONDS = 10.0  # a busy machine is slow now and then
+IMPATIENT_SECONDS = 0.15  # with a server that never answers
 
 Series = dict[str, Any]
 Answer = Callable[["Handler"], None]
@@ -52,6 +53,7 @@ class Scripted(Server):
         self.failed: dict[str, float] = {}
         self.skew = 0.0  # seconds by which its clock is ahead
         self.answer: Answer = self.tell
+        self.timeout = TIMEOUT_SECONDS  # of the source
         self.own_query = ""  # of an objective of type Query
         self.own_answer = vector("12")
         self.own_asked = 0
@@ -70,7 +72,7 @@ class Scripted(Server):
 
     def source(self) -> PrometheusSource:
         url = f"http://127.0.0.1:{self.server_port}"
-        return PrometheusSource(SourceSettings("default", url, TIMEOUT_SECONDS, SCRAPE_SECONDS))
+        return PrometheusSource(SourceSettings("default", url, self.timeout, SCRAPE_SECONDS))
 
     def _series(self, query: str, at: float) -> list[Series]:
         lookback = float(query.rsplit("[", 1)[1].removesuffix("s]"))

@@ -15,7 +15,7 @@ from changeover.reconcilers.migration import reconcile_migration
 from changeover.testing.builders import NAMESPACE, a_deployment, a_migration
 from changeover.testing.world import World
 
-from tests.unit.fail_closed.scripted import OfWorld, Series, scripted
+from tests.unit.fail_closed.scripted import IMPATIENT_SECONDS, TIMEOUT_SECONDS, OfWorld, Series, scripted
 from tests.unit.loopback import Handler
 
 MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")
@@ -56,9 +56,9 @@ def distorting(change: Callable[[list[Series], float], list[Series]]) -> Fault:
     return begin
 
 
-def answering(answer: Callable[[Handler], None]) -> Fault:
+def answering(answer: Callable[[Handler], None], timeout: float = TIMEOUT_SECONDS) -> Fault:
     def begin(told: OfWorld) -> None:
-        told.answer = answer
+        told.answer, told.timeout = answer, timeout
 
     return begin
 
@@ -162,8 +162,8 @@ CELLS: dict[str, tuple[Fault, str]] = {
     "half a scrape: without the total": (without(lambda one: one["metric"].get("le") == "+Inf"), "Blind"),
     "a gateway's instance that is scraped no more": (distorting(an_instance_that_vanishes), "Blind"),
     "two series where one is expected": (distorting(doubled), "Blind"),
-    "Prometheus is slow": (answering(hang), "Blind"),
-    "Prometheus sends without an end": (answering(huge), "Blind"),
+    "Prometheus is slow": (answering(hang, IMPATIENT_SECONDS), "Blind"),
+    "Prometheus sends without an end": (answering(huge, IMPATIENT_SECONDS), "Blind"),
     "503 with Retry-After": (answering(lambda h: h.send(b"busy", 503, Retry_After="3600")), "Blind"),
     "a redirect": (answering(lambda h: h.send(b"", 302, Location="http://127.0.0.1:1/")), "Blind"),
     "a login page": (answering(lambda h: h.send(b"<html>login</html>")), "Blind"),

@@ -117,6 +117,6 @@ async def test_where_it_allows_them_no_more_the_weight_stays_and_harm_is_watched
         await reconcile_migration(MIGRATION, deps)
         told.world.advance(PASS_SECONDS)
     assert (told.world.weight_of("shop", "new"), told.own_asked) == (10, asked)
-    await told.world.cluster.delete(Ref("Deployment", NAMESPACE, "new"))
+    told.world.cluster.discard(Ref("Deployment", NAMESPACE, "new"))
     await reconcile_migration(MIGRATION, deps)
     assert told.world.weight_of("shop", "new") == 0

@@ -12,7 +12,7 @@ from changeover.api.v1alpha1 import BenchmarkSpec
 from changeover.core import names, record_store
 from changeover.core.errors import ChangeoverError, Conflict, InvalidSpec, Unavailable
 from changeover.core.observed import Counts, NoData
-from changeover.core.plan import Delete, HoldFinalizer, Manifest, Ref
+from changeover.core.plan import Action, Apply, Delete, HoldFinalizer, Manifest, Ref, Scale
 from changeover.ports import CountQuery
 from changeover.reconcilers.benchmark import reconcile_benchmark
 from changeover.reconcilers.execute import (
@@ -367,6 +367,9 @@ async def test_a_candidate_that_never_gets_ready_does_not_hold_up_the_others() -
 
 async def test_actions_stop_at_the_first_failure() -> None:
     world = a_world()
+    for name in "abc":
+        labels = {names.LABEL_MANAGED_BY: names.FIELD_MANAGER}
+        world.cluster.put({"kind": "Service", "metadata": {"name": name, "namespace": NAMESPACE, "labels": labels}})
     deleted: list[str] = []
 
     def fault(verb: str, kind: str, name: str) -> None:
@@ -379,6 +382,44 @@ async def test_actions_stop_at_the_first_failure() -> None:
     actions = [Delete(Ref("Service", NAMESPACE, name)) for name in "abc"]
     assert isinstance(await execute(actions, MIGRATION, None, world.dependencies()), Conflict)
     assert deleted == ["a", "b"]
+
+
+OURS = Ref("Deployment", NAMESPACE, "ours")
+LABELLED = a_deployment("ours", metadata={"labels": {names.LABEL_MANAGED_BY: names.FIELD_MANAGER}})
+
+
+@pytest.mark.parametrize("action", [Apply({**LABELLED, "spec": {"replicas": 7}}), Delete(OURS), Scale(OURS, 0)])
+async def test_a_write_that_comes_after_somebody_elses_is_refused(action: Action) -> None:
+    """As one does from whom was stopped between its look and its write, while another leads."""
+    world = a_world()
+    world.cluster.put(LABELLED)
+
+    def meanwhile(verb: str, kind: str, name: str) -> None:
+        if verb != "get":
+            world.cluster.patch(OURS, {"spec": {"replicas": 3}})
+
+    world.cluster.fault = meanwhile
+    assert isinstance(await execute([action], MIGRATION, None, world.dependencies()), Conflict)
+    assert (world.cluster.peek(OURS) or {})["spec"]["replicas"] == 3
+
+
+@pytest.mark.parametrize("action", [Delete(OURS), Scale(OURS, 0)])
+async def test_what_only_has_a_name_of_ours_is_neither_deleted_nor_scaled(action: Action) -> None:
+    world = a_world()
+    world.cluster.put(a_deployment("ours"))
+    assert await execute([action], MIGRATION, None, world.dependencies()) is None
+    assert (world.cluster.peek(OURS) or {})["spec"]["replicas"] > 0
+
+
+async def test_a_benchmark_that_was_changed_since_it_was_decided_is_not_deleted() -> None:
+    """A retry that comes together with the end of ttlAfterFinished is not lost."""
+    world = World(a_benchmark(ttlAfterFinished="1h"))
+    await passes(world, 1, ref=BENCHMARK)
+    decided = (world.cluster.peek(BENCHMARK) or {})["metadata"]["resourceVersion"]
+    world.cluster.patch(BENCHMARK, {"metadata": {"annotations": {names.ANNOTATION_RETRY: "again"}}})
+    failure = await execute([Delete(BENCHMARK, decided)], BENCHMARK, None, world.dependencies())
+    assert isinstance(failure, Conflict) and "since it was decided" in str(failure)
+    assert world.cluster.peek(BENCHMARK) is not None
 
 
 async def test_the_finalizers_of_others_are_kept() -> None:
