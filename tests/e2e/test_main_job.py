@@ -20,6 +20,7 @@ import pytest
 from tests.bench.measured.kills import kill_operator
 from tests.demo import acts
 from tests.demo.kube import ROOT, CommandFailed, Kube
+from tests.e2e.fence import Fence, fenced
 from tests.e2e.plugin import changeover
 
 KILLS = 5
@@ -35,7 +36,7 @@ TOO_SMALL_A_MACHINE = ("did harm", "was not reached")  # it cannot carry, or dri
 OF_A_RATE = 0.3  # a busy machine stalls and catches up; what is to be found is wrong by half or more
 SHARE_TOLERANCE = 3.0  # percentage points between the asked and the measured share of a step
 
-pytestmark = pytest.mark.usefixtures("story")
+pytestmark = pytest.mark.usefixtures("story", "fence")
 _failed: list[str] = []
 
 
@@ -48,6 +49,13 @@ def story(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if request.session.testsfailed > before:
         _failed.append(request.node.name)
+
+
+@pytest.fixture(scope="module")
+def fence(operator: Kube) -> Iterator[Fence]:
+    """The whole story is told by an operator that gets no further than it has to."""
+    with fenced(operator) as fence:
+        yield fence
 
 
 def follow_and_kill(
@@ -363,3 +371,12 @@ def test_nothing_is_written_once_all_has_ended(operator: Kube) -> None:
     time.sleep(40)  # longer than the pass that looks after an ended migration's route
 
     assert versions() == before
+
+
+def test_the_operator_spoke_to_the_api_server_dns_and_prometheus_alone(operator: Kube, fence: Fence) -> None:
+    counted = fence.counted()
+    print(f"\n  packets out of {len(fence.fenced)} pods of the operator: {counted}")
+    assert len(fence.fenced) >= KILLS + 2, "the first pod, and one after each kill"
+    assert counted["refused"] == 0
+    assert counted["apiServer"] and counted["dns"] and counted["prometheus"]
+    assert fence.knock() == "closed" and fence.counted()["refused"] > 0, "the fence holds, and counts"
