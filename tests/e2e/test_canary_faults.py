@@ -177,76 +177,6 @@ def test_a_canary_that_needs_too_much_cpu_is_rolled_back_in_a_few_blocks(shop: K
     assert back - raised <= TOIL_SECONDS
 
 
-@pytest.mark.parametrize("story", ["adopted", "quiet", "edited"])
-def test_a_story_aside(aside: Mapping[str, Future[str]], story: str) -> None:
-    """A route that stays its users', by Helm; a service that nobody asks, and its way back in parts; 37 by hand."""
-    told = aside[story].result()  # raises what the story raised
-    print(f"\n  {told}")
-    assert told
-
-
-@pytest.mark.usefixtures("open_operator")
-def test_no_weight_rises_before_its_window_and_a_query_rolls_back_and_that_is_told(shop: Kube) -> None:
-    name, opens = "faults-waits", (datetime.now(UTC) + timedelta(seconds=90)).replace(second=0, microsecond=0)
-    last = min(59, opens.minute + 20)
-    hours = {"allowed": [f"{opens.minute}-{last} * * * *", "0-20 * * * *"], "timeZone": "Europe/Berlin"}
-    if opens.minute < 21 or last == opens.minute:  # the other half would be open now, or is a single minute
-        hours["allowed"] = [f"{opens.minute}-{last} * * * *"] if last > opens.minute else ["0-20 * * * *"]
-    queue = {"name": "queue", "type": "Query", "query": {"promQL": "vector(12)", "max": "100", "unit": "jobs"}}
-    faults.apply(shop, *faults.receiver(shop))
-    shop.kubectl("wait", "pod/receiver", "--for=condition=Ready", "--timeout=60s")
-    notify = [{"name": "on-call", "type": "Webhook", "secretRef": {"name": "hooks"}}]
-    gates = [{"name": "board", "at": "BeforeStep", "secretRef": {"name": "hooks"}, "timeout": "2s"}]
-    with migrating(shop, name, "", LENIENT, FEW_ERRORS, queue, windows=hours, notify=notify, gates=gates):
-        acts.wait_until("it waits", 60, lambda: reason_of(shop, name) == "WaitingForWindow")
-        acts.wait_until("the first weight", 240, lambda: weight(shop) == STEPS[0])
-        assert datetime.fromisoformat(mark(shop)["since"]) >= opens
-        objectives = shop.get("cmig", name)["spec"]["objectives"]
-        objectives[-1]["query"]["promQL"] = "vector(200)"
-        shop.kubectl("patch", "cmig", name, "--type=merge", "--patch", json.dumps({"spec": {"objectives": objectives}}))
-        rolled_back(shop, name)
-        acts.wait_until("it was told", 30, lambda: bool(told_of(shop, name)))
-        status = acts.status_of(shop, "cmig", name)
-    print(f"\n  {status['outcome']['message']}")
-    assert status["outcome"]["reason"] == "QueryObjectiveMissed"
-    first, *_, last_line = shop.kubectl("logs", "receiver").splitlines()
-    asked, heard = json.loads(first), json.loads(last_line)
-    question = json.loads(asked["body"])
-    print(f"  the gate was asked: {question['type']} about {question['data']}")
-    assert (question["type"], status["gates"][0]["state"]) == ("dev.changeover.canarymigration.gate", "Passed")
-    assert datetime.fromisoformat(question["time"]) >= opens, "asked before its window"
-    headers, event = heard["headers"], json.loads(heard["body"])
-    assert (event["type"], event["data"]["name"]) == ("dev.changeover.canarymigration.rolledback", name)
-    assert event["data"]["message"].startswith(status["outcome"]["message"])
-    assert event["id"] == headers["webhook-id"] == status["notifications"][0]["id"]
-    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.{heard['body']}".encode()
-    signature = base64.b64encode(hmac.new(faults.SIGNING_KEY.encode(), signed, hashlib.sha256).digest()).decode()
-    assert headers["webhook-signature"] == f"v1,{signature}"
-
-
-def told_of(kube: Kube, name: str) -> list[str]:
-    """Whom a migration has told."""
-    told = acts.status_of(kube, "cmig", name).get("notifications", [])
-    return [one["name"] for one in told if one["state"] == "Sent"]
-
-
-def test_without_prometheus_the_weight_stays_and_the_reason_is_said(shop: Kube) -> None:
-    name, monitoring = "faults-blind", ("kubectl", "--namespace", "monitoring")
-    with migrating(shop, name, "", LENIENT, FEW_ERRORS, weights=(5, 50, 100)):
-        acts.wait_until("weight 5", 200, lambda: weight(shop) == 5)
-        shop.run(*monitoring, "scale", "deployment/prometheus", "--replicas=0")
-        try:
-            acts.wait_until("blind", 60, lambda: reason_of(shop, name) == "Blind")
-            assert weight(shop) == 5
-            status = rolled_back(shop, name)
-        finally:
-            shop.run(*monitoring, "scale", "deployment/prometheus", "--replicas=1")
-            shop.run(*monitoring, "rollout", "status", "deployment/prometheus", "--timeout=120s")
-    print(f"\n  {status['outcome']['message']}")
-    assert status["outcome"]["reason"] == "Blind"
-    assert max(entry["to"] for entry in status["history"]) == 5
-
-
 def test_a_person_approves_pauses_resumes_aborts_retries_and_promotes(shop: Kube) -> None:
     name = "faults-asked"
     testers = {"headers": [{"name": "X-Canary", "value": "always"}], "cookies": [{"name": "canary", "value": "a.b"}]}
@@ -357,3 +287,73 @@ def test_files_are_checked_and_tried_out_without_a_cluster(shop: Kube) -> None:
     print(f"\n{text}")
     shares = {line.split()[0]: line.split()[1] for line in text.splitlines() if line[:1].isdigit() and "%" in line}
     assert code == 0 and shares == {"0.1": "100", "3": "0"}
+
+
+@pytest.mark.parametrize("story", ["adopted", "quiet", "edited"])
+def test_a_story_aside(aside: Mapping[str, Future[str]], story: str) -> None:
+    """A route that stays its users', by Helm; a service that nobody asks, and its way back in parts; 37 by hand."""
+    told = aside[story].result()  # raises what the story raised
+    print(f"\n  {told}")
+    assert told
+
+
+@pytest.mark.usefixtures("open_operator")
+def test_no_weight_rises_before_its_window_and_a_query_rolls_back_and_that_is_told(shop: Kube) -> None:
+    name, opens = "faults-waits", (datetime.now(UTC) + timedelta(seconds=90)).replace(second=0, microsecond=0)
+    last = min(59, opens.minute + 20)
+    hours = {"allowed": [f"{opens.minute}-{last} * * * *", "0-20 * * * *"], "timeZone": "Europe/Berlin"}
+    if opens.minute < 21 or last == opens.minute:  # the other half would be open now, or is a single minute
+        hours["allowed"] = [f"{opens.minute}-{last} * * * *"] if last > opens.minute else ["0-20 * * * *"]
+    queue = {"name": "queue", "type": "Query", "query": {"promQL": "vector(12)", "max": "100", "unit": "jobs"}}
+    faults.apply(shop, *faults.receiver(shop))
+    shop.kubectl("wait", "pod/receiver", "--for=condition=Ready", "--timeout=60s")
+    notify = [{"name": "on-call", "type": "Webhook", "secretRef": {"name": "hooks"}}]
+    gates = [{"name": "board", "at": "BeforeStep", "secretRef": {"name": "hooks"}, "timeout": "2s"}]
+    with migrating(shop, name, "", LENIENT, FEW_ERRORS, queue, windows=hours, notify=notify, gates=gates):
+        acts.wait_until("it waits", 60, lambda: reason_of(shop, name) == "WaitingForWindow")
+        acts.wait_until("the first weight", 240, lambda: weight(shop) == STEPS[0])
+        assert datetime.fromisoformat(mark(shop)["since"]) >= opens
+        objectives = shop.get("cmig", name)["spec"]["objectives"]
+        objectives[-1]["query"]["promQL"] = "vector(200)"
+        shop.kubectl("patch", "cmig", name, "--type=merge", "--patch", json.dumps({"spec": {"objectives": objectives}}))
+        rolled_back(shop, name)
+        acts.wait_until("it was told", 30, lambda: bool(told_of(shop, name)))
+        status = acts.status_of(shop, "cmig", name)
+    print(f"\n  {status['outcome']['message']}")
+    assert status["outcome"]["reason"] == "QueryObjectiveMissed"
+    first, *_, last_line = shop.kubectl("logs", "receiver").splitlines()
+    asked, heard = json.loads(first), json.loads(last_line)
+    question = json.loads(asked["body"])
+    print(f"  the gate was asked: {question['type']} about {question['data']}")
+    assert (question["type"], status["gates"][0]["state"]) == ("dev.changeover.canarymigration.gate", "Passed")
+    assert datetime.fromisoformat(question["time"]) >= opens, "asked before its window"
+    headers, event = heard["headers"], json.loads(heard["body"])
+    assert (event["type"], event["data"]["name"]) == ("dev.changeover.canarymigration.rolledback", name)
+    assert event["data"]["message"].startswith(status["outcome"]["message"])
+    assert event["id"] == headers["webhook-id"] == status["notifications"][0]["id"]
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.{heard['body']}".encode()
+    signature = base64.b64encode(hmac.new(faults.SIGNING_KEY.encode(), signed, hashlib.sha256).digest()).decode()
+    assert headers["webhook-signature"] == f"v1,{signature}"
+
+
+def told_of(kube: Kube, name: str) -> list[str]:
+    """Whom a migration has told."""
+    told = acts.status_of(kube, "cmig", name).get("notifications", [])
+    return [one["name"] for one in told if one["state"] == "Sent"]
+
+
+def test_without_prometheus_the_weight_stays_and_the_reason_is_said(shop: Kube) -> None:
+    name, monitoring = "faults-blind", ("kubectl", "--namespace", "monitoring")
+    with migrating(shop, name, "", LENIENT, FEW_ERRORS, weights=(5, 50, 100)):
+        acts.wait_until("weight 5", 200, lambda: weight(shop) == 5)
+        shop.run(*monitoring, "scale", "deployment/prometheus", "--replicas=0")
+        try:
+            acts.wait_until("blind", 60, lambda: reason_of(shop, name) == "Blind")
+            assert weight(shop) == 5
+            status = rolled_back(shop, name)
+        finally:
+            shop.run(*monitoring, "scale", "deployment/prometheus", "--replicas=1")
+            shop.run(*monitoring, "rollout", "status", "deployment/prometheus", "--timeout=120s")
+    print(f"\n  {status['outcome']['message']}")
+    assert status["outcome"]["reason"] == "Blind"
+    assert max(entry["to"] for entry in status["history"]) == 5
