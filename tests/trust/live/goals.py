@@ -11,7 +11,7 @@ from tests.trust.live.calls import FAULTS, WRITES, How, Place
 from tests.trust.live.stories import STORIES
 from tests.trust.live.trials import Reference, Trial
 
-PAIRS_A_STORY = 80
+PAIRS_A_STORY = 120  # of a long one fewer, by its stride
 EVENTS = 4  # of each kind that the operator is told of in a story, at most, that are hidden, held or end their watch
 References = Mapping[str, Reference]
 
@@ -32,7 +32,7 @@ def pairs(references: References, seed: int) -> list[Trial]:
     chance, trials = random.Random(seed), []
     for name, course in references.items():
         places = writes(course)
-        for _ in range(PAIRS_A_STORY):
+        for _ in range(PAIRS_A_STORY // STORIES[name].stride):
             first = chance.randrange(len(places))
             second = min(len(places) - 1, first + chance.randint(1, 4))
             hows = [chance.choice((How.KILLED_BEFORE, How.KILLED_AFTER)) for _ in range(2)]
