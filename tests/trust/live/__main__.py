@@ -1,4 +1,4 @@
-"""``python -m tests.trust.live GOAL [--seconds N] [--seed N] [--only WORDS]``: tries a goal, and prints its count."""
+"""``python -m tests.trust.live GOAL [--seconds N] [--seed N] [--skip N] [--only WORDS]``: tries a goal, and prints its count."""
 
 from __future__ import annotations
 
@@ -37,15 +37,20 @@ class Tally:
         return f"{told}; {self.seconds:.0f} s"
 
 
-def attempt(bench: Bench, goal: str, seconds: float = float("inf"), seed: int = 1, only: str = "") -> Tally:
-    """Try the trials of a goal, what once failed first, the rest in the order of a seed, for so many seconds."""
+def attempt(
+    bench: Bench, goal: str, seconds: float = float("inf"), seed: int = 1, only: str = "", skip: int = 0
+) -> Tally:
+    """Try the trials of a goal, what once failed first, the rest in the order of a seed, for so many seconds.
+
+    So many of these are skipped, which another run has tried.
+    """
     began = time.monotonic()
     known = {name: one for name, one in references().items() if only in name}
     trials = GOALS[goal](known, seed)
     random.Random(seed).shuffle(trials)
     first = [trial for trial in stored(goal) if trial.story in known]
     trials = first + [trial for trial in trials if trial not in first]
-    tally = Tally(planned=len(trials))
+    tally, trials = Tally(planned=len(trials)), trials[skip:]
     for trial, course in bench.run_all(trials, began + seconds):
         tally.tried += 1
         tally.missed += not course.met
@@ -72,13 +77,14 @@ def main() -> int:
     parser.add_argument("goal", choices=[*GOALS, "references"])
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no trial after so many")
     parser.add_argument("--seed", type=int, default=1, help="of the order, and of what is chosen")
+    parser.add_argument("--skip", type=int, default=0, help="trials of that order, which another run has tried")
     parser.add_argument("--only", default="", help="stories whose name has these words")
     given = parser.parse_args()
     with a_bench() as bench:
         if given.goal == "references":
             write_references(bench, given.only)
             return 0
-        tally = attempt(bench, given.goal, given.seconds, given.seed, given.only)
+        tally = attempt(bench, given.goal, given.seconds, given.seed, given.only, given.skip)
     store(given.goal, list(tally.failed))
     print(f"{given.goal}: {tally}")
     if tally.missed > MOST_MISSED * tally.tried:
