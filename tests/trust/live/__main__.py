@@ -1,4 +1,4 @@
-"""``python -m tests.trust.live GOAL [--seconds N] [--seed N] [--skip N] [--only WORDS]``: tries a goal, and prints its count."""
+"""``python -m tests.trust.live GOAL [--seconds N] [--seed N] [--skip N] [--only WORDS]``: a goal tried and counted."""
 
 from __future__ import annotations
 
@@ -37,20 +37,18 @@ class Tally:
         return f"{told}; {self.seconds:.0f} s"
 
 
-def attempt(
-    bench: Bench, goal: str, seconds: float = float("inf"), seed: int = 1, only: str = "", skip: int = 0
-) -> Tally:
-    """Try the trials of a goal, what once failed first, the rest in the order of a seed, for so many seconds.
-
-    So many of these are skipped, which another run has tried.
-    """
-    began = time.monotonic()
+def chosen(goal: str, seed: int = 1, only: str = "", skip: int = 0) -> list[Trial]:
+    """The trials of a goal, what once failed first, the rest in the order of a seed; without so many of the first."""
     known = {name: one for name, one in references().items() if only in name}
     trials = GOALS[goal](known, seed)
     random.Random(seed).shuffle(trials)
     first = [trial for trial in stored(goal) if trial.story in known]
-    trials = first + [trial for trial in trials if trial not in first]
-    tally, trials = Tally(planned=len(trials)), trials[skip:]
+    return (first + [trial for trial in trials if trial not in first])[skip:]
+
+
+def attempt(bench: Bench, trials: list[Trial], seconds: float = float("inf")) -> Tally:
+    """Try these in their order; none is begun after so many seconds."""
+    began, known, tally = time.monotonic(), references(), Tally(planned=len(trials))
     for trial, course in bench.run_all(trials, began + seconds):
         tally.tried += 1
         tally.missed += not course.met
@@ -84,7 +82,7 @@ def main() -> int:
         if given.goal == "references":
             write_references(bench, given.only)
             return 0
-        tally = attempt(bench, given.goal, given.seconds, given.seed, given.only, given.skip)
+        tally = attempt(bench, chosen(given.goal, given.seed, given.only, given.skip), given.seconds)
     store(given.goal, list(tally.failed))
     print(f"{given.goal}: {tally}")
     if tally.missed > MOST_MISSED * tally.tried:
