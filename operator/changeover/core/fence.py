@@ -2,13 +2,16 @@
 
 A process that was stopped and goes on later, or a write that was late on its way, was decided on what is long over. So
 each write of the route names the version that was looked at, which the API server compares; and whoever begins to lead
-writes its term into the marks of all that is under way, which makes every version before that an old one.
+writes its term into the marks of all that is under way, which makes every version before that an old one. And each
+takes over from the mark that it replaces what status was not told of.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+from changeover.core.history import untold
 from changeover.core.mark import Mark
 from changeover.core.migration_state import SeenMigration, Step
 from changeover.core.observed import Route
@@ -22,9 +25,18 @@ def sealed(step: Step, seen: SeenMigration) -> Step:
         if not isinstance(action, SetSplit):
             return action
         version = seen.route.version if isinstance(seen.route, Route) else ""
-        return replace(action, version=version, mark={**action.mark, **_term(seen)})
+        mark = {key: value for key, value in action.mark.items() if key != "untold"}
+        return replace(action, version=version, mark={**mark, **_term(seen), **_untold(action, seen)})
 
     return replace(step, actions=tuple(bound(action) for action in (*_stamp(step, seen), *step.actions)))
+
+
+def _untold(action: SetSplit, seen: SeenMigration) -> dict[str, Any]:
+    """What the mark that is there knows and status does not: the write would be the end of it."""
+    route = seen.route
+    found = Mark.parse(route.mark) if isinstance(route, Route) and route.ours else None
+    left = untold(found, Mark.parse(action.mark), seen.owner.status.get("history") or [])
+    return {"untold": [decision.to_dict() for decision in left]} if left else {}
 
 
 def _term(seen: SeenMigration) -> dict[str, int]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from changeover.core.conditions import UNREADABLE_JSON, parse_stored
+from changeover.core.conditions import UNREADABLE_JSON, parse_stored, timestamp
 from changeover.core.requests import Request
 
 MESSAGE_LENGTH = 512  # characters of a message that the mark keeps; what is shown of it elsewhere is cut alike
@@ -20,6 +20,32 @@ class Phase(StrEnum):
     PREPARING = "Preparing"  # weight 0, before the first step
     STEPPING = "Stepping"  # on a step
     ROLLING_BACK = "RollingBack"  # to weight 0, at once or in parts, and for good
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One change of weight, as ``status.history`` has it."""
+
+    at: datetime
+    came_from: int
+    to: int
+    reason: str
+    message: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As mark and status have it."""
+        return {
+            "at": timestamp(self.at), "from": self.came_from, "to": self.to, "reason": str(self.reason),
+            "message": self.message[:MESSAGE_LENGTH],
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Decision:
+        """Inverse of ``to_dict``. Raises KeyError, TypeError or ValueError for anything else."""
+        came_from, to = int(data["from"]), int(data["to"])
+        if not (0 <= came_from <= 100 and 0 <= to <= 100):
+            raise ValueError(f"{came_from} -> {to} is no change of weight")
+        return cls(parse_stored(data["at"]), came_from, to, str(data["reason"]), str(data["message"]))
 
 
 @dataclass(frozen=True)
@@ -47,6 +73,12 @@ class Mark:
     paused: bool = False  # a person asked that the weight does not rise
     requests: tuple[Request, ...] = ()  # those that changed the mark: the last of each verb
     term: int = 0  # of leadership (``core.fence``) under which it was written; 0 without a Lease
+    untold: tuple[Decision, ...] = ()  # those before it that status did not have yet when it was written
+
+    @property
+    def decision(self) -> Decision | None:
+        """What led to its weight; None before the first step."""
+        return Decision(self.since, self.came_from, self.weight, self.reason, self.message) if self.step > 0 else None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -71,6 +103,7 @@ class Mark:
             "paused": self.paused,
             "requests": [request.to_dict() for request in self.requests],
             **({"term": self.term} if self.term else {}),
+            **({"untold": [decision.to_dict() for decision in self.untold]} if self.untold else {}),
         }
 
     @classmethod
@@ -102,6 +135,7 @@ class Mark:
                 paused=bool(data.get("paused", False)),
                 requests=tuple(Request.from_dict(request) for request in data.get("requests", ())),
                 term=int(data.get("term", 0)),
+                untold=tuple(Decision.from_dict(decision) for decision in data.get("untold", ())),
             )
         except UNREADABLE_JSON:
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from changeover.api.reasons import ConditionType, Reason
@@ -10,7 +9,8 @@ from changeover.core.conditions import timestamp
 from changeover.core.errors import ChangeoverError
 from changeover.core.evidence import StepEvidence
 from changeover.core.forecast import forecast
-from changeover.core.mark import MESSAGE_LENGTH, Mark, Phase
+from changeover.core.history import history
+from changeover.core.mark import Mark, Phase
 from changeover.core.measured_share import measured_percent
 from changeover.core.migration_state import SeenMigration, Step, attempt_of, peaks_of
 from changeover.core.observed import Evidence, Route, Unreadable, Workload
@@ -18,7 +18,6 @@ from changeover.core.plan import Judgement, SetSplit
 from changeover.core.requests import REFUSED, answers, told
 from changeover.core.weighing import MISSED, Weighing, as_dict
 
-HISTORY_LENGTH = 20
 _ENDED = {Reason.PROMOTED: True, Reason.ALREADY_PROMOTED: True, Reason.ROLLED_BACK: False}
 
 Said = tuple[str, str, dict[str, Judgement], dict[str, Any]]
@@ -113,7 +112,7 @@ def _fields(seen: SeenMigration, step: Step) -> dict[str, Any]:
         fields |= {
             "step": _step(seen, step, mark),
             "traffic": _traffic(seen, step, mark),
-            "history": _history(before.get("history", []), (*_found(seen), mark)),
+            "history": history(before.get("history", []), (*_found(seen), mark)),
         }
     else:
         # The route could not be read, or is not there: what was known of the step is not forgotten for that.
@@ -218,23 +217,3 @@ def _found(seen: SeenMigration) -> tuple[Mark, ...]:
     """The mark on the route as this pass found it, if it is this migration's."""
     mark = Mark.parse(seen.route.mark) if isinstance(seen.route, Route) and seen.route.ours else None
     return (mark,) if mark is not None else ()
-
-
-def _history(before: list[dict[str, Any]], marks: Iterable[Mark]) -> list[dict[str, Any]]:
-    """The last decisions, read off the marks: the one that was found, and the one that is left.
-
-    Killed between weight and status, a process that is started again may decide anew in its first pass; the decision
-    before that is then known from the mark alone.
-    """
-    history = before
-    for mark in marks:
-        entry = {
-            "at": timestamp(mark.since),
-            "from": mark.came_from,
-            "to": mark.weight,
-            "reason": str(mark.reason),
-            "message": mark.message[:MESSAGE_LENGTH],
-        }
-        if mark.step > 0 and entry not in history:
-            history = [*history, entry]
-    return history[-HISTORY_LENGTH:]

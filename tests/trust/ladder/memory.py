@@ -138,6 +138,7 @@ def aged(mark: Mark, seconds: int) -> Mark:
         restarts=0 if mark.restarts is not None else None,  # what is seen later is counted from here
         reason=reason_of(mark.reason, mark.phase),
         message="",
+        untold=(),  # it is told one day, and decides nothing
         requests=tuple(sorted((taken(r.verb) for r in mark.requests), key=lambda r: r.verb)),
     )
 

@@ -52,7 +52,7 @@ def mark_in(step: Step) -> Mark:
     """The mark that is written; it is the one that the step tells of."""
     told = next(Mark.parse(action.mark) for action in step.actions if isinstance(action, SetSplit))
     assert told is not None and step.mark is not None
-    assert told == replace(step.mark, requests=told.requests)
+    assert told == replace(step.mark, requests=told.requests, untold=told.untold)
     return told
 
 
