@@ -92,9 +92,10 @@ def processes(cluster: Cluster, part: str = "") -> set[int]:
     """The ids of all processes in the cluster's cgroups."""
     found: set[int] = set()
     for root in hierarchies():
-        for file in (root / cluster.name / part).glob("**/cgroup.procs"):
+        # Not by glob, which fails when a pod and its folder go away under its hands.
+        for folder, _, _ in os.walk(root / cluster.name / part):
             with contextlib.suppress(OSError):
-                found.update(int(word) for word in file.read_text().split())
+                found.update(int(word) for word in Path(folder, "cgroup.procs").read_text().split())
     return found - {0}
 
 
@@ -112,9 +113,7 @@ def folders(cluster: Cluster) -> list[Path]:
     """The cluster's cgroups, the deepest first."""
     found = []
     for root in hierarchies():
-        top = root / cluster.name
-        if top.is_dir():
-            found += [top, *(path for path in top.glob("**/*") if path.is_dir())]
+        found += [Path(folder) for folder, _, _ in os.walk(root / cluster.name)]
     return sorted(found, key=lambda path: -len(path.parts))
 
 

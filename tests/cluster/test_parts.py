@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import addons, images, node, ociarchive, preflight, processes, tools, versions
+from tests.cluster import addons, cgroups, images, node, ociarchive, preflight, processes, tools, versions
 from tests.cluster.layout import CANDIDATE, MANIFESTS, SYSTEM, Cluster
 from tests.cluster.progress import Runner, Step, duration
 
@@ -149,3 +149,28 @@ def test_the_estimate_counts_the_longest_of_what_runs_side_by_side(tmp_path: Pat
 @pytest.mark.parametrize(("seconds", "words"), [(0.52, "0.5 s"), (42.4, "42 s"), (61, "1 min 01 s")])
 def test_durations_are_said_as_a_person_says_them(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_processes_are_found_though_a_pod_goes_away_meanwhile(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kubelet removes a pod's folder while somebody looks for processes."""
+    root, scandir = cluster.cache / "cgroup", os.scandir
+    for number, pod in enumerate(("one", "two"), 11):
+        folder = root / cluster.name / "pods" / pod
+        folder.mkdir(parents=True)
+        (folder / "cgroup.procs").write_text(f"{number}\n0\n")
+    gone = root / cluster.name / "pods" / "gone"
+    gone.mkdir()
+
+    def meanwhile(path: str) -> object:
+        if Path(path) == gone and gone.exists():
+            gone.rmdir()
+        return scandir(path)
+
+    monkeypatch.setattr(cgroups, "hierarchies", lambda: [root])
+    monkeypatch.setattr(os, "scandir", meanwhile)
+    assert cgroups.processes(cluster) == {11, 12}
+    assert cgroups.processes(cluster, "pods/one") == {11}
+    gone.mkdir()
+    assert set(cgroups.folders(cluster)) > {root / cluster.name / "pods" / "one"}

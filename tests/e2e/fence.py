@@ -24,7 +24,7 @@ LISTED = {
 }
 ELSEWHERE = ("gateway", "traefik")  # is there and would answer
 LISTENS_AT = 8080
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.25
 KNOCK_SECONDS = 2.0
 TABLE = "fence"
 
