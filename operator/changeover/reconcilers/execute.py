@@ -5,7 +5,7 @@ What is there is read first, and named by the write: one that comes late, or fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import assert_never
 
 from changeover.core import names
@@ -53,11 +53,11 @@ def retry_after(failure: ChangeoverError) -> float:
 async def _do(action: Action, owner: Ref, target: SplitTarget | None, deps: Dependencies) -> None:
     match action:
         case Apply(manifest):
-            await _apply(manifest, owner, deps)
+            await _twice(lambda: _apply(manifest, owner, deps))
         case Delete():
-            await _delete(action, owner, deps)
+            await _twice(lambda: _delete(action, owner, deps))
         case Scale():
-            await _scale(action, owner, deps)
+            await _twice(lambda: _scale(action, owner, deps))
         case Record(ref, key, value):
             await deps.cluster.merge(ref, {"data": {key: value}})
         case SetSplit():
@@ -68,6 +68,17 @@ async def _do(action: Action, owner: Ref, target: SplitTarget | None, deps: Depe
             await _hold_finalizer(owner, present, deps)
         case _:
             assert_never(action)
+
+
+async def _twice(read_and_write: Callable[[], Awaitable[None]]) -> None:
+    """Once more after a conflict: mostly it is a controller that wrote status between our read and our write.
+
+    Whoever leads no longer gets no further by it: leadership is asked for before each write.
+    """
+    try:
+        await read_and_write()
+    except Conflict:
+        await read_and_write()
 
 
 async def _apply(manifest: Manifest, owner: Ref, deps: Dependencies) -> None:

@@ -376,11 +376,11 @@ async def test_actions_stop_at_the_first_failure() -> None:
         if verb == "delete":
             deleted.append(name)
         if verb == "delete" and name == "b":
-            raise Conflict("changed meanwhile")
+            raise Unavailable("away")
 
     world.cluster.fault = fault
     actions = [Delete(Ref("Service", NAMESPACE, name)) for name in "abc"]
-    assert isinstance(await execute(actions, MIGRATION, None, world.dependencies()), Conflict)
+    assert isinstance(await execute(actions, MIGRATION, None, world.dependencies()), Unavailable)
     assert deleted == ["a", "b"]
 
 
@@ -391,16 +391,37 @@ LABELLED = a_deployment("ours", metadata={"labels": {names.LABEL_MANAGED_BY: nam
 @pytest.mark.parametrize("action", [Apply({**LABELLED, "spec": {"replicas": 7}}), Delete(OURS), Scale(OURS, 0)])
 async def test_a_write_that_comes_after_somebody_elses_is_refused(action: Action) -> None:
     """As one does from whom was stopped between its look and its write, while another leads."""
-    world = a_world()
+    world, wrote = a_world(), list[str]()
     world.cluster.put(LABELLED)
 
     def meanwhile(verb: str, kind: str, name: str) -> None:
         if verb != "get":
-            world.cluster.patch(OURS, {"spec": {"replicas": 3}})
+            wrote.append(verb)
+            world.cluster.patch(OURS, {"spec": {"replicas": 10 + len(wrote)}})
 
     world.cluster.fault = meanwhile
     assert isinstance(await execute([action], MIGRATION, None, world.dependencies()), Conflict)
-    assert (world.cluster.peek(OURS) or {})["spec"]["replicas"] == 3
+    assert ((world.cluster.peek(OURS) or {})["spec"]["replicas"], len(wrote)) == (12, 2)
+
+
+@pytest.mark.parametrize(
+    ("action", "left"), [(Apply({**LABELLED, "spec": {"replicas": 7}}), 7), (Delete(OURS), None), (Scale(OURS, 0), 0)]
+)
+async def test_a_controller_that_writes_status_between_our_read_and_our_write_is_no_failure(
+    action: Action, left: int | None
+) -> None:
+    world, wrote = a_world(), list[str]()
+    world.cluster.put(LABELLED)
+
+    def meanwhile(verb: str, kind: str, name: str) -> None:
+        if verb != "get" and not wrote:
+            wrote.append(verb)
+            world.cluster.patch(OURS, {"status": {"readyReplicas": 1}})
+
+    world.cluster.fault = meanwhile
+    assert await execute([action], MIGRATION, None, world.dependencies()) is None
+    found = world.cluster.peek(OURS)
+    assert (found and found["spec"]["replicas"]) == left and wrote
 
 
 @pytest.mark.parametrize("action", [Delete(OURS), Scale(OURS, 0)])
