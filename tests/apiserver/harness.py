@@ -91,18 +91,29 @@ class Client:
         """Send one request; a body that is not a string is sent as JSON."""
         text = body if isinstance(body, str) or body is None else json.dumps(body)
         sent = {**self._headers, "Content-Type": "application/json", **(headers or {})}
+        was_kept = self._connection.sock is not None
         try:
-            self._connection.request(method, path, text, sent)
-            response = self._connection.getresponse()
-            data = response.read()
-        except (OSError, http.client.HTTPException):
-            self._connection.close()  # the next request makes a new one, so that one failure stays one
-            raise
+            response, data = self._exchange(method, path, text, sent)
+        except (ConnectionError, ssl.SSLEOFError):
+            if not was_kept:
+                raise
+            response, data = self._exchange(method, path, text, sent)  # the server had ended a connection that was idle
         try:
             parsed = json.loads(data)
         except ValueError:
             parsed = {"message": data.decode(errors="replace")}
         return Answer(response.status, parsed)
+
+    def _exchange(
+        self, method: str, path: str, text: str | None, sent: dict[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        try:
+            self._connection.request(method, path, text, sent)
+            response = self._connection.getresponse()
+            return response, response.read()
+        except (OSError, http.client.HTTPException):
+            self._connection.close()  # the next request makes a new one, so that one failure stays one
+            raise
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> Answer:
         return self.request("GET", path, headers=headers)

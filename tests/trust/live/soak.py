@@ -28,6 +28,7 @@ STORY = STORIES["migration, promoted"]
 FAULT_SHARE = 0.03  # of all calls
 LIVING = 6  # objects besides the story's, at most
 LOOK_SECONDS = 0.5
+SAY_SECONDS = 600.0
 WARM_SHARE = 0.5  # of the time, after which the slope is taken
 MOST_SLOPE = 1.0  # MiB an hour, over two hours (architecture: F.3 R12)
 DESCRIPTORS_MORE = 40  # than at the middle of the time: connections that are being opened anew
@@ -62,22 +63,24 @@ class Soaked:
         return f"{said}, {memory}, descriptors {self.most_descriptors:+d}, {len(self.tracebacks)} tracebacks"
 
 
-def run(bench: Bench, seconds: float, seed: int) -> Soaked:
-    """One operator for so many seconds."""
-    chance, told = random.Random(seed), Soaked()
+def run(bench: Bench, seconds: float, seed: int, told: Soaked) -> None:
+    """One operator for so many seconds; what is seen of it is told as it comes."""
+    chance = random.Random(seed)
     with a_stage(bench.mirror, bench.folder, STORY) as stage:
         stage.proxy.chance = lambda call: _fault(call, chance, told)
         began, living = time.monotonic(), list[Ref]()
-        looked = began
+        looked = said = began
         while (now := time.monotonic()) < began + seconds:
             stage.play()
             if now > looked + LOOK_SECONDS:
                 looked = now
                 _churn(stage, living, chance, told)
                 _look(stage, now - began, told)
+            if len(told.samples) > 2 and now > said + SAY_SECONDS:
+                said = now
+                print(told, flush=True)
         told.tracebacks = tracebacks((stage.setting.folder / "operator.log").read_text())
         assert stage.starts == 1, "the operator ended"
-    return told
 
 
 def tracebacks(log: str) -> list[str]:
@@ -123,9 +126,13 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    with a_bench() as bench:
-        told = run(bench, 60 * given.minutes, given.seed)
-    print(told)
+    told = Soaked()
+    try:
+        with a_bench() as bench:
+            run(bench, 60 * given.minutes, given.seed, told)
+    finally:  # what was seen in hours is not lost with what ended them
+        if len(told.samples) > 2:
+            print(told)
     for line in sorted(set(told.tracebacks)):
         print(f"  {line}")
     return 1 if told.tracebacks or told.slope > MOST_SLOPE or told.most_descriptors > DESCRIPTORS_MORE else 0

@@ -48,7 +48,8 @@ def test_what_has_ended_is_at_rest(bench: Bench) -> None:
 
 def test_among_faults_and_churn_nobody_is_surprised(bench: Bench) -> None:
     """The slope of the memory says something after an hour: ``make trust-soak``."""
-    told = soak.run(bench, SECONDS, SEED)
+    told = soak.Soaked()
+    soak.run(bench, SECONDS, SEED, told)
     print(f"\n  {told}")
     assert told.faults > 0 and told.churned > 10
     assert told.tracebacks == []
