@@ -12,6 +12,7 @@ from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core import acceptance, names
 from changeover.core.before_after import ALWAYS, shown_as
 from changeover.core.conditions import parse_timestamp
+from changeover.core.history import history
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import Before, LoadState, SeenLoad
 from changeover.core.observed import Figures, LoadReport, NoData, Owner, Peak, Route, Unreadable, Workload
@@ -64,7 +65,8 @@ async def observe_load(arms: Arms, now: datetime, deps: Dependencies) -> SeenLoa
     if spec.acceptance is None and not told:
         return SeenLoad(deps.gateways, deps.loader_image, of_steps)
     of_acceptance = await _result(owner, acceptance.job_of(owner.name), deps)
-    before = await _before(arms, now, deps) if _is_before_due(arms, now) else None
+    as_of = _before_is_due_as_of(arms, now)
+    before = await _before(arms, as_of, deps) if as_of is not None else None
     after = None
     if told.get("state") == acceptance.RUNNING and isinstance(of_acceptance, LoadReport):
         after = await _after(arms, of_acceptance, now, deps)
@@ -88,21 +90,40 @@ async def _result(owner: Owner, job: str, deps: Dependencies) -> LoadState:
     return await readable(deps.load.result(LoadRun(job, owner.namespace)))
 
 
-def _is_before_due(arms: Arms, now: datetime) -> bool:
-    """While stable has all the traffic: often at first, when little of it has been counted, and then now and then."""
+def _before_is_due_as_of(arms: Arms, now: datetime) -> datetime | None:
+    """The moment as of which stable is to be read in this pass, if at all.
+
+    While it has all the traffic: often at first, when little of it has been counted, and then now and then. Where it
+    was not known when the canary got weight, as of then: the metric source still knows.
+    """
     mark = Mark.parse(arms.route.mark) if isinstance(arms.route, Route) and arms.route.ours else None
-    if arms.spec.acceptance is None or mark is None or mark.phase is not Phase.PREPARING:
-        return False
-    read = (arms.owner.status.get("acceptance") or {}).get("beforeReadAt")
+    if arms.spec.acceptance is None or mark is None:
+        return None
+    told = arms.owner.status.get("acceptance") or {}
+    moment: datetime | None = None
+    if mark.phase is Phase.PREPARING:
+        moment = now
+    elif mark.phase is Phase.STEPPING and not told.get("table"):
+        moment = _first_weight(arms.owner, mark)
+    read = told.get("beforeReadAt")
     wait = min(MOST_BETWEEN, max(LEAST_BETWEEN, (now - mark.since) / 2))
-    return read is None or now - parse_timestamp(read) > wait
+    return moment if read is None or now - parse_timestamp(read) > wait else None
+
+
+def _first_weight(owner: Owner, mark: Mark) -> datetime | None:
+    """When the canary got weight after it had none."""
+    known = history(owner.status.get("history") or [], [mark])
+    return next((parse_timestamp(one["at"]) for one in reversed(known) if one["from"] == 0 < one["to"]), None)
 
 
 async def _before(arms: Arms, now: datetime, deps: Dependencies) -> Before | NoData | Unreadable:
-    """Stable in its busiest minute of the last 24 hours; or later, where its counters or its pods do not reach back."""
+    """Stable in its busiest minute of the last 24 hours; or later, where its counters or its pods do not reach back.
+
+    Where not even a whole minute was counted, what was counted last is the peak.
+    """
     _, (stable, canary) = _pairs(arms.target)
     peak = await readable(deps.sources[arms.spec.metrics.source].peak([_query(arms, stable, canary)], now))
-    if not isinstance(peak, Peak):
+    if isinstance(peak, Unreadable):
         return peak
     best: Before | None = None
     why = NoData("it was not asked")
@@ -112,16 +133,21 @@ async def _before(arms: Arms, now: datetime, deps: Dependencies) -> Before | NoD
             return found
         if isinstance(found, NoData):
             why = found
+            continue
+        busiest = peak if isinstance(peak, Peak) else Peak(found.counts.requests / found.seconds, end, found.seconds)
+        if not busiest.rate:
+            why = NoData("no requests")
         elif found.usage is not None:
-            return Before(peak, end, found)
+            return Before(busiest, end, found)
         else:
-            best = best or Before(peak, end, found)
+            best = best or Before(busiest, end, found)
     return best or why
 
 
-def _spans(peak: Peak, now: datetime, scrape: float) -> tuple[tuple[datetime, float], ...]:
+def _spans(peak: Peak | NoData, now: datetime, scrape: float) -> tuple[tuple[datetime, float], ...]:
     """End and seconds of what is looked at, one after the other, until the requests and the CPU are known."""
-    return (peak.at, peak.seconds), (now, peak.seconds), (now, SHORTEST_SCRAPES * scrape)
+    last = (now, SHORTEST_SCRAPES * scrape)
+    return ((peak.at, peak.seconds), (now, peak.seconds), last) if isinstance(peak, Peak) else (last,)
 
 
 async def _after(arms: Arms, report: LoadReport, now: datetime, deps: Dependencies) -> Figures | NoData | Unreadable:
