@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from changeover.core.errors import InvalidSpec
-from changeover.core.observed import NoData, Peak, Usage
+from changeover.core.observed import Counts, NoData, Peak, Usage
 from changeover.core.plan import Manifest, Ref
 from changeover.ports import DAY, CountQuery
 from changeover.reconcilers.beside import sooner
@@ -110,6 +110,45 @@ async def test_figures_of_pods_that_are_gone_are_taken_of_those_that_are_there(m
     await passes(world, 4, seconds=5.0)
     rows = {row["figure"]: row["before"] for row in status(world)["acceptance"]["table"]}
     assert rows["requests"] == "100" and rows["cpu"] != ""
+
+
+async def test_without_a_whole_minute_what_was_counted_last_is_the_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traffic that is younger than a minute; else the table would have no figures before, ever."""
+    world = a_world(acceptance={})
+
+    async def peak(queries: Sequence[CountQuery], at: datetime, lookback: timedelta = DAY) -> Peak | NoData:
+        return NoData("no series")
+
+    world.splits.known.insert(0, (world.clock.now() - timedelta(days=2), {"old": 1.0}))
+    monkeypatch.setattr(world.metrics, "peak", peak)
+    await passes(world, 4, seconds=5.0)
+    told = status(world)["acceptance"]
+    rows = {row["figure"]: row["before"] for row in told["table"]}
+    assert float(rows["requests"]) > 0 and rows["requests"] == told["peakRequestsPerSecond"]
+
+
+async def test_what_was_not_known_before_the_first_weight_is_read_as_of_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A metric source that was away for this question alone, until after the step; it still knows."""
+    world, usual, asked = a_world(acceptance={}), FakeMetrics.counts, list[datetime]()
+
+    async def counts(self: FakeMetrics, query: CountQuery, start: datetime, end: datetime) -> Counts | NoData:
+        if query.backend.service != "old" or "shown/50" not in query.bounds:  # not of the figures before
+            return await usual(self, query, start, end)
+        if not status(world).get("history"):
+            return NoData("fewer than two samples")
+        asked.append(end)
+        return await usual(self, query, start, end)
+
+    world.splits.known.insert(0, (world.clock.now() - timedelta(days=2), {"old": 1.0}))
+    monkeypatch.setattr(FakeMetrics, "counts", counts)
+    for _ in range(60):
+        await passes(world, 1, seconds=5.0)
+        if not status(world).get("history"):
+            assert not status(world).get("acceptance", {}).get("table")
+    told = status(world)
+    first = datetime.fromisoformat(told["history"][0]["at"])
+    assert told["acceptance"]["table"] and set(asked) <= {first, first - timedelta(minutes=1)}, asked
+    assert len(asked) <= 3, "once it is known it is asked no more"
 
 
 async def test_testers_come_before_the_first_weight_and_go_with_the_end() -> None:
