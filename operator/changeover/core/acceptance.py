@@ -124,7 +124,7 @@ def _with_before(seen: SeenMigration, status: Status) -> Status:
 
 def _begin(seen: SeenMigration, asked: Acceptance, status: Status) -> Accepted:
     """Load that brings what goes through the route to the multiple of its peak."""
-    waiting = _not_yet(seen)
+    waiting = _not_yet(seen) or _counts_the_load_before(seen, status)
     aim = aim_of(seen)
     if isinstance(aim, str):
         return Accepted({**status, "message": aim}, _remove(seen))
@@ -163,6 +163,14 @@ def _not_yet(seen: SeenMigration) -> str:
     if not isinstance(seen.latest, Evidence) or seen.latest.canary is None:
         return "waits for fresh counters of the gateway"
     return ""
+
+
+def _counts_the_load_before(seen: SeenMigration, status: Status) -> str:
+    """Asked for anew, what is live must not be taken from counters in which the load of the last run is, too."""
+    ended = status.get("endedAt")
+    if not ended or not isinstance(seen.latest, Evidence) or seen.latest.start > parse_timestamp(ended):
+        return ""
+    return "waits for counters without the load of the run before"
 
 
 def _watch(seen: SeenMigration, status: Status) -> Accepted:

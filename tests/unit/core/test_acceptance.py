@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from changeover.api.reasons import Reason
 from changeover.core.acceptance import Accepted, about, accept, judgement
+from changeover.core.conditions import timestamp
 from changeover.core.migration_state import Before, SeenLoad, SeenMigration, Step
 from changeover.core.observed import Counts, Figures, LoadFailed, LoadReport, LoadRunning, NoData, Peak, Usage
 from changeover.core.plan import Apply, Delete
@@ -204,6 +205,15 @@ def test_what_ended_stays_until_the_spec_asks_for_something_else() -> None:
     anew = accept(world({**ended, "about": "another", "peakRequestsPerSecond": "80"}), PROMOTED)
     assert anew.status is not None and anew.status["state"] == "Running"
     assert "--rate=140" in arguments(anew), "the load of the first time is no peak: 3 x 80, of which 100 are there"
+
+
+@pytest.mark.parametrize(("ended_ago", "state"), [(9, "Waiting"), (10, "Waiting"), (11, "Running")])
+def test_asked_for_anew_it_waits_until_the_load_before_is_not_counted_as_live(ended_ago: int, state: str) -> None:
+    """Else the load of the second run is too small by the first's."""
+    ended = running(state="NotMet", about="another", endedAt=timestamp(NOW - timedelta(seconds=ended_ago)))
+    found = accept(world({**ended, "peakRequestsPerSecond": "80"}), PROMOTED)
+    assert found.status is not None and found.looks_again
+    assert (found.status["state"], "endedAt" in found.status) == (state, state == "Waiting")
 
 
 def test_suspended_it_sends_nothing() -> None:
