@@ -116,18 +116,18 @@ def _first_weight(owner: Owner, mark: Mark) -> datetime | None:
     return next((parse_timestamp(one["at"]) for one in reversed(known) if one["from"] == 0 < one["to"]), None)
 
 
-async def _before(arms: Arms, now: datetime, deps: Dependencies) -> Before | NoData | Unreadable:
-    """Stable in its busiest minute of the last 24 hours; or later, where its counters or its pods do not reach back.
+async def _before(arms: Arms, as_of: datetime, deps: Dependencies) -> Before | NoData | Unreadable:
+    """Stable in its busiest minute of the 24 hours before; or later, where its counters or its pods do not reach back.
 
     Where not even a whole minute was counted, what was counted last is the peak.
     """
     _, (stable, canary) = _pairs(arms.target)
-    peak = await readable(deps.sources[arms.spec.metrics.source].peak([_query(arms, stable, canary)], now))
+    peak = await readable(deps.sources[arms.spec.metrics.source].peak([_query(arms, stable, canary)], as_of))
     if isinstance(peak, Unreadable):
         return peak
     best: Before | None = None
     why = NoData("it was not asked")
-    for end, seconds in _spans(peak, now, deps.scrape_seconds[arms.spec.metrics.source]):
+    for end, seconds in _spans(peak, as_of, deps.scrape_seconds[arms.spec.metrics.source]):
         found = await _figures(arms, stable=True, span=(end - timedelta(seconds=seconds), end), deps=deps)
         if isinstance(found, Unreadable):
             return found
@@ -144,10 +144,10 @@ async def _before(arms: Arms, now: datetime, deps: Dependencies) -> Before | NoD
     return best or why
 
 
-def _spans(peak: Peak | NoData, now: datetime, scrape: float) -> tuple[tuple[datetime, float], ...]:
+def _spans(peak: Peak | NoData, as_of: datetime, scrape: float) -> tuple[tuple[datetime, float], ...]:
     """End and seconds of what is looked at, one after the other, until the requests and the CPU are known."""
-    last = (now, SHORTEST_SCRAPES * scrape)
-    return ((peak.at, peak.seconds), (now, peak.seconds), last) if isinstance(peak, Peak) else (last,)
+    last = (as_of, SHORTEST_SCRAPES * scrape)
+    return ((peak.at, peak.seconds), (as_of, peak.seconds), last) if isinstance(peak, Peak) else (last,)
 
 
 async def _after(arms: Arms, report: LoadReport, now: datetime, deps: Dependencies) -> Figures | NoData | Unreadable:
