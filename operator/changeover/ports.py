@@ -40,6 +40,10 @@ class Cluster(Protocol):
         """
         ...
 
+    async def create(self, manifest: Manifest) -> Manifest:
+        """Make what is not there, which apply cannot be held to; Conflict when there is one of its name."""
+        ...
+
     async def merge(self, ref: Ref, patch: Manifest) -> None:
         """JSON merge patch."""
         ...

@@ -85,6 +85,14 @@ class FakeCluster:
         self._owned[ref, ""] = sent
         return copied(stored)
 
+    async def create(self, manifest: Manifest) -> Manifest:
+        """As somebody's first write; Conflict when there is one of its name."""
+        ref = ref_of(manifest)
+        self.fault("create", ref.kind, ref.name)
+        if ref in self._objects:
+            raise Conflict(f"{ref.kind} {ref.namespace}/{ref.name} already exists")
+        return copied(self._store(ref, copied(manifest)))
+
     async def merge(self, ref: Ref, patch: Manifest) -> None:
         """JSON merge patch; Conflict when the object is gone, or has another version than the patch says."""
         self.fault("merge", ref.kind, ref.name)

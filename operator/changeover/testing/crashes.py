@@ -41,6 +41,13 @@ class CrashingCluster:
         self._done()
         return result
 
+    async def create(self, manifest: Manifest) -> Manifest:
+        """Counted."""
+        self._before()
+        result = await self._inner.create(manifest)
+        self._done()
+        return result
+
     async def merge(self, ref: Ref, patch: Manifest) -> None:
         """Counted."""
         self._before()

@@ -224,14 +224,15 @@ class World:
         self._report(job, report, failed)
 
     def _take_route(self, route: Manifest) -> None:
-        if not self.accepts:
+        attached = route["spec"].get("parentRefs")
+        if not (self.accepts and attached):
             return
         generation = route["metadata"]["generation"]
         conditions = [
             {"type": name, "status": "True", "reason": name, "observedGeneration": generation}
             for name in ("Accepted", "ResolvedRefs")
         ]
-        parents = [{"parentRef": parent, "conditions": conditions} for parent in route["spec"]["parentRefs"]]
+        parents = [{"parentRef": parent, "conditions": conditions} for parent in attached]
         self.cluster.patch(ref_of(route), {"status": {"parents": parents}})
 
     def _age(self, moment: str) -> float:
@@ -239,8 +240,9 @@ class World:
 
 
 def weights(route: Manifest) -> dict[str, int]:
-    """Weight by Service of a route with one rule."""
-    return {backend["name"]: backend.get("weight", 1) for backend in route["spec"]["rules"][0]["backendRefs"]}
+    """Weight by Service of a route with one rule; of one that has no backends yet, none."""
+    backends = [one for rule in route["spec"].get("rules") or [] for one in rule.get("backendRefs") or []]
+    return {one["name"]: one.get("weight", 1) for one in backends}
 
 
 def _belongs(pod: Manifest, owner: Manifest) -> bool:

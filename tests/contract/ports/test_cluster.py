@@ -93,6 +93,16 @@ async def test_what_we_say_no_more_is_dropped_and_what_others_said_stays(site: S
     assert found["metadata"]["labels"] == {"ours": "z"}
 
 
+async def test_what_is_there_is_not_made_again(site: Site) -> None:
+    made = await site.cluster.create(config_map(site))
+    changed = config_map(site)
+    changed["data"] = {"a": "2"}
+    with pytest.raises(Conflict):
+        await site.cluster.create(changed)
+    found = await read(site, "ConfigMap", "records")
+    assert (identity(found), found["data"]) == (identity(made), {"a": "1"})
+
+
 async def test_lists_are_found_by_all_their_labels(site: Site) -> None:
     for name, labels in (("a", {"x": "1", "y": "1"}), ("b", {"x": "1"}), ("c", {})):
         await site.cluster.apply(config_map(site, name, labels=labels))

@@ -98,6 +98,38 @@ async def test_a_route_that_came_since_none_was_seen_is_a_conflict(site: Site) -
         await router.ensure(target(site), SetSplit(0, MARK))
 
 
+class Earlier:
+    """The same cluster as it was when there was no route, to those who read; what they write is late."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def get(self, ref: Ref) -> Manifest | None:
+        return None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cluster, name)
+
+
+async def test_a_first_write_that_comes_late_undoes_nothing(site: Site) -> None:
+    await write(GatewayAPIRouter(site.cluster), target(site), 10, MARK)
+    before = await route(site)
+    with pytest.raises(Conflict):
+        await GatewayAPIRouter(cast(Cluster, Earlier(site.cluster))).ensure(target(site), SetSplit(0, MARK))
+    assert await route(site) == before
+
+
+async def test_of_what_was_written_first_all_can_be_taken_back(site: Site) -> None:
+    """Two ways of writing have two owners of what they wrote, and a field stays while one of them has it."""
+    router = GatewayAPIRouter(site.cluster)
+    await write(router, target(site), 10, MARK)
+    await write(router, target(site, hostnames=()), 10, MARK)
+    assert "hostnames" not in (await route(site))["spec"]
+    await router.release(target(site))
+    metadata = (await route(site))["metadata"]
+    assert names.LABEL_MANAGED_BY not in (metadata.get("labels") or {})
+
+
 async def test_acceptance_counts_for_the_generation_that_it_speaks_of(site: Site) -> None:
     router = GatewayAPIRouter(site.cluster)
     await write(router, target(site), 10, MARK)

@@ -86,7 +86,7 @@ def _writes(outcome: Outcome) -> Iterator[str]:
 
 
 def _route(made: Manifest) -> Iterator[str]:
-    backends = [backend for rule in made["spec"]["rules"] for backend in rule["backendRefs"]]
+    backends = [backend for rule in made["spec"].get("rules", []) for backend in rule["backendRefs"]]
     if any("namespace" in backend or not 0 <= backend["weight"] <= 100 for backend in backends):
         yield f"HTTPRoute {made['metadata']['name']} goes elsewhere: {backends}"
 

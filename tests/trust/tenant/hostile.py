@@ -65,6 +65,10 @@ class Hostile:
         self.writes.append(("apply", _ref(manifest), manifest))
         return manifest
 
+    async def create(self, manifest: Manifest) -> Manifest:
+        self.writes.append(("create", _ref(manifest), manifest))
+        return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": "1"}}
+
     async def merge(self, ref: Ref, patch: Manifest) -> None:
         self.writes.append(("merge", ref, patch))
 

@@ -72,6 +72,10 @@ class Watched:
         self.applied.append(manifest)
         return await self._inner.apply(manifest)
 
+    async def create(self, manifest: Manifest) -> Manifest:
+        self.applied.append(manifest)
+        return await self._inner.create(manifest)
+
     async def merge(self, ref: Ref, patch: Manifest) -> None:
         self.changed.append(("merge", ref, patch))
         await self._inner.merge(ref, patch)

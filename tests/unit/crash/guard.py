@@ -42,6 +42,9 @@ class Guard:
             self._status(before, after)
 
     def _route(self, before: Manifest | None, after: Manifest) -> None:
+        if not after["spec"].get("parentRefs"):
+            assert before is None, "a route that had a gateway has none"
+            return
         now = weights(after)
         assert sum(now.values()) == 100, f"weights {now} do not sum to 100"
         mark, old_mark = mark_of(after), mark_of(before)
@@ -49,7 +52,8 @@ class Guard:
             assert 100 - now[STABLE] == mark["weight"] <= mark["from"], "a rollback only ever lowers the weight"
             self.rolled_back.add(attempt_of(mark))
         self._attempts(old_mark, mark)
-        new, old = 100 - now[STABLE], 100 - weights(before).get(STABLE, 0) if before is not None else 0
+        old_weights = weights(before) if before is not None else {}
+        new, old = 100 - now[STABLE], 100 - old_weights.get(STABLE, 0) if old_weights else 0
         if new > old:
             self._rise(old_mark, mark, new)
 

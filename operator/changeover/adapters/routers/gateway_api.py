@@ -8,7 +8,7 @@ from typing import Any
 
 from changeover.core import adopted, names
 from changeover.core.errors import Conflict
-from changeover.core.manifests.route import Arm, make_route, mark_text
+from changeover.core.manifests.route import Arm, make_bare_route, make_route, mark_text
 from changeover.core.observed import Route
 from changeover.core.plan import Manifest, Ref, SetSplit
 from changeover.ports import Cluster, SplitTarget, shape_of
@@ -36,9 +36,12 @@ class GatewayAPIRouter:
         if target.adopted:
             await self._cluster.merge(_ref(target), _weights_only(found, target, wanted.canary_percent, wanted.mark))
             return
-        route = make_route(shape_of(target), wanted.canary_percent, wanted.mark)
-        if version:  # the API server compares it, too: what comes late must not undo what came meanwhile
-            route["metadata"]["resourceVersion"] = version
+        shape = shape_of(target)
+        if found is None:  # made apart, since apply cannot say "only if there is none"
+            found = await self._cluster.create(make_bare_route(shape))
+        route = make_route(shape, wanted.canary_percent, wanted.mark)
+        # The API server compares it, too: what comes late must not undo what came meanwhile.
+        route["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
         await self._cluster.apply(route)
 
     async def release(self, target: SplitTarget) -> None:

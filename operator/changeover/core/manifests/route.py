@@ -45,6 +45,11 @@ def make_route(shape: RouteShape, canary_percent: int, mark: Mapping[str, Any]) 
     return _route(shape, shape.name, shape.matches or ALL, backends, {names.ANNOTATION_MARK: mark_text(mark)})
 
 
+def make_bare_route(shape: RouteShape) -> Manifest:
+    """The route before its first weight: it attaches to no gateway, so nothing follows from it."""
+    return _bare(shape, shape.name)
+
+
 def make_testers_route(shape: RouteShape, matches: Sequence[Match], about: str) -> Manifest:
     """A route of its own for the testers, all to the canary: its requests have counters of their own."""
     name, backend = names.testers_route(shape.migration), _backend(shape.canary, 1)
@@ -63,9 +68,13 @@ def _route(
     }
     if shape.hostnames:
         spec["hostnames"] = list(shape.hostnames)
-    labels = labels_of(migration=shape.migration)
-    metadata = {"name": name, "namespace": shape.namespace, "labels": labels, "annotations": annotations}
-    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
+    bare = _bare(shape, name)
+    return {**bare, "metadata": {**bare["metadata"], "annotations": annotations}, "spec": spec}
+
+
+def _bare(shape: RouteShape, name: str) -> Manifest:
+    metadata = {"name": name, "namespace": shape.namespace, "labels": labels_of(migration=shape.migration)}
+    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": metadata, "spec": {}}
 
 
 def mark_text(mark: Mapping[str, Any]) -> str:
