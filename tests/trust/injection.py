@@ -7,7 +7,7 @@ import asyncio
 import sys
 
 from tests.trust import promql
-from tests.trust.outside import addresses, loadpods
+from tests.trust.outside import addresses, loadpods, packets
 
 
 def by_addresses() -> int:
@@ -22,6 +22,15 @@ def by_addresses() -> int:
     )
     print(*wrong, sep="\n", end="\n" if wrong else "")
     return len(wrong)
+
+
+def by_packets() -> int:
+    """The same with real sockets, each packet counted; the number of failures."""
+    found = packets.counted()
+    print(
+        f"packets: {found.allowed:,} of {found.sent:,} connections to the allowed places, {found.refused:,} to others"
+    )
+    return found.refused + (found.allowed != found.sent) + (found.knocked == 0)
 
 
 def by_requests() -> int:
@@ -43,7 +52,7 @@ def main() -> int:
     parser.add_argument("--examples", type=int, default=20_000, help="random values for PromQL")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    return 1 if by_addresses() + by_requests() + promql.report(given.examples, given.seed) else 0
+    return 1 if by_addresses() + by_packets() + by_requests() + promql.report(given.examples, given.seed) else 0
 
 
 if __name__ == "__main__":

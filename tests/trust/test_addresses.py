@@ -14,7 +14,7 @@ from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSetti
 from changeover.adapters.outgoing import HttpOutgoing
 from changeover.core.errors import ChangeoverError
 
-from tests.trust.outside import addresses, loadpods
+from tests.trust.outside import addresses, loadpods, packets
 from tests.trust.outside.dialled import nothing_leaves
 from tests.trust.outside.loopback import Counting, counting
 
@@ -39,6 +39,13 @@ async def test_no_address_leads_out_of_the_allowed_hosts() -> None:
     found = await addresses.outcomes()
     assert len(found) >= 2_000
     assert [(one.wrong, one.payload) for one in found if one.wrong] == []
+
+
+def test_no_packet_leaves_but_to_the_allowed_places() -> None:
+    found = packets.counted()
+    assert found.knocked > len(packets.KNOCKS), "loopback, other addresses and a name server are all counted"
+    assert found.tried >= 2_000 and found.sent > len(addresses.WELCOME)
+    assert (found.allowed, found.refused) == (found.sent, 0)
 
 
 async def test_the_welcome_ones_get_there() -> None:
