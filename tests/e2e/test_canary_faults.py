@@ -137,6 +137,8 @@ def test_a_canary_that_crashes_after_it_became_ready_is_rolled_back_at_the_first
     name = "faults-crash"
     with migrating(shop, name, "crashes-later", LENIENT, errors_below("1")):
         status = rolled_back(shop, name)
+        # The kubelet may tell that a pod is not ready before it tells that its container has ended.
+        acts.wait_until("the kubelet tells of the crash", 30, lambda: bool(crashes(shop, name)))
         took = datetime.fromisoformat(mark(shop)["since"]).timestamp() - crashes(shop, name)[0]
     print(f"\n  first crash to weight 0: {took:.1f} s; {status['outcome']['message']}")
     assert status["outcome"]["reason"] in ("CanaryCrashed", "CanaryNotReady")
