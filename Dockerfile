@@ -18,7 +18,11 @@ COPY --from=packages /opt/changeover /opt/changeover
 COPY operator/changeover /opt/operator/changeover
 # No byte code is written at run time (the root file system is read-only), so it is written here.
 RUN python3 -m compileall -q /opt/operator
+# glibc raises its threshold with each large block that is given back, and the next ones leave the heap in fragments,
+# which only grows: with a fixed one they are mapped, and go back to the kernel (docs/trust.md).
 ENV PATH=/opt/changeover/bin:$PATH \
+    MALLOC_ARENA_MAX=2 \
+    MALLOC_MMAP_THRESHOLD_=131072 \
     PYTHONPATH=/opt/operator \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1

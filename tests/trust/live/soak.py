@@ -2,7 +2,7 @@
 
 Migrations and benchmarks come and go, and a share of all calls meets a fault. Memory and descriptors of the operator's
 process are read twice a second: the slope of the memory over the later half, and the most descriptors. Tracebacks in
-its log are counted: each is an error that nobody foresaw.
+its log are counted: each is an error that nobody foresaw. The allocator is set as the image sets it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from changeover.core.plan import Ref
 from changeover.testing.builders import NAMESPACE, a_benchmark, a_migration
 
+from tests.apiserver.conftest import REPOSITORY
 from tests.trust.live.calls import FAULTS, Call, How
 from tests.trust.live.stage import Stage, a_stage
 from tests.trust.live.stories import DECISION, STEPS, STORIES
@@ -120,12 +121,18 @@ def _look(stage: Stage, at: float, told: Soaked) -> None:
     told.samples.append((at, size, len(os.listdir(f"{place}/fd"))))
 
 
+def allocator(dockerfile: str) -> dict[str, str]:
+    """The environment that an image gives to glibc's allocator."""
+    return dict(re.findall(r"\b(MALLOC_\w+)=(\w+)", dockerfile))
+
+
 def main() -> int:
     """Exit code: 1 when it grew, or an error came that nobody foresaw."""
     parser = argparse.ArgumentParser(prog="python -m tests.trust.live.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
+    os.environ |= allocator((REPOSITORY / "Dockerfile").read_text())  # read by the processes that are yet to start
     told = Soaked()
     try:
         with a_bench() as bench:
