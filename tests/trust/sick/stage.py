@@ -29,6 +29,7 @@ from changeover.testing.world import SCRAPE_SECONDS, World
 from tests.unit.fail_closed.scripted import OfWorld, scripted
 
 TIMEOUT_SECONDS = 0.25
+PATIENT_SECONDS = 10.0  # with the healthy source: a busy machine is slow, and no evidence for minutes is blindness
 PACE_SECONDS = 0.1  # of real time from pass to pass
 PASS_SECONDS = 60.0  # of the fake clock
 GOOD_PASSES = 5  # at the first weight: evidence, but not enough to go on
@@ -131,7 +132,7 @@ def actors(number: int) -> Iterator[list[Actor]]:
             told = stack.enter_context(
                 scripted(World(a_deployment("old"), a_deployment("new"), a_migration(name, steps=steps)))
             )
-            found.append(Actor(name, told, metered(f"http://127.0.0.1:{told.server_port}", "healthy")))
+            found.append(Actor(name, told, metered(f"http://127.0.0.1:{told.server_port}", "healthy", PATIENT_SECONDS)))
         yield found
 
 
