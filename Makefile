@@ -92,7 +92,7 @@ programs: $(VENV)/.installed cluster ## read by others as we mean it: kstatus (G
 	@$(PYTEST) -m programs tests/contract
 
 apiserver: $(VENV)/.installed cluster ## tests on a real etcd and kube-apiserver
-	@$(PYTEST) -m "apiserver and not trust" tests
+	@$(PYTEST) -n 2 -m "apiserver and not trust" tests
 
 trust: $(VENV)/.installed cluster ## a sample of each goal (5 minutes); each whole by a command of its own: docs/trust.md
 	@$(PYTEST) -rPfE -n 2 --dist loadfile -m trust tests/trust
