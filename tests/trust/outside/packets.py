@@ -44,7 +44,7 @@ class Counted:
 def counted() -> Counted:
     """Try the table in namespaces of our own; needs root. Raises CalledProcessError."""
     command = ["unshare", "--net", "--mount", sys.executable, "-m", "tests.trust.outside.packets"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=120)  # what fails, says why
     return Counted(**json.loads(done.stdout))
 
 
