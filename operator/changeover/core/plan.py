@@ -51,7 +51,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Record:
-    """Add one entry to a ConfigMap of ours; an entry that is there already stays as it is written now."""
+    """Add one entry to a ConfigMap of ours; an entry that is there already stays as it is."""
 
     ref: Ref
     key: str

@@ -58,8 +58,8 @@ async def _do(action: Action, owner: Ref, target: SplitTarget | None, deps: Depe
             await _twice(lambda: _delete(action, owner, deps))
         case Scale():
             await _twice(lambda: _scale(action, owner, deps))
-        case Record(ref, key, value):
-            await deps.cluster.merge(ref, {"data": {key: value}})
+        case Record():
+            await _twice(lambda: _record(action, deps))
         case SetSplit():
             await deps.router.ensure(_the(target), action)
         case ReleaseRoute():
@@ -105,6 +105,17 @@ async def _delete(action: Delete, owner: Ref, deps: Dependencies) -> None:
     if action.version not in ("", found["metadata"]["resourceVersion"]):
         raise Conflict(f"{ref.kind} {ref.namespace}/{ref.name} was changed since it was decided to delete it")
     await deps.cluster.delete(found)
+
+
+async def _record(action: Record, deps: Dependencies) -> None:
+    """Add an entry to what was read: a run that has its record is not recorded again by whoever did not see it."""
+    found = await deps.cluster.get(action.ref)
+    if found is None:
+        raise Conflict(f"{action.ref.kind} {action.ref.namespace}/{action.ref.name} is gone")
+    if action.key not in (found.get("data") or {}):
+        version = found["metadata"]["resourceVersion"]
+        patch = {"metadata": {"resourceVersion": version}, "data": {action.key: action.value}}
+        await deps.cluster.merge(action.ref, patch)
 
 
 async def _scale(action: Scale, owner: Ref, deps: Dependencies) -> None:
