@@ -24,7 +24,7 @@ def end_of(stage: Stage, story: Story) -> dict[str, Any]:
     everything = [found for kind in COLLECTIONS for found in stage.world.cluster.all(kind)]
     return {
         "objects": sorted(f"{one['kind']} {one['metadata']['name']}" for one in everything if one["kind"] != "Pod"),
-        "routes": [_route(one) for one in everything if one["kind"] == "HTTPRoute"],
+        "routes": [_route(one, story) for one in everything if one["kind"] == "HTTPRoute"],
         "finalizers": [one["metadata"].get("finalizers", []) for one in everything if one["kind"] in OURS],
         "records": sorted({_REPEATED.sub("", key) for one in everything for key in _records(one)}),
         "statuses": [_status(one.get("status") or {}, story) for one in everything if one["kind"] in OURS],
@@ -35,9 +35,10 @@ def _records(found: Manifest) -> list[str]:
     return list(found.get("data") or {}) if found["kind"] == "ConfigMap" else []
 
 
-def _route(found: Manifest) -> Any:
+def _route(found: Manifest, story: Story) -> Any:
     labels, spec, mark = route_facts(found)
-    return labels, spec["rules"], mark
+    kept = mark and {key: said for key, said in mark.items() if key not in story.undetermined}
+    return labels, spec["rules"], kept
 
 
 def _status(status: Manifest, story: Story) -> dict[str, Any]:
