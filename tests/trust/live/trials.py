@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -133,10 +135,20 @@ def numbered(calls: Iterable[Call]) -> Iterator[tuple[str, int]]:
 @contextlib.contextmanager
 def a_bench() -> Iterator[Bench]:
     """An API server of its own, with our kinds and the Gateway API's."""
-    with ApiServer() as server:
+    with _ended_by_sigterm(), ApiServer() as server:
         install(server)
         with mirroring(server) as mirror, tempfile.TemporaryDirectory(prefix="changeover-trust-") as folder:
             yield Bench(mirror, Path(folder))
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends this process as Ctrl-C does: by way of every ``with``, so that nothing that it started is left."""
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def install(server: ApiServer) -> None:
