@@ -100,7 +100,7 @@ def run(bench: Bench, trial: Trial) -> Found:
                 _until_due(stage, rival, trial)
                 _hand_over(stage, rival, trial, found)
                 _to_its_end(stage, trial)
-                found.wrong += broken_rules(rival.proxy.writes)
+                found.wrong += broken_rules(rival.proxy.carried_out)
                 end = as_kept(end_of(stage, story))
                 found.wrong += differences(end, references()[trial.story].end)
             except NotOver as error:

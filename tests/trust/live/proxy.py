@@ -75,6 +75,12 @@ class Proxy(ThreadingHTTPServer):
         """The writes that were passed on, in order."""
         return [record.call for record in list(self.calls) if record.call.is_write]
 
+    @property
+    def carried_out(self) -> list[Call]:
+        """The writes that the API server took: what it refuses, as decided on an old view, did nothing."""
+        taken = (record for record in list(self.calls) if 0 < record.status < http.HTTPStatus.BAD_REQUEST)
+        return [record.call for record in taken if record.call.is_write]
+
     def meets(self, what: str, call: Call | None = None) -> How | None:
         """Count one more of a name; what it meets."""
         with self._lock:

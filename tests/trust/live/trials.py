@@ -72,7 +72,7 @@ def run(mirror: Mirror, folder: Path, trial: Trial) -> Course:
         stage.proxy.plan = {(what, number): how for what, number, how in trial.plan}
         try:
             tell(stage, story)
-            wrong = broken_rules(stage.proxy.writes)
+            wrong = broken_rules(stage.proxy.carried_out)
         except NotOver as error:
             wrong = [str(error)]
         calls = [record.call for record in list(stage.proxy.calls)]
