@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import assert_never
 
 from changeover.core import names
-from changeover.core.errors import ChangeoverError, Conflict, InvalidSpec
+from changeover.core.errors import ChangeoverError, Conflict, InvalidSpec, Unavailable
+from changeover.core.manifests.common import is_left_behind
 from changeover.core.plan import (
     Action,
     Apply,
@@ -93,6 +94,8 @@ async def _apply(manifest: Manifest, owner: Ref, deps: Dependencies) -> None:
             f"{kind} {metadata['name']} exists and was not made by this {owner.kind}; rename one of them (the name is "
             f"made from that of the {owner.kind})"
         )
+    if any(is_left_behind(found, reference["uid"]) for reference in metadata.get("ownerReferences", [])):
+        raise Unavailable(f"{kind} {metadata['name']} belongs to what was deleted, and is about to go with it")
     await deps.cluster.apply({**manifest, "metadata": {**metadata, **identity(found)}})
 
 

@@ -15,6 +15,7 @@ from changeover.core.audit import RunRecord
 from changeover.core.benchmark import SeenBenchmark
 from changeover.core.conditions import parse_timestamp
 from changeover.core.errors import InvalidSpec, Unavailable
+from changeover.core.manifests.common import is_left_behind
 from changeover.core.manifests.template import copied_pod
 from changeover.core.names import digest
 from changeover.core.observed import LoadFailed, LoadReport, LoadRunning, NoData, Owner, Unreadable, Usage, Workload
@@ -123,7 +124,22 @@ async def _kept(owner: Owner, fingerprint: str, deps: Dependencies) -> list[Mani
         if config_map is None:
             break
         found.append(config_map)
+    _refuse_what_is_left(found[:1], owner)  # the others belong to the first, and go with it
     return found
+
+
+def _refuse_what_is_left(found: Sequence[Manifest], owner: Owner) -> None:
+    """Unavailable while something is there of a benchmark of this name that was deleted.
+
+    The garbage collector may be seconds late. Until then its records would be taken for those of this one, if it has
+    the same spec, and its pods would go while they are measured.
+    """
+    for one in found:
+        if is_left_behind(one, owner.uid):
+            raise Unavailable(
+                f"{one['kind']} {one['metadata']['name']} is of a {owner.kind} of this name that was deleted, and is "
+                "waited for until the garbage collector has removed it"
+            )
 
 
 def _records(kept: Sequence[Manifest] | Unreadable) -> Mapping[str, RunRecord] | Unreadable | None:
@@ -166,6 +182,7 @@ async def _workloads(owner: Owner, deps: Dependencies) -> tuple[Workload, ...]:
     """The candidates' Deployments, and pods that outlive theirs."""
     labels = {names.LABEL_BENCHMARK: owner.name, names.LABEL_ROLE: names.ROLE_CANDIDATE}
     deployments = await deps.cluster.list("Deployment", owner.namespace, labels)
+    _refuse_what_is_left(deployments, owner)
     pods = defaultdict(list)
     for pod in await deps.cluster.list("Pod", owner.namespace, labels):
         pods[_workload_of(owner, pod)].append(pod)
@@ -181,8 +198,9 @@ def _workload_of(owner: Owner, pod: Manifest) -> str:
 async def _loads(owner: Owner, deps: Dependencies) -> Mapping[str, LoadReport | LoadRunning | LoadFailed]:
     """The load Jobs by run; one that is going away is left out."""
     labels = {names.LABEL_BENCHMARK: owner.name, names.LABEL_ROLE: names.ROLE_LOAD}
-    found = {}
-    for job in await deps.cluster.list("Job", owner.namespace, labels):
+    jobs, found = await deps.cluster.list("Job", owner.namespace, labels), {}
+    _refuse_what_is_left(jobs, owner)
+    for job in jobs:
         run = job["metadata"]["labels"].get(names.LABEL_RUN)
         if run is None:
             continue  # somebody else's, with some of our labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ BENCHMARK = Ref("FrameworkBenchmark", NAMESPACE, "web")
 ROUTE = Ref("HTTPRoute", NAMESPACE, "shop")
 DECISION = {"falseAdvancePercent": 20, "block": "5s", "maxBlind": "30s"}
 STEPS = [{"weightPercent": weight, "minDuration": "10s", "maxDuration": "1h"} for weight in (10, 100)]
+LATE_SECONDS = 1.0  # of the operator's clock twenty
 LEFT = ("Deployment", "Job", "Pod", "Service")  # while it measures
 LINKED = {"type": "Benchmark", "benchmark": {"ref": {"name": "web"}}}
 
@@ -92,6 +94,27 @@ def delete_benchmark(stage: Stage) -> None:
     """When the second candidate is loaded."""
     if any("lame" in job["metadata"]["name"] for job in stage.world.cluster.all("Job")) and once(stage, "deleted"):
         stage.objects.discard(BENCHMARK)
+
+
+def make_migration_anew(stage: Stage) -> None:
+    """Mid-step deleted; what it gave back is deleted, too, and it is made anew, all by hand."""
+    delete_migration(stage)
+    if stage.notes and stage.objects.peek(MIGRATION) is None and once(stage, "made anew"):
+        stage.objects.discard(ROUTE)
+        stage.objects.put(migration())
+
+
+def make_benchmark_anew(stage: Stage) -> None:
+    """When it is published: deleted, and made anew at once, before the garbage collector comes."""
+    if measured(stage) and once(stage, "made anew"):
+        stage.objects.collected_from = time.monotonic() + LATE_SECONDS
+        stage.objects.discard(BENCHMARK)
+        stage.objects.put(a_benchmark())
+
+
+def _measured_by_the_second(stage: Stage) -> bool:
+    """Whether it ended, and what the first left behind is gone."""
+    return "made anew" in stage.notes and time.monotonic() > stage.objects.collected_from and measured(stage)
 
 
 def edit_spec(stage: Stage) -> None:
@@ -217,6 +240,9 @@ STORIES = {
         delete_benchmark,
         fast_and_lame,
     ),
+    "benchmark, deleted and made anew": Story(
+        the_benchmark, _measured_by_the_second, make_benchmark_anew, fast_and_lame, stride=5
+    ),
     "benchmark, a candidate never ready": Story(the_benchmark, measured, prepare=crash_looping, stride=9),
     "benchmark, a node gone": Story(the_benchmark, measured, lose_node, fast_and_lame, stride=3),
     "benchmark, Prometheus down": Story(
@@ -230,6 +256,11 @@ STORIES = {
     ),
     "migration, deleted mid-step": Story(
         two_backends, lambda stage: stage.objects.peek(MIGRATION) is None and bool(stage.notes), delete_migration
+    ),
+    "migration, deleted and made anew": Story(
+        two_backends,
+        lambda stage: "made anew" in stage.notes and outcome_of(stage) == ("Promoted", 1),
+        make_migration_anew,
     ),
     "migration, route deleted": Story(
         two_backends, lambda stage: bool(stage.notes) and outcome_of(stage)[0] != "", delete_route

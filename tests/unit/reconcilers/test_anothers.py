@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from changeover.core import names
-from changeover.core.errors import InvalidSpec
+from changeover.core.errors import InvalidSpec, Unavailable
 from changeover.core.manifests.common import labels_of
 from changeover.core.plan import Apply, Delete, Manifest, Ref
 from changeover.reconcilers.benchmark import reconcile_benchmark
@@ -55,6 +55,38 @@ async def test_a_deployment_is_no_more_taken_over_than_a_service() -> None:
     world = World(a_benchmark(), theirs)
     failure = await execute([Apply(theirs)], WEB, None, world.dependencies())
     assert isinstance(failure, InvalidSpec) and "rename one of them" in str(failure)
+
+
+async def test_what_a_deleted_benchmark_of_this_name_left_is_waited_for() -> None:
+    """Deleted and made anew with the same spec: its records and runs are not those of the one before."""
+    world = World(a_benchmark())
+    for _ in range(4):
+        await reconcile_benchmark(WEB, world.dependencies())
+        world.advance(5.0)
+    world.cluster.patch(WEB, {"metadata": {"uid": "made-anew"}})
+    for kind in ("ConfigMap", "Deployment", "Job"):  # which the garbage collector takes in any order
+        [left] = [copy.deepcopy(one) for one in world.cluster.all(kind)]
+        await reconcile_benchmark(WEB, world.dependencies())
+        waits = (world.cluster.peek(WEB) or {})["status"]["conditions"][0]
+        name = left["metadata"]["name"]
+        assert waits["reason"] == "Unreadable"
+        assert f"{kind} {name} is of a FrameworkBenchmark of this name that was deleted" in waits["message"]
+        assert world.cluster.peek(Ref(kind, NAMESPACE, name)) == left
+        world.cluster.discard(Ref(kind, NAMESPACE, name))
+    await reconcile_benchmark(WEB, world.dependencies())
+    [made] = world.cluster.all("ConfigMap")
+    assert [owner["uid"] for owner in made["metadata"]["ownerReferences"]] == ["made-anew"]
+
+
+async def test_what_is_about_to_go_is_not_taken_over() -> None:
+    left = a_service(labels_of(benchmark="web"))
+    left["metadata"]["ownerReferences"] = [{"kind": WEB.kind, "name": WEB.name, "uid": "before"}]
+    world = World(a_benchmark(), left)
+    wanted = copy.deepcopy(left)
+    wanted["metadata"]["ownerReferences"][0]["uid"] = "made-anew"
+    failure = await execute([Apply(wanted)], WEB, None, world.dependencies())
+    assert isinstance(failure, Unavailable) and "Service web-fast belongs to what was deleted" in str(failure)
+    assert world.cluster.peek(TAKEN)["metadata"]["ownerReferences"][0]["uid"] == "before"  # type: ignore[index]
 
 
 async def test_a_pod_and_a_job_with_some_of_our_labels_end_no_pass() -> None:

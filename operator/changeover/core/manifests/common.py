@@ -33,6 +33,12 @@ def owner_reference(owner: Owner) -> Manifest:
     }
 
 
+def is_left_behind(found: Manifest, uid: str) -> bool:
+    """Whether an object has owners, and this is none of them: its own was deleted, it is yet to be collected."""
+    owners = {reference.get("uid") for reference in found["metadata"].get("ownerReferences") or []}
+    return bool(owners) and uid not in owners
+
+
 def labels_of(**more: str) -> dict[str, str]:
     """Our labels; keyword names are those of ``changeover.core.names`` without the prefix."""
     own = {getattr(names, f"LABEL_{key.upper()}"): value for key, value in more.items()}
