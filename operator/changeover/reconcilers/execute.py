@@ -94,7 +94,7 @@ async def _apply(manifest: Manifest, owner: Ref, deps: Dependencies) -> None:
             f"{kind} {metadata['name']} exists and was not made by this {owner.kind}; rename one of them (the name is "
             f"made from that of the {owner.kind})"
         )
-    if any(is_left_behind(found, reference["uid"]) for reference in metadata.get("ownerReferences", [])):
+    if any(is_left_behind(found, reference) for reference in metadata.get("ownerReferences", [])):
         raise Unavailable(f"{kind} {metadata['name']} belongs to what was deleted, and is about to go with it")
     await deps.cluster.apply({**manifest, "metadata": {**metadata, **identity(found)}})
 

@@ -15,7 +15,7 @@ from changeover.core.audit import RunRecord
 from changeover.core.benchmark import SeenBenchmark
 from changeover.core.conditions import parse_timestamp
 from changeover.core.errors import InvalidSpec, Unavailable
-from changeover.core.manifests.common import is_left_behind
+from changeover.core.manifests.common import is_left_behind, owner_reference
 from changeover.core.manifests.template import copied_pod
 from changeover.core.names import digest
 from changeover.core.observed import LoadFailed, LoadReport, LoadRunning, NoData, Owner, Unreadable, Usage, Workload
@@ -135,7 +135,7 @@ def _refuse_what_is_left(found: Sequence[Manifest], owner: Owner) -> None:
     the same spec, and its pods would go while they are measured.
     """
     for one in found:
-        if is_left_behind(one, owner.uid):
+        if is_left_behind(one, owner_reference(owner)):
             raise Unavailable(
                 f"{one['kind']} {one['metadata']['name']} is of a {owner.kind} of this name that was deleted, and is "
                 "waited for until the garbage collector has removed it"

@@ -33,10 +33,12 @@ def owner_reference(owner: Owner) -> Manifest:
     }
 
 
-def is_left_behind(found: Manifest, uid: str) -> bool:
-    """Whether an object has owners, and this is none of them: its own was deleted, it is yet to be collected."""
-    owners = {reference.get("uid") for reference in found["metadata"].get("ownerReferences") or []}
-    return bool(owners) and uid not in owners
+def is_left_behind(found: Manifest, owner: Manifest) -> bool:
+    """Whether it belongs to a namesake of this owner (a reference) that was deleted: it is yet to be collected."""
+    alike = {key: owner[key] for key in ("kind", "name")}
+    references = found["metadata"].get("ownerReferences") or []
+    uids = {one.get("uid") for one in references if alike.items() <= one.items()}
+    return bool(uids) and owner["uid"] not in uids
 
 
 def labels_of(**more: str) -> dict[str, str]:
