@@ -302,10 +302,9 @@ def test_a_story_aside(aside: Mapping[str, Future[str]], story: str) -> None:
 @pytest.mark.usefixtures("open_operator")
 def test_no_weight_rises_before_its_window_and_a_query_rolls_back_and_that_is_told(shop: Kube) -> None:
     name, opens = "faults-waits", (datetime.now(UTC) + timedelta(seconds=90)).replace(second=0, microsecond=0)
-    last = min(59, opens.minute + 20)
-    hours = {"allowed": [f"{opens.minute}-{last} * * * *", "0-20 * * * *"], "timeZone": "Europe/Berlin"}
-    if opens.minute < 21 or last == opens.minute:  # the other half would be open now, or is a single minute
-        hours["allowed"] = [f"{opens.minute}-{last} * * * *"] if last > opens.minute else ["0-20 * * * *"]
+    last = opens.minute + 20  # of each hour twenty minutes, and this one is none of them
+    parts = [(opens.minute, min(last, 59)), *([(0, last - 60)] if last > 59 else [])]
+    hours = {"allowed": [f"{first}-{end} * * * *" for first, end in parts], "timeZone": "Europe/Berlin"}
     queue = {"name": "queue", "type": "Query", "query": {"promQL": "vector(12)", "max": "100", "unit": "jobs"}}
     faults.apply(shop, *faults.receiver(shop))
     shop.kubectl("wait", "pod/receiver", "--for=condition=Ready", "--timeout=60s")
