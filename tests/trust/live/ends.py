@@ -42,7 +42,7 @@ def _route(found: Manifest, story: Story) -> Any:
 
 
 def _status(status: Manifest, story: Story) -> dict[str, Any]:
-    facts = status_facts(status)
+    facts = {key: fact for key, fact in status_facts(status).items() if key not in story.undetermined}
     facts["conditions"] = [one for one in facts["conditions"] if one[0] not in story.undetermined]
     facts["ranking"] = [(row["rank"], row["candidate"]) for row in status.get("ranking") or []]
     facts["results"] = [(row["candidate"], row["scenario"], row["valid"]) for row in status.get("results") or []]

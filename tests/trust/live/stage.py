@@ -108,8 +108,8 @@ class Stage:
 class Story:
     """Who is there, what others do (decided by the state alone), and when it is over.
 
-    undetermined   condition types, and fields of the mark, that depend on when something was seen, and not on what
-                   happened
+    undetermined   condition types, and fields of mark and status, that depend on when something was seen, and not on
+                   what happened
     down           whether Prometheus answers nothing but errors
     stride         of the places that something happens at; a long story says the same with fewer of them
     """

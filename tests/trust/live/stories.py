@@ -262,8 +262,12 @@ STORIES = {
         lambda stage: "made anew" in stage.notes and outcome_of(stage) == ("Promoted", 1),
         make_migration_anew,
     ),
+    # What status had not been told when the operator was killed is on the route alone, and goes with it.
     "migration, route deleted": Story(
-        two_backends, lambda stage: bool(stage.notes) and outcome_of(stage)[0] != "", delete_route
+        two_backends,
+        lambda stage: bool(stage.notes) and outcome_of(stage)[0] != "",
+        delete_route,
+        undetermined=frozenset({"history"}),
     ),
     "migration, contested weights": Story(patient, ends("Promoted"), contest),
     "migration, aborted by a person": Story(
