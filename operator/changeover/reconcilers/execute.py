@@ -95,7 +95,10 @@ async def _apply(manifest: Manifest, owner: Ref, deps: Dependencies) -> None:
             f"made from that of the {owner.kind})"
         )
     if any(is_left_behind(found, reference) for reference in metadata.get("ownerReferences", [])):
-        raise Unavailable(f"{kind} {metadata['name']} belongs to what was deleted, and is about to go with it")
+        raise Unavailable(
+            f"{kind} {metadata['name']} belongs to what was deleted, and is waited for until the garbage collector has "
+            "removed it; if it stays, delete it"
+        )
     await deps.cluster.apply({**manifest, "metadata": {**metadata, **identity(found)}})
 
 

@@ -138,7 +138,7 @@ def _refuse_what_is_left(found: Sequence[Manifest], owner: Owner) -> None:
         if is_left_behind(one, owner_reference(owner)):
             raise Unavailable(
                 f"{one['kind']} {one['metadata']['name']} is of a {owner.kind} of this name that was deleted, and is "
-                "waited for until the garbage collector has removed it"
+                "waited for until the garbage collector has removed it; if it stays, delete it"
             )
 
 

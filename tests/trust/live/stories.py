@@ -113,7 +113,7 @@ def make_benchmark_anew(stage: Stage) -> None:
 
 
 def _measured_by_the_second(stage: Stage) -> bool:
-    """Whether it ended, and what the first left behind is gone."""
+    """Whether it ended after the garbage collector had come: what the first left behind is not in its end."""
     return "made anew" in stage.notes and time.monotonic() > stage.objects.collected_from and measured(stage)
 
 
