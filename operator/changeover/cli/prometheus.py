@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 CHUNK_SECONDS = 1800.0  # of raw samples that are fetched at once
+REACH_SECONDS = 60.0  # spans up to a multiple of this share what was fetched
 PATIENCE_SECONDS = 60.0
 RAW = re.compile(r"(?P<selector>.+})\[(?P<seconds>\d+)s\]")
 _LABELS = "--selector=app.kubernetes.io/name=changeover"
@@ -95,8 +97,9 @@ class Remembered:
             return self.ask(query, at)
         selector, seconds = raw["selector"], float(raw["seconds"])
         end = (at // CHUNK_SECONDS + 1) * CHUNK_SECONDS
-        key = (selector, seconds, end)
+        reach = math.ceil(seconds / REACH_SECONDS) * REACH_SECONDS
+        key = (selector, reach, end)
         if key not in self.chunks:
-            self.chunks[key] = self.ask(f"{selector}[{CHUNK_SECONDS + seconds:.0f}s]", end)
+            self.chunks[key] = self.ask(f"{selector}[{CHUNK_SECONDS + reach:.0f}s]", end)
         cut = [{**one, "values": [v for v in one["values"] if at - seconds <= v[0] <= at]} for one in self.chunks[key]]
         return [one for one in cut if one["values"]]

@@ -1,8 +1,8 @@
 """A migration's decisions again, from what Prometheus still has: does the evidence say now what was decided then?
 
 The operator's own reader and rule, over the spans in which each weight was on the route. What a person decided, or a
-crash, is no matter of evidence. Times in status are whole seconds, so the blocks here begin up to a second earlier than
-the operator's did, and the figures may differ by as much.
+crash, is no matter of evidence. Times in status are whole seconds, and which scrapes a block holds may hang on less: a
+decision is confirmed when it follows from the evidence at some instant of these seconds.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ BY_EVIDENCE: Mapping[str, Verdict] = {
 }
 COLUMNS = ("", "weight", "from", "decided", "evidence says", "requests", "why")
 LAST_SCRAPES = 6  # before a rollback, among which a single one may have been beyond doubt
+PARTS = 5  # of the second in which a weight was set, that are tried
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,30 @@ def periods(status: Body, now: datetime) -> Iterator[Period]:
 
 async def replay(asked: Asked, period: Period) -> Replayed:
     """The rule over one period. Raises KubectlFailed when Prometheus cannot be asked."""
+    peak, first = await _peak(asked, period), None
+    for exact in _exactly(period):
+        found = await _judge(asked, exact, peak)
+        first = first or found
+        if found.agrees is not False:
+            return replace(found, period=period)
+    assert first is not None
+    return replace(first, period=period)
+
+
+def _exactly(period: Period) -> Iterator[Period]:
+    """When a period may have been: status has whole seconds of its begin and its end."""
+    for late in (0, 1):
+        for part in range(PARTS):
+            begin, end = period.begin + timedelta(seconds=part / PARTS), period.end + timedelta(seconds=late)
+            yield replace(period, begin=begin, end=end)
+
+
+async def _judge(asked: Asked, period: Period, peak: float) -> Replayed:
+    """The rule over a period whose begin and end are exact."""
     spec, split = asked.spec, replace(asked.split, weight=period.weight)
     evidence, found = StepEvidence.start(period.begin, asked.scrape.total_seconds()), None
     length = timedelta(seconds=duration_seconds(spec.decision.block))
-    evidence = replace(evidence, peak=await _peak(asked, period))
+    evidence = replace(evidence, peak=peak)
     blocks = known = 0
     # A block is read when the last scrape inside it has had time to be stored.
     while evidence.until + length + asked.scrape <= period.end:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from changeover.cli.kubectl import Kubectl, KubectlFailed
 from changeover.cli.prometheus import CHUNK_SECONDS, Remembered, Series, series_of
 from changeover.cli.replay import Replayed, periods, replay_all
+from changeover.core.observed import Counts, NoData
 from changeover.core.plan import Ref
 from changeover.core.sequential import Verdict
+from changeover.ports import CountQuery
+from changeover.reconcilers.migration import reconcile_migration
 from changeover.testing.builders import NAMESPACE
-from changeover.testing.metrics import Behaviour
+from changeover.testing.metrics import Behaviour, FakeMetrics
 from changeover.testing.world import SCRAPE_SECONDS, World
 
 from tests.unit.cli.fake import MIGRATION, Played, a_world, command, go_on, play
@@ -84,6 +88,51 @@ def test_other_figures_than_then_do_not_agree(play: Play) -> None:
     assert [one.agrees for one in replayed(world)] == [False]
 
 
+class Scraped:
+    """Metrics that are known at the instants of scrapes only: at an edge counts the last one before it."""
+
+    def __init__(self, metrics: FakeMetrics, phase: float) -> None:
+        self._metrics = metrics
+        self._phase = phase
+        self.usage, self.peak, self.value = metrics.usage, metrics.peak, metrics.value
+
+    def _last(self, at: datetime) -> datetime:
+        return at - timedelta(seconds=(at.timestamp() - self._phase) % SCRAPE_SECONDS)
+
+    async def counts(self, query: CountQuery, start: datetime, end: datetime) -> Counts | NoData:
+        """Of the time between two scrapes."""
+        first, last = self._last(start), self._last(end)
+        return await self._metrics.counts(query, first, last) if first < last else Counts(0, 0, {}, {})
+
+
+@pytest.mark.parametrize("phase", [0.3, 1.9, 3.5])
+@pytest.mark.parametrize(("bad", "ends"), [(0.9, "RolledBack"), (0.02, "RolledBack"), (0.0, "Promoted")])
+def test_what_hung_on_one_scrape_hangs_on_it_still_though_status_has_whole_seconds(
+    play: Play, phase: float, bad: float, ends: str
+) -> None:
+    steps = [{"weightPercent": weight, "minDuration": "10s", "maxDuration": "2h"} for weight in (10, 100)]
+    world = a_world(steps=steps, decision={"block": "5s"})
+    world.metrics.behaviours["new"] = Behaviour(error_share=bad)
+    source = Scraped(world.metrics, phase)
+    dependencies = replace(world.dependencies(), sources={"default": source})
+    world.advance(0.7)  # no pass at a whole second
+
+    async def run() -> None:
+        for _ in range(400):
+            if (world.cluster.peek(MIGRATION) or {}).get("status", {}).get("outcome"):
+                break
+            await reconcile_migration(MIGRATION, dependencies)
+            world.advance(2.05)
+
+    asyncio.run(run())
+    play(world)
+    body = world.cluster.peek(MIGRATION)
+    assert body is not None and body["status"]["outcome"]["result"] == ends
+    series = Series(source, SCRAPE_SECONDS, lambda query, at: PODS)
+    found = asyncio.run(replay_all(Kubectl(NAMESPACE), body, series, world.clock.now()))
+    assert found and all(one.agrees for one in found), found
+
+
 def test_cpu_that_cannot_be_known_any_more_is_left_out_and_that_is_said(play: Play) -> None:
     world = ended()
     play(world)
@@ -138,7 +187,9 @@ def test_raw_samples_are_asked_for_once_in_half_an_hour() -> None:
     for at in (100.0, 200.0, CHUNK_SECONDS + 50):
         [one] = series('up{a="b"}[30s]', at)
         assert [v[0] for v in one["values"]] == [v for v in range(0, 4000, 5) if at - 30 <= v <= at]
-    assert asked == [('up{a="b"}[1830s]', CHUNK_SECONDS), ('up{a="b"}[1830s]', 2 * CHUNK_SECONDS)]
+    assert asked == [('up{a="b"}[1860s]', CHUNK_SECONDS), ('up{a="b"}[1860s]', 2 * CHUNK_SECONDS)]
+    series('up{a="b"}[31s]', 100.0)
+    assert len(asked) == 2, "another span, the same samples"
     series('sum(rate(up{a="b"}[60s]))[86400s:1m]', 100.0)
     assert asked[-1] == ('sum(rate(up{a="b"}[60s]))[86400s:1m]', 100.0), "no raw samples: as it was asked"
 
