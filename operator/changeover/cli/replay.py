@@ -105,7 +105,7 @@ async def replay(asked: Asked, period: Period) -> Replayed:
     """The rule over one period. Raises KubectlFailed when Prometheus cannot be asked."""
     peak, first = await _peak(asked, period), None
     for exact in _exactly(period):
-        found = await _judge(asked, exact, peak)
+        found = await _played_again(asked, exact, peak)
         first = first or found
         if found.agrees is not False:
             return replace(found, period=period)
@@ -121,7 +121,7 @@ def _exactly(period: Period) -> Iterator[Period]:
             yield replace(period, begin=begin, end=end)
 
 
-async def _judge(asked: Asked, period: Period, peak: float) -> Replayed:
+async def _played_again(asked: Asked, period: Period, peak: float) -> Replayed:
     """The rule over a period whose begin and end are exact."""
     spec, split = asked.spec, replace(asked.split, weight=period.weight)
     evidence, found = StepEvidence.start(period.begin, asked.scrape.total_seconds()), None
