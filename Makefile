@@ -97,7 +97,7 @@ apiserver: $(VENV)/.installed cluster ## tests on a real etcd and kube-apiserver
 trust: $(VENV)/.installed cluster ## a sample of each goal (5 minutes); each whole by a command of its own: docs/trust.md
 	@$(PYTEST) -rPfE -n 2 --dist loadfile -m trust tests/trust
 
-trust-crash trust-pairs trust-faults trust-views: trust-%: $(VENV)/.installed cluster ## killed, killed twice, every fault, old views: docs/trust.md
+trust-crash trust-pairs trust-sweeps trust-faults trust-views: trust-%: $(VENV)/.installed cluster ## killed, killed twice, every fault, old views: docs/trust.md
 	@$(PY) -m tests.trust.live $* $(WHAT)
 
 trust-lead trust-rest trust-rights trust-soak: trust-%: $(VENV)/.installed cluster ## two operators, at rest, rights, two hours of faults

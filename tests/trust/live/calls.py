@@ -28,6 +28,7 @@ class How(enum.StrEnum):
     HIDDEN = "hidden"  # an event that nobody is told of
     HELD = "held"  # an event that comes after those that were later
     GONE = "410"  # the watch ends with it
+    BLIND = "blind"  # from here on nothing is told for a while; what comes then ends the watch with 410
 
 
 ANSWERED = {
@@ -74,4 +75,14 @@ class Record:
 
 
 Place = tuple[str, int]
-"""The n-th, from 1, of a name: of a call (``Call.what``), or of an event (``EVENT canarymigrations``)."""
+"""The n-th, from 1, of a name: of a call (``Call.what``), or of an event (``EVENT canarymigrations``).
+
+``(ONE_OF_TEN, n)``, n from 1 to 10, is a call of each ten in a row, whatever their names; together they are all calls.
+"""
+ONE_OF_TEN = "one of each ten calls"
+TEN = 10
+
+
+def is_of_set_up(what: str) -> bool:
+    """Discovery, which the operator asks once at its start."""
+    return what.startswith(("GET api", "GET apis"))

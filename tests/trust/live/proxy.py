@@ -1,9 +1,10 @@
 """A proxy between one operator and the API server: it counts calls, and does to the k-th what a plan says.
 
 Plain HTTP on loopback towards the operator, TLS towards the API server. A call may find the operator killed before it
-is passed on, or after the API server has carried it out and before the operator hears of it; it may be answered with an
-error, cut off, delayed, withheld, or carried out and its answer lost. Events of a watch may be hidden, held while later
-ones pass, or end in 410 Gone. Reads may be answered for a while from an older prefix of what was read before.
+is passed on, or after the API server has carried it out and before the operator hears of it; it may be answered with
+an error, cut off, delayed, withheld, or carried out and its answer lost. Events of a watch may be hidden, alone or all
+of a while, held while later ones pass, or end in 410 Gone. Reads may be answered for a while from an older prefix of
+what was read before.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 from tests.trust.live.calls import ANSWERED, Call, How, Place, Record
 
 SLOW_SECONDS = 0.5
-HELD_SECONDS = 0.5
+BLIND_SECONDS = 1.5  # in which something is deleted and made anew
 UPSTREAM_SECONDS = 330.0  # a watch may be silent for long
 _HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive", "date", "server"})
 Answer = tuple[int, list[tuple[str, str]], bytes]
@@ -89,10 +90,12 @@ class Proxy(ThreadingHTTPServer):
             how = self.plan.get(place)
             if how is not None:
                 self.met.append(place)
+            elif call is not None:
+                how = self.chance(call)
         if how is How.REWOUND:
             self.rewind()
             return None
-        return how if how is not None or call is None else self.chance(call)
+        return how
 
     def rewind(self) -> None:
         """From now on, for a while, reads are answered as they were before."""
@@ -197,9 +200,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _events(self, what: str, response: http.client.HTTPResponse) -> Iterator[bytes]:
         held: list[bytes] = []
+        blind = 0.0  # since when
         for line in response:
             how = self.server.meets(what)
-            if how is How.GONE:
+            if how is How.BLIND:
+                blind = time.monotonic()
+            if blind and time.monotonic() < blind + BLIND_SECONDS:
+                continue
+            if blind or how is How.GONE:
                 status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410}
                 yield json.dumps({"type": "ERROR", "object": status}).encode() + b"\n"
                 return

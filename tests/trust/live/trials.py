@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from tests.apiserver.harness import ApiServer
 from tests.cluster.layout import cluster_from_environment
 from tests.cluster.shell import wait_until
 from tests.cluster.tools import gateway_api_crds
-from tests.trust.live.calls import Call, How, Place
+from tests.trust.live.calls import ONE_OF_TEN, TEN, Call, How, Place, is_of_set_up
 from tests.trust.live.ends import broken_rules, end_of
 from tests.trust.live.mirror import COLLECTIONS, Mirror, mirroring
 from tests.trust.live.stage import NotOver, a_stage, tell
@@ -69,7 +70,9 @@ def run(mirror: Mirror, folder: Path, trial: Trial) -> Course:
     """One trial on a stage of its own."""
     story, began = STORIES[trial.story], time.monotonic()
     with a_stage(mirror, folder, story) as stage:
-        stage.proxy.plan = {(what, number): how for what, number, how in trial.plan}
+        stage.proxy.plan = {(what, number): how for what, number, how in trial.plan if what != ONE_OF_TEN}
+        for _, number, how in (place for place in trial.plan if place[0] == ONE_OF_TEN):
+            stage.proxy.chance = one_of_ten(number, how, stage.proxy.met)
         try:
             tell(stage, story)
             wrong = broken_rules(stage.proxy.carried_out)
@@ -78,6 +81,26 @@ def run(mirror: Mirror, folder: Path, trial: Trial) -> Course:
         calls = [record.call for record in list(stage.proxy.calls)]
         seconds = time.monotonic() - began
         return Course(as_kept(end_of(stage, story)), calls, list(stage.proxy.met), stage.starts, seconds, wrong)
+
+
+def one_of_ten(number: int, how: How, met: list[Place]) -> Callable[[Call], How | None]:
+    """What meets one of each ten calls; where it did is told as a place of the plan is.
+
+    Which of the ten is drawn anew for each: a pass of ten calls must not meet it at the same one for ever.
+    """
+    counts: Counter[str] = Counter()
+
+    def meets(call: Call) -> How | None:
+        if is_of_set_up(call.what):
+            return None
+        tens, which = divmod(counts.total(), TEN)
+        counts[call.what] += 1
+        if random.Random(tens).sample(range(TEN), TEN)[number - 1] != which:
+            return None
+        met.append((call.what, counts[call.what]))
+        return how
+
+    return meets
 
 
 @dataclass(frozen=True)
