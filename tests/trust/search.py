@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from changeover.core import verbs
 
 from tests.trust.ladder.classes import remembered
-from tests.trust.ladder.configurations import BY_NAME, CONFIGURATIONS, Configuration
+from tests.trust.ladder.configurations import BY_NAME, CONFIGURATIONS, TOLD_LIVE, Configuration
+from tests.trust.ladder.edges import edge, keep
 from tests.trust.ladder.ends import WORLDS, Ends
 from tests.trust.ladder.events import events
 from tests.trust.ladder.memory import Memory
@@ -41,6 +42,7 @@ class Found:
     transitions  events, and ends of passes: killed after each write, a write that fails, all done
     walked       states that were walked to their end, in each world
     violations   the way to each rule that was broken, from nothing
+    edges        what writes of weight and mark made of the mark before (``edges.py``)
     """
 
     name: str
@@ -51,6 +53,7 @@ class Found:
     walked: int = 0
     seconds: float = 0.0
     violations: dict[str, Way] = field(default_factory=dict)
+    edges: set[str] = field(default_factory=set)
 
     @property
     def is_whole(self) -> bool:
@@ -114,6 +117,8 @@ class Search:
         self._by.append(self._labels.setdefault(label, label))
 
     def _judge(self, one: Pass, number: int) -> None:
+        if one.write is not None:
+            self.found.edges.add(edge(one.memory.mark, one.write.mark))
         violations = list(broken(one, self._passes.statistics))
         if self.found.states % EVERY_TWICE == 0 and self._passes.decide(one.seen) != one.step:
             violations.append("decided otherwise the second time")
@@ -173,7 +178,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--states", type=int, help="decide in so many states, in all (default: all there are)")
     parser.add_argument("--seconds", type=float, help="search so long, in all")
     parser.add_argument("--only", choices=sorted(BY_NAME), help="one configuration")
+    parser.add_argument("--edges", action="store_true", help="of what the live stories tell: keep the writes there are")
     asked = parser.parse_args(arguments)
+    if asked.edges:
+        found = Search(TOLD_LIVE).run(asked.states, asked.seconds)
+        keep(found.edges)
+        print(f"{told(found)}, {len(found.edges)} edges")
+        return 1 if found.violations else 0
     chosen = [BY_NAME[asked.only]] if asked.only else CONFIGURATIONS
     all_found = []
     for found in search_all(chosen, asked.states, asked.seconds):

@@ -11,7 +11,8 @@ from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import SeenMigration, Step, split
 from changeover.core.observed import Route
 
-from tests.trust.ladder.configurations import BY_NAME, CONFIGURATIONS, PLAIN, Configuration
+from tests.trust.ladder.configurations import BY_NAME, CONFIGURATIONS, PLAIN, TOLD_LIVE, Configuration
+from tests.trust.ladder.edges import known
 from tests.trust.ladder.passes import Decide
 from tests.trust.search import EVERY, Found, Search, search_all, told
 
@@ -121,6 +122,15 @@ def test_a_broken_decision_is_found_with_the_way_to_it(
     ways = [way for violation, way in found.violations.items() if rule in violation]
     assert ways, f"not found in {told(found)}: {list(found.violations)}"
     assert any(event in happened for happened in ways[0]) or not event, ways[0]
+
+
+@pytest.mark.trust
+def test_what_the_search_writes_is_what_live_courses_are_held_against() -> None:
+    """A new way of writing a weight is looked at, and kept by ``python -m tests.trust.search --edges --states 200000``."""
+    written = Search(TOLD_LIVE).run(states=ENOUGH // 4).edges
+    assert len(written) > 20 and written <= known()
+    climbing = Search(TOLD_LIVE, climbs_again).run(states=ENOUGH // 4).edges - known()
+    assert any("RollingBack step 1 at 0 % -> Stepping step 2 at 50 %" in edge for edge in climbing), climbing
 
 
 @pytest.mark.trust

@@ -98,3 +98,6 @@ CONFIGURATIONS = (
     ),
 )  # fmt: skip
 BY_NAME = {one.name: one for one in CONFIGURATIONS}
+
+TOLD_LIVE = Configuration("live", (PLAIN,), ("abort", "retry"), (*ROUTE, "spec edited", "deleted"))
+"""What the stories of ``tests/trust/live`` tell of: their steps, and all that befalls them."""

@@ -6,16 +6,19 @@ import itertools
 import re
 from typing import Any
 
+from changeover.core.mark import Mark
 from changeover.core.names import ANNOTATION_ABOUT
 from changeover.core.plan import Manifest
 from changeover.testing.world import weights
 
+from tests.trust.ladder.edges import edge, known
 from tests.trust.live.calls import Call
 from tests.trust.live.mirror import COLLECTIONS
 from tests.trust.live.stage import OURS, Stage, Story
 from tests.unit.crash.guard import mark_of
 from tests.unit.crash.replay import route_facts, status_facts
 
+WAYS = known()
 _REPEATED = re.compile(r"\.\d+$")  # a run that was void is made again under its name and a number
 
 
@@ -68,10 +71,22 @@ def broken_rules(writes: list[Call]) -> list[str]:
         # A route that somebody deleted is made anew, with all traffic on stable.
         if any(phase != "Preparing" for phase in lower):
             found.append(f"attempt {attempt}: a weight fell and no rollback was decided: {written}")
+    return found + [f"no way of the search: {one}" for one in edges(writes) if one not in WAYS]
+
+
+def edges(writes: list[Call]) -> list[str]:
+    """What each write of weight and mark made of the mark before."""
+    found, before = list[str](), None
+    for call in (one for one in writes if "/httproutes" in one.path and ANNOTATION_ABOUT not in _annotations(one)):
+        if _of_traffic(call):
+            found.append(edge(before, mark_of(call.body) or {}))
+        before = Mark.parse(mark_of(call.body))  # a route that is made, or given back, has none
     return found
 
 
 def _of_traffic(call: Call) -> bool:
-    body = call.body or {}
-    annotations = (body.get("metadata") or {}).get("annotations") or {}
-    return "/httproutes/" in call.path and "spec" in body and ANNOTATION_ABOUT not in annotations
+    return "/httproutes/" in call.path and "spec" in (call.body or {}) and ANNOTATION_ABOUT not in _annotations(call)
+
+
+def _annotations(call: Call) -> dict[str, Any]:
+    return ((call.body or {}).get("metadata") or {}).get("annotations") or {}

@@ -261,6 +261,24 @@ async def test_a_retry_measures_anew_and_keeps_the_last_result_until_it_is_repla
     assert before["report"]["configMap"] not in config_maps(world)
 
 
+async def test_records_that_are_replaced_go_though_their_deletion_was_refused_at_first() -> None:
+    world = World(a_benchmark())
+    await passes(world, 80, 4.0, BENCHMARK)
+    before = (world.cluster.peek(BENCHMARK) or {})["status"]["report"]["configMap"]
+    world.cluster.patch(BENCHMARK, {"metadata": {"annotations": {"changeover.dev/requested-retry": "again"}}})
+    refused: list[str] = []
+
+    def refuse(verb: str, kind: str, name: str) -> None:
+        if (verb, kind) == ("delete", "ConfigMap") and len(refused) < 3:
+            refused.append(name)
+            raise Unavailable("DELETE: 500 internal error")
+
+    world.cluster.fault = refuse
+    await passes(world, 90, 4.0, BENCHMARK)
+    assert (refused, ready(world, BENCHMARK)[1]) == ([before] * 3, "Published")
+    assert before not in config_maps(world)
+
+
 OWN = [
     {"name": "rss", "query": 'sum(rss{pod=~"{{ .podRegex }}"})', "unit": "bytes"},
     {"name": "silent", "query": "nothing"},
