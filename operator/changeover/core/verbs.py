@@ -1,8 +1,8 @@
 """What comes of a person's request? The ladder says what is so; a verb changes the mark, or is refused by what is so.
 
 At most one request is taken up in a pass. One that is carried out is remembered in the mark that it makes, in the same
-write. One that makes no sense now is refused for good: it never takes effect later. While the route cannot be read a
-request stays open, since nothing is known to refuse it by.
+write. One that makes no sense now is refused for good: it never takes effect later. While what it depends on cannot be
+read a request stays open, since nothing is known to refuse it by.
 """
 
 from __future__ import annotations
@@ -20,7 +20,15 @@ from changeover.core.harm import roll_back
 from changeover.core.mark import Mark, Phase
 from changeover.core.measured_share import disagreement
 from changeover.core.migration_end import LOOK_AFTER_SECONDS
-from changeover.core.migration_state import SeenMigration, Step, attempt_of, first_mark, make_outcome, split
+from changeover.core.migration_state import (
+    TICK_SECONDS,
+    SeenMigration,
+    Step,
+    attempt_of,
+    first_mark,
+    make_outcome,
+    split,
+)
 from changeover.core.observed import Counts, Evidence, Route, Unreadable
 from changeover.core.plan import HoldFinalizer, SetSplit
 from changeover.core.raising import raise_to
@@ -64,8 +72,8 @@ class Asked:
         return mark if mark is not None and stands else first_mark(self.seen, mark)
 
 
-Answered = tuple[Step, str]  # what is done, and the answer; a refusal is its reason alone
-Verb = Callable[[Asked], "Answered | str"]
+Answered = tuple[Step, str]  # what is done, and the answer; a refusal is its reason alone, and None leaves it open
+Verb = Callable[[Asked], "Answered | str | None"]
 
 
 def decide(seen: SeenMigration) -> Step:
@@ -86,6 +94,8 @@ def _decided(seen: SeenMigration) -> Step:
         return step
     verb, token = waiting[0]
     answered = _answer(verb, Asked(seen, seen.route, token, mark, step))
+    if answered is None:
+        return replace(step, recheck_after=TICK_SECONDS)
     if isinstance(answered, str):
         step = replace(step, request=Request(verb, token, seen.now, REFUSED, answered))
     else:
@@ -101,7 +111,7 @@ def _remembered(step: Step, request: Request) -> Step:
     return replace(step, mark=mark, actions=(split(mark), *others), request=request)
 
 
-def _answer(verb: str, asked: Asked) -> Answered | str:
+def _answer(verb: str, asked: Asked) -> Answered | str | None:
     if verb not in _VERBS:
         return f"there is no verb {verb!r}; there are {', '.join(sorted(VERBS))}"
     if asked.step.reason is Reason.ROUTE_NOT_OURS:
@@ -112,6 +122,8 @@ def _answer(verb: str, asked: Asked) -> Answered | str:
         return f"it has ended: {asked.step.message}"
     if asked.step.reason in ROLLING and verb != "retry":
         return f"it is rolled back already: {asked.step.message}"
+    if asked.step.reason is Reason.UNREADABLE and verb in ("approve", "promote"):
+        return None
     return _VERBS[verb](asked)
 
 
@@ -204,7 +216,7 @@ def _looks(asked: Asked, objective: Objective, counts: Counts | None) -> Iterato
         yield "latest blocks", state.recent_bad, state.recent_requests
 
 
-def _retry(asked: Asked) -> Answered | str:
+def _retry(asked: Asked) -> Answered | str | None:
     """Over again with the same spec: another attempt, to which the outcome of this one does not belong."""
     outcome = asked.step.outcome
     if not asked.has_ended or outcome is None:
@@ -212,6 +224,8 @@ def _retry(asked: Asked) -> Answered | str:
     if outcome["result"] != "RolledBack":
         return "a promoted migration does not start again; make a new one"
     over = migration.prepare(asked.seen, asked.route, None)
+    if over.reason is Reason.UNREADABLE:
+        return None
     if over.mark is None:
         return f"not started over: {over.message}"
     attempt = attempt_of(outcome) + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from changeover.api.kinds import KINDS
@@ -19,6 +19,12 @@ WARNINGS = frozenset({
     Reason.ROUTE_NOT_OURS, Reason.ROUTE_UNFIT, Reason.BENCHMARK_REFUSED, Reason.UNDECIDED, Reason.BLIND,
     Reason.UNREADABLE, Reason.CROSS_CHECK_CONTRADICTED, Reason.WEIGHT_NOT_EFFECTIVE, Reason.WEIGHT_PUT_BACK,
     Reason.CONTESTED, Reason.REQUEST_REFUSED,
+})  # fmt: skip
+
+# They say together what has become of it; the other conditions are about its parts.
+WHOLE = frozenset({
+    ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED, ConditionType.SUCCEEDED,
+    ConditionType.FINISHED,
 })  # fmt: skip
 
 # What comes and goes between two transitions that matter; said in status, not worth an event.
@@ -46,6 +52,7 @@ async def report(body: Manifest, summary: Summary, order: Sequence[str], deps: D
     """
     before = known_status(body["kind"], body.get("status"))
     model = next(kind.status for kind in KINDS if kind.name == body["kind"])
+    summary = _as_ended(summary, before, body["metadata"]["generation"])
     said = next_status(before, summary, order, body["metadata"]["generation"], deps)
     # As the API server will give it back: with the schema's defaults. Otherwise the next pass would find a difference.
     status = model.model_validate(said).model_dump(by_alias=True, exclude_none=True)
@@ -63,6 +70,16 @@ async def report(body: Manifest, summary: Summary, order: Sequence[str], deps: D
     if summary.refusal:
         await _emit(body, Reason.REQUEST_REFUSED, summary.refusal, deps)
     return True
+
+
+def _as_ended(summary: Summary, before: Mapping[str, Any], generation: int) -> Summary:
+    """What has ended stays so, though it cannot be looked at just now; who waits for its end has seen it."""
+    found = (c for c in before.get("conditions") or [] if c["type"] == ConditionType.FINISHED)
+    ended = any(c["status"] == "True" and c.get("observedGeneration") == generation for c in found)
+    if summary.reason != Reason.UNREADABLE or not ended:
+        return summary
+    about_parts = {name: judged for name, judged in summary.conditions.items() if name not in WHOLE}
+    return replace(summary, reason=_reason_of(before), conditions=about_parts)
 
 
 async def _emit(body: Manifest, reason: str, message: str, deps: Dependencies) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from changeover.api.reasons import Reason
 from changeover.core.mark import Mark, Phase
-from changeover.core.migration_state import CanaryChoice, SeenMigration, Step
+from changeover.core.migration_state import TICK_SECONDS, CanaryChoice, SeenMigration, Step
 from changeover.core.migration_status import refusal_of
 from changeover.core.observed import NoData, Owner, Unreadable
 from changeover.core.plan import Apply, SetSplit
@@ -220,6 +220,16 @@ def test_a_token_that_was_taken_up_is_not_taken_up_again(verb: str, changes: Cha
 )
 def test_a_request_stays_open_while_nothing_can_be_said_of_it(verb: str, changes: Changes) -> None:
     assert decide(asking(verb, changes=changes)) == decide(seen(**changes))
+
+
+@pytest.mark.parametrize("unread", ["stable", "canary", "choice"])
+@pytest.mark.parametrize(
+    ("verb", "changes"), [("approve", {**NO_WEIGHT, "spec": MANUAL}), ("promote", {}), ("retry", ROLLED)]
+)
+def test_a_request_stays_open_while_what_it_depends_on_cannot_be_read(verb: str, changes: Changes, unread: str) -> None:
+    """Else a person's word would be lost to a hiccup of the API server; it is asked again in the next pass."""
+    blind = {**changes, unread: TIMEOUT}
+    assert decide(asking(verb, changes=blind)) == replace(decide(seen(**blind)), recheck_after=TICK_SECONDS)
 
 
 def test_one_request_a_pass_the_careful_ones_first_and_the_rest_at_once() -> None:

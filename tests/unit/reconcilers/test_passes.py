@@ -279,6 +279,35 @@ async def test_records_that_are_replaced_go_though_their_deletion_was_refused_at
     assert before not in config_maps(world)
 
 
+@pytest.mark.parametrize(
+    ("ref", "unread", "parts"),
+    [(BENCHMARK, "ConfigMap", {}), (MIGRATION, "HTTPRoute", {"TrafficSettled": ("Unknown", "Unreadable")})],
+)
+async def test_what_has_ended_stays_so_though_it_cannot_be_looked_at_for_a_while(
+    ref: Ref, unread: str, parts: dict[str, tuple[str, str]]
+) -> None:
+    world = a_world(steps=[{"weightPercent": 100, "minDuration": "1m"}])
+    world.cluster.put(a_benchmark())
+    await passes(world, 80, 30.0, ref)
+
+    def judged() -> dict[str, tuple[str, str]]:
+        status = (world.cluster.peek(ref) or {})["status"]
+        return {c["type"]: (c["status"], c["reason"]) for c in status["conditions"]}
+
+    def fault(verb: str, kind: str, name: str) -> None:
+        if (verb, kind) == ("get", unread):
+            raise Unavailable("GET: 503")
+
+    before, events = judged(), len(world.cluster.events)
+    assert before["Finished"][0] == "True"
+    world.cluster.fault = fault
+    await passes(world, 3, 30.0, ref)
+    assert judged() == {**before, **parts} and len(world.cluster.events) == events
+    world.cluster.fault = lambda *_: None
+    await passes(world, 3, 30.0, ref)
+    assert judged() == before
+
+
 OWN = [
     {"name": "rss", "query": 'sum(rss{pod=~"{{ .podRegex }}"})', "unit": "bytes"},
     {"name": "silent", "query": "nothing"},
