@@ -190,7 +190,8 @@ def _checked(method: str, path: str, status: int, content: bytes) -> tuple[int, 
     if status == 409:
         raise Conflict(f"{method} {path}: {message}")
     # An API server answers 500 to an apply with a field that the schema lacks, as after an update without its CRDs.
-    if status in (400, 422) or _UNDECLARED in message:
+    # What is only read cannot be refused for what somebody wrote: it is asked again, and nothing waits for a change.
+    if (method != "GET" and status in (400, 422)) or _UNDECLARED in message:
         raise InvalidSpec(f"the API server refuses {path}: {message}")
     raise Unavailable(f"{method} {path}: {status} {message}")
 

@@ -35,7 +35,7 @@ from tests.unit.loopback import serving
 FACTOR = 20.0  # a pass takes 0.1 s, which is one of 2 s: as often as the operator looks
 RESYNC_SECONDS = 15.0  # of real time, between full lists
 PLAY_SECONDS = 0.1  # at most, between two looks of the world
-END_SECONDS = 240.0  # of a story; it takes some ten on a quiet machine
+END_SECONDS = 400.0  # of a story; it takes some ten on a quiet machine, and a hundred when every tenth call fails
 ELSEWHERE_SECONDS = 30.0  # for which a story may have ended otherwise than it should
 SETTLE_SECONDS = 0.4  # after the end: two passes
 _numbers = itertools.count(1)
@@ -211,8 +211,13 @@ def tell(stage: Stage, story: Story) -> None:
 
 
 def states(stage: Stage) -> str:
-    """The statuses of everything of ours, cut."""
-    return json.dumps([found.get("status") for kind in OURS for found in stage.world.cluster.all(kind)])[:3000]
+    """What has happened in the story, and the statuses of everything of ours, the conditions in short; cut."""
+    told = []
+    for found in (one for kind in OURS for one in stage.world.cluster.all(kind)):
+        status = dict(found.get("status") or {})
+        conditions = {c["type"]: f"{c['status']} {c['reason']}" for c in status.pop("conditions", [])}
+        told.append({found["kind"]: conditions, **status})
+    return f"{stage.notes} {json.dumps(told)[:3000]}"
 
 
 def _has_finished(stage: Stage) -> bool:
