@@ -12,3 +12,10 @@ settings.load_profile("repeatable")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write tests/golden/manifests/*.yaml anew")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What failed is told again after what passed: of a long log often only the tail is kept."""
+    if terminalreporter.hasopt("P"):
+        terminalreporter.summary_errors()
+        terminalreporter.summary_failures()
