@@ -37,6 +37,7 @@ async def reconcile_benchmark(ref: Ref, deps: Dependencies) -> float | None:
     if step.reason == Reason.DELETING:
         return None if failure is None else retry_after(failure)
     reason, message, conditions, fields = benchmark_status.summarise(seen, step, failure)
-    if not await report(body, Summary(reason, message, conditions, fields), BENCHMARK_CONDITIONS, deps):
+    summary = Summary(reason, message, conditions, fields, undone=failure is not None)
+    if not await report(body, summary, BENCHMARK_CONDITIONS, deps):
         return CHANGED_RETRY_SECONDS
     return retry_after(failure) if failure is not None else step.recheck_after

@@ -59,7 +59,7 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
         fields["gates"] = [to_dict(answer) for answer in seen.gates]
         fields["notifications"] = await tell(seen, step, deps)
     refusal = migration_status.refusal_of(step) if failure is None else ""
-    said = await report(body, Summary(reason, message, conditions, fields, refusal), MIGRATION_CONDITIONS, deps)
-    if not said:
+    summary = Summary(reason, message, conditions, fields, refusal, undone=failure is not None)
+    if not await report(body, summary, MIGRATION_CONDITIONS, deps):
         return CHANGED_RETRY_SECONDS
     return retry_after(failure) if failure is not None else recheck

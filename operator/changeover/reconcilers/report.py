@@ -21,11 +21,8 @@ WARNINGS = frozenset({
     Reason.CONTESTED, Reason.REQUEST_REFUSED,
 })  # fmt: skip
 
-# They say together what has become of it; the other conditions are about its parts.
-WHOLE = frozenset({
-    ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED, ConditionType.SUCCEEDED,
-    ConditionType.FINISHED,
-})  # fmt: skip
+END = frozenset({ConditionType.SUCCEEDED, ConditionType.FINISHED})
+WHOLE = END | {ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED}  # the others are about parts
 
 # What comes and goes between two transitions that matter; said in status, not worth an event.
 QUIET = frozenset({
@@ -43,6 +40,7 @@ class Summary:
     conditions: Mapping[str, Judgement]
     fields: Mapping[str, Any]
     refusal: str = ""  # of a person's request in this pass: worth an event of its own
+    undone: bool = False  # an action failed
 
 
 async def report(body: Manifest, summary: Summary, order: Sequence[str], deps: Dependencies) -> bool:
@@ -73,13 +71,17 @@ async def report(body: Manifest, summary: Summary, order: Sequence[str], deps: D
 
 
 def _as_ended(summary: Summary, before: Mapping[str, Any], generation: int) -> Summary:
-    """What has ended stays so, though it cannot be looked at just now; who waits for its end has seen it."""
+    """What has ended stays so, though it cannot be looked at just now; who waits for its end has seen it.
+
+    That something which is to be put back could not be is said all the same.
+    """
     found = (c for c in before.get("conditions") or [] if c["type"] == ConditionType.FINISHED)
     ended = any(c["status"] == "True" and c.get("observedGeneration") == generation for c in found)
     if summary.reason != Reason.UNREADABLE or not ended:
         return summary
-    about_parts = {name: judged for name, judged in summary.conditions.items() if name not in WHOLE}
-    return replace(summary, reason=_reason_of(before), conditions=about_parts)
+    kept = END if summary.undone else WHOLE
+    conditions = {name: judged for name, judged in summary.conditions.items() if name not in kept}
+    return replace(summary, reason=summary.reason if summary.undone else _reason_of(before), conditions=conditions)
 
 
 async def _emit(body: Manifest, reason: str, message: str, deps: Dependencies) -> None:

@@ -308,6 +308,27 @@ async def test_what_has_ended_stays_so_though_it_cannot_be_looked_at_for_a_while
     assert judged() == before
 
 
+async def test_of_what_has_ended_it_is_said_that_a_weight_cannot_be_put_back() -> None:
+    world = a_world(steps=[{"weightPercent": 100, "minDuration": "1m"}])
+    await passes(world, 80)
+
+    def fault(verb: str, kind: str, name: str) -> None:
+        if (verb, kind) == ("apply", "HTTPRoute"):
+            raise Unavailable("PATCH: 403 no")
+
+    world.cluster.fault = fault
+    world.cluster.patch(ROUTE, {"spec": {"rules": [{"backendRefs": [{"name": "old", "port": 80, "weight": 100}]}]}})
+    await passes(world, 3)
+    conditions = {c["type"]: c for c in (world.cluster.peek(MIGRATION) or {})["status"]["conditions"]}
+    assert {name: conditions[name]["status"] for name in ("Finished", "Succeeded", "Ready", "Reconciling")} == {
+        "Finished": "True", "Succeeded": "True", "Ready": "False", "Reconciling": "True",
+    }  # fmt: skip
+    assert "403 no" in ready(world)[2]
+    world.cluster.fault = lambda *_: None
+    await passes(world, 3)
+    assert ready(world)[:2] == ("True", "Promoted") and world.weight_of("shop", "new") == 100
+
+
 OWN = [
     {"name": "rss", "query": 'sum(rss{pod=~"{{ .podRegex }}"})', "unit": "bytes"},
     {"name": "silent", "query": "nothing"},
