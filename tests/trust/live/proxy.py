@@ -53,7 +53,7 @@ class Proxy(ThreadingHTTPServer):
         self.calls: list[Record] = []
         self.plan: dict[Place, How] = {}
         self.met: list[Place] = []
-        self.chance: Callable[[Call], How | None] = lambda call: None
+        self.chance: Callable[[Call], How | None] | None = None
         self.kill: Callable[[], None] = lambda: None
         self.wrote: Callable[[Call], None] = lambda call: None  # told of each write that was carried out
         self.logs: dict[str, str] = {}
@@ -90,7 +90,7 @@ class Proxy(ThreadingHTTPServer):
             how = self.plan.get(place)
             if how is not None:
                 self.met.append(place)
-            elif call is not None:
+            elif call is not None and self.chance is not None:
                 how = self.chance(call)
         if how is How.REWOUND:
             self.rewind()

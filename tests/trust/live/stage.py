@@ -38,6 +38,7 @@ PLAY_SECONDS = 0.1  # at most, between two looks of the world
 END_SECONDS = 400.0  # of a story; it takes some ten on a quiet machine, and a hundred when every tenth call fails
 ELSEWHERE_SECONDS = 30.0  # for which a story may have ended otherwise than it should
 SETTLE_SECONDS = 0.4  # after the end: two passes
+CALM_SECONDS = 4.0  # after faults without end: two passes of what has ended, which is looked at every 30 s
 _numbers = itertools.count(1)
 
 
@@ -196,7 +197,7 @@ class NotOver(AssertionError):
 
 
 def tell(stage: Stage, story: Story) -> None:
-    """Play until it is over, and a little longer. Raises NotOver."""
+    """Play until it is over, and a little longer, without what any call might meet. Raises NotOver."""
     deadline, unfinished = time.monotonic() + END_SECONDS, time.monotonic()
     while not story.is_over(stage):
         unfinished = unfinished if _has_finished(stage) else time.monotonic()
@@ -205,7 +206,8 @@ def tell(stage: Stage, story: Story) -> None:
             raise NotOver(f"not over: {states(stage)}\n{log}")
         stage.play()
         story.meddle(stage)
-    settled = time.monotonic() + SETTLE_SECONDS
+    settled = time.monotonic() + (SETTLE_SECONDS if stage.proxy.chance is None else CALM_SECONDS)
+    stage.proxy.chance = None
     while time.monotonic() < settled:
         stage.play()
 
