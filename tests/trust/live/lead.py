@@ -22,7 +22,7 @@ from multiprocessing.process import BaseProcess
 from tests.trust.live.calls import How, Record
 from tests.trust.live.ends import broken_rules, differences, end_of
 from tests.trust.live.hurried import Setting, start
-from tests.trust.live.proxy import Proxy
+from tests.trust.live.proxy import Proxy, carried_out
 from tests.trust.live.stage import NotOver, Stage, a_stage, configure, states
 from tests.trust.live.stories import STORIES
 from tests.trust.live.trials import Bench, a_bench, as_kept, references, side_by_side
@@ -100,7 +100,7 @@ def run(bench: Bench, trial: Trial) -> Found:
                 _until_due(stage, rival, trial)
                 _hand_over(stage, rival, trial, found)
                 _to_its_end(stage, trial)
-                found.wrong += broken_rules(rival.proxy.carried_out)
+                found.wrong += broken_rules(carried_out(stage.proxy, rival.proxy))
                 end = as_kept(end_of(stage, story))
                 found.wrong += differences(end, references()[trial.story].end)
             except NotOver as error:

@@ -76,12 +76,6 @@ class Proxy(ThreadingHTTPServer):
         """The writes that were passed on, in order."""
         return [record.call for record in list(self.calls) if record.call.is_write]
 
-    @property
-    def carried_out(self) -> list[Call]:
-        """The writes that the API server took: what it refuses, as decided on an old view, did nothing."""
-        taken = (record for record in list(self.calls) if 0 < record.status < http.HTTPStatus.BAD_REQUEST)
-        return [record.call for record in taken if record.call.is_write]
-
     def meets(self, what: str, call: Call | None = None) -> How | None:
         """Count one more of a name; what it meets."""
         with self._lock:
@@ -116,6 +110,13 @@ class Proxy(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is what this is for."""
+
+
+def carried_out(*proxies: Proxy) -> list[Call]:
+    """The writes that the API server took, in order: what it refuses, as decided on an old view, did nothing."""
+    records = sorted((record for proxy in proxies for record in list(proxy.calls)), key=lambda record: record.done)
+    taken = (record for record in records if 0 < record.status < http.HTTPStatus.BAD_REQUEST)
+    return [record.call for record in taken if record.call.is_write]
 
 
 class _Handler(BaseHTTPRequestHandler):

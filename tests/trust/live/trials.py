@@ -27,6 +27,7 @@ from tests.cluster.tools import gateway_api_crds
 from tests.trust.live.calls import ONE_OF_TEN, TEN, Call, How, Place, is_of_set_up
 from tests.trust.live.ends import broken_rules, end_of
 from tests.trust.live.mirror import COLLECTIONS, Mirror, mirroring
+from tests.trust.live.proxy import carried_out
 from tests.trust.live.stage import NotOver, a_stage, tell
 from tests.trust.live.stories import STORIES
 
@@ -75,7 +76,7 @@ def run(mirror: Mirror, folder: Path, trial: Trial) -> Course:
             stage.proxy.chance = one_of_ten(number, how, stage.proxy.met)
         try:
             tell(stage, story)
-            wrong = broken_rules(stage.proxy.carried_out)
+            wrong = broken_rules(carried_out(stage.proxy))
         except NotOver as error:
             wrong = [str(error)]
         calls = [record.call for record in list(stage.proxy.calls)]
