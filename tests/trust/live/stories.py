@@ -160,7 +160,8 @@ def abort(stage: Stage) -> None:
 
 def mend_and_retry(stage: Stage) -> None:
     """After the rollback the canary is mended, and a person asks for another attempt."""
-    if outcome_of(stage) == ("RolledBack", 1) and status_of(stage, MIGRATION)["outcome"].get("attempt", 1) == 1:
+    outcome = status_of(stage, MIGRATION).get("outcome") or {}
+    if (outcome.get("result"), outcome.get("attempt", 1)) == ("RolledBack", 1):
         stage.world.metrics.behaviours["new"] = Behaviour()
         ask(stage, "retry")
 
