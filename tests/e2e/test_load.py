@@ -87,7 +87,10 @@ def test_a_query_of_the_users_own_sees_what_the_operator_sees(open_operator: Kub
     """The peak of memory, asked in PromQL, is the one that the operator reads from the raw samples itself."""
     queries = [{"name": "peak", "query": PEAK, "unit": "bytes"}, {"name": "silent", "query": "nothing_of_that_name"}]
     record = fair_record(open_operator, "own", metrics={"queries": queries})
-    assert record["metrics"] == {"peak": pytest.approx(record["memoryPeakBytes"], rel=0.01)}
+    # A scrape that a busy machine still had on its way when the operator read may have come until the query was asked.
+    # What is counted twice, or left out, would be off by half or more.
+    peak = record["memoryPeakBytes"]
+    assert list(record["metrics"]) == ["peak"] and 0.99 * peak <= record["metrics"]["peak"] <= 1.25 * peak
     assert "MetricUnknown: silent (the query gave no sample)" in record["remarks"]
 
 
