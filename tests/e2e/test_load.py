@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-import pytest
-
 from tests.bench.measured import short
 from tests.demo import acts
 from tests.demo.kube import CommandFailed, Kube
