@@ -28,6 +28,7 @@ from tests.trust.ladder.passes import Decide, Pass, Passes
 from tests.trust.ladder.rules import broken
 
 EVERY = 50  # of so many states one is walked to its end
+EDGES_STATES = 200_000  # of what the live stories tell
 EVERY_TWICE = 4  # of so many passes one is decided twice
 Way = list[str]
 
@@ -181,7 +182,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--edges", action="store_true", help="of what the live stories tell: keep the writes there are")
     asked = parser.parse_args(arguments)
     if asked.edges:
-        found = Search(TOLD_LIVE).run(asked.states, asked.seconds)
+        found = Search(TOLD_LIVE).run(asked.states or EDGES_STATES, asked.seconds)
         keep(found.edges)
         print(f"{told(found)}, {len(found.edges)} edges")
         return 1 if found.violations else 0

@@ -41,8 +41,9 @@ def summarise(seen: SeenBenchmark, step: Next, failure: ChangeoverError | None) 
     fields = _fields(seen, step, records)
     if failure is not None:
         # The records that are yet to be deleted are known by this name alone.
-        before = {key: seen.owner.status[key] for key in ("report",) if key in seen.owner.status}
-        return _said(seen, Reason.UNREADABLE, f"an action failed and is tried again: {failure}", {**fields, **before})
+        if "report" in seen.owner.status:
+            fields["report"] = seen.owner.status["report"]
+        return _said(seen, Reason.UNREADABLE, f"an action failed and is tried again: {failure}", fields)
     if step.reason == Reason.PUBLISHED:
         return _published(seen, records, fields)
     reason = Reason.MEASURING if step.run is not None else Reason(step.reason)

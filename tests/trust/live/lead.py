@@ -33,9 +33,8 @@ PATIENCE = 30.0  # seconds until the other leads
 KILLED_SECONDS, TOLD_SECONDS = 5.0, 1.0  # promised for a takeover, on a machine that is not overloaded
 WAYS = ("stopped", "late", "killed", "told")
 STORY_NAMES = ("migration, promoted", "migration, rolled back for its errors", "migration, aborted by a person")
-EVENT = (
-    "POST events"  # fenced by time alone (decision 0023): it names no version, tells what was so, and decides nothing
-)
+# Fenced by time alone (decision 0023): it names no version, tells what was so, and nothing is decided by it.
+EVENT = "POST events"
 SIGNALS = {"stopped": signal.SIGSTOP, "late": signal.SIGSTOP, "killed": signal.SIGKILL, "told": signal.SIGTERM}
 
 

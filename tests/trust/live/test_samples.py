@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from tests.apiserver.test_rbac import EXPECTED
 from tests.trust.live import lead, naive, rest, rights, soak
 from tests.trust.live.stories import TOLD_FOR_RIGHTS
-from tests.trust.live.trials import Bench, a_bench
+from tests.trust.live.trials import Bench
 
 SECONDS = 15.0
 LEADERS = 4  # trials of the Lease, one of each way
 LEAST = ["migration, promoted", "migration, deleted mid-step"]  # that take all rights together with those told for it
 RESTING = ["migration, promoted", "migration, rolled back for its errors", "benchmark, published"]
 SEED = 20261128
-
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
-    with a_bench() as ready:
-        yield ready
 
 
 def test_the_harness_finds_the_status_that_is_lost_between_two_writes(bench: Bench) -> None:

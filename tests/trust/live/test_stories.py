@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.trust.live.__main__ import attempt, chosen
 from tests.trust.live.goals import GOALS
-from tests.trust.live.trials import Bench, a_bench
+from tests.trust.live.trials import Bench
 
 SECONDS = 15.0  # in which trials begin; the last take some ten more
 SEED = 20261128
-
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
-    with a_bench() as ready:
-        yield ready
 
 
 @pytest.mark.parametrize("goal", GOALS)
