@@ -95,7 +95,7 @@ apiserver: $(VENV)/.installed cluster ## tests on a real etcd and kube-apiserver
 	@$(PYTEST) -n 2 -m "apiserver and not trust" tests
 
 trust: $(VENV)/.installed cluster ## a sample of each goal (5 minutes); each whole by a command of its own: docs/trust.md
-	@$(PYTEST) -rPfE -n 3 --dist loadfile -m trust tests/trust
+	@$(PYTEST) -rPEf -n 3 --dist loadfile -m trust tests/trust
 
 trust-crash trust-pairs trust-sweeps trust-faults trust-views: trust-%: $(VENV)/.installed cluster ## killed, killed twice, every fault, old views: docs/trust.md
 	@$(PY) -m tests.trust.live $* $(WHAT)
@@ -107,7 +107,7 @@ trust-search trust-mutants trust-coverage trust-prometheus trust-injection trust
 	@$(PY) -m tests.trust.$* $(WHAT)
 
 e2e: $(VENV)/.installed cluster images ## the main job on the local cluster, asserted
-	@$(PYTEST) -rPfE --durations=15 --durations-min=20 -m cluster tests/e2e
+	@$(PYTEST) -rPEf --durations=15 --durations-min=20 -m cluster tests/e2e
 
 site: $(VENV)/.installed ## the documentation as a site, in build/site; a broken link is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

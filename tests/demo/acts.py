@@ -68,7 +68,8 @@ def follow(kube: Kube, kind: str, name: str, seconds: float) -> Iterator[Status]
         if is_finished(status):
             return
         if time.monotonic() > deadline:
-            raise CommandFailed(f"{kind} {name} has not ended after {seconds:.0f} s; status:\n{json.dumps(status)}")
+            why = condition(status, "Ready").get("message", "no status")
+            raise CommandFailed(f"{kind} {name} has not ended after {seconds:.0f} s: {why}\n{json.dumps(status)}")
         time.sleep(POLL_SECONDS)
 
 
