@@ -9,12 +9,19 @@ from pathlib import Path
 from tests.demo import acts
 from tests.demo.kube import Kube
 from tests.e2e import faults
-from tests.e2e.faults import Lane
+from tests.e2e.faults import STABLE, STEPS, Lane
 from tests.e2e.release import install_and_wait, uninstall
-from tests.e2e.watching import END_SECONDS, FEW_ERRORS, LENIENT, ask, looked_back_at, reason_of, rolled_back
+from tests.e2e.watching import (
+    END_SECONDS,
+    FEW_ERRORS,
+    LENIENT,
+    ask,
+    looked_back_at,
+    migrating,
+    reason_of,
+    rolled_back,
+)
 
-STABLE = "faults-stable"  # where the stories of the main lane have their traffic, too
-STEPS = (1, 5, 10, 25, 50)
 SHARE_POINTS = 2.0  # that the measured share may be off
 UNSEEN_STEPS = 1  # a busy machine looks seldom, and a step may be over before it was looked at with its own share
 
@@ -33,14 +40,13 @@ def adopted(shop: Kube, folder: Path) -> str:
     move = faults.migration(lane, name, (100,), LENIENT, FEW_ERRORS)
     move["spec"]["traffic"] = {"gatewayAPI": {"mode": "Adopted", "route": {"name": lane.route}}}
     time.sleep(3)  # the gateway takes the route
-    faults.apply(shop, faults.traffic(lane))
-    try:
-        helm = install_and_wait(shop, name, move)
-        status = acts.status_of(shop, "cmig", name)
-        looked_back_at(shop, name, folder)
-    finally:
-        uninstall(shop, name)
-        shop.kubectl("delete", "pod", f"traffic-{lane.route}", "--grace-period=0", "--wait")
+    with faults.loaded(shop, lane):
+        try:
+            helm = install_and_wait(shop, name, move)
+            status = acts.status_of(shop, "cmig", name)
+            looked_back_at(shop, name, folder)
+        finally:
+            uninstall(shop, name)
     after = shop.get("httproute", lane.route)
     assert helm.code == 0, helm.said
     assert status["outcome"]["result"] == "Promoted", "helm did not wait for the end"
@@ -88,14 +94,8 @@ def quiet(shop: Kube, _: Path) -> str:
 def edited(shop: Kube, _: Path) -> str:
     """10 becomes 37 by hand; every step is held, none is skipped, and each gives the canary its share."""
     name, lane = "faults-edited", Lane("edited", STABLE, rate=200)
-    faults.apply(shop, *faults.backend(name), faults.route_to_stable(lane))
-    faults.ready(shop, name)
-    time.sleep(3)  # the gateway takes the route
-    faults.apply(shop, faults.traffic(lane))
-    shop.kubectl("annotate", "httproute", lane.route, f"changeover.dev/hand-over-to={name}", "--overwrite")
-    faults.apply(shop, faults.migration(lane, name, (*STEPS, 100), LENIENT, FEW_ERRORS))
     shares, meddled = dict[int, float](), False
-    try:
+    with faults.traffic(shop, lane), migrating(shop, lane, (name, ""), LENIENT, FEW_ERRORS):
         for status in acts.follow(shop, "cmig", name, END_SECONDS):
             ready, traffic = acts.condition(status, "Ready"), status.get("traffic", {})
             if traffic.get("measuredPercent") and ready.get("reason") != "WeightPutBack":
@@ -106,9 +106,6 @@ def edited(shop: Kube, _: Path) -> str:
                 edit_by_hand(shop, lane, 37, "the-night-shift")
                 meddled = True
         said = event_of(shop, name, "WeightPutBack")
-    finally:
-        shop.kubectl("delete", "cmig", name, "--wait", "--timeout=30s")
-        shop.kubectl("delete", "pod", f"traffic-{lane.route}", "--grace-period=0", "--wait")
     assert said.startswith("the-night-shift changed the route, which is at 37 %; 10 % is put back")
     assert status["outcome"]["result"] == "Promoted", status["outcome"]
     assert [entry["to"] for entry in status["history"]] == [*STEPS, 100]

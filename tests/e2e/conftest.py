@@ -37,7 +37,7 @@ def operator(kube: Kube) -> Iterator[Kube]:
     acts.clear(kube)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def open_operator(operator: Kube) -> Iterator[Kube]:
     """The operator with a metric source that takes the queries of resources, and a host that may be told."""
     values = yaml.safe_load((ROOT / "charts/changeover/values.yaml").read_text())

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from tests.demo.kube import Kube
 
+STABLE = "faults-stable"  # serves all lanes but the one that nobody asks
+STEPS = (1, 5, 10, 25, 50)
 SIGNING_KEY = "only for tests"
 GATEWAY = {"name": "public", "namespace": "gateway"}
 SECURE = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
@@ -87,7 +91,7 @@ def migration(
     return {**kind, "metadata": {"name": name}, "spec": spec}
 
 
-def traffic(lane: Lane, minutes: int = 30) -> dict[str, Any]:
+def load(lane: Lane, minutes: int = 30) -> dict[str, Any]:
     """Live load through the gateway at the lane's rate, bounded in time."""
     words = ["oha", "-z", f"{minutes}m", "-q", str(lane.rate), "-c", "20", "--latency-correction", "--no-tui"]
     container = {
@@ -100,6 +104,28 @@ def traffic(lane: Lane, minutes: int = 30) -> dict[str, Any]:
         "nodeSelector": {"changeover.dev/role": "load"}, "containers": [container],
     }  # fmt: skip
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"traffic-{lane.route}"}, "spec": spec}
+
+
+@contextmanager
+def traffic(kube: Kube, lane: Lane) -> Iterator[None]:
+    """The lane's route, and its load through it."""
+    apply(kube, route_to_stable(lane))
+    time.sleep(3)  # the gateway takes the route
+    with loaded(kube, lane):
+        yield
+
+
+@contextmanager
+def loaded(kube: Kube, lane: Lane) -> Iterator[None]:
+    """A lane's load, on a route that is there."""
+    pod = load(lane)
+    name = pod["metadata"]["name"]
+    apply(kube, pod)
+    try:
+        kube.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
+        yield
+    finally:
+        kube.kubectl("delete", "pod", name, "--grace-period=0", "--wait")
 
 
 def receiver(kube: Kube) -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ def _round(kube: Kube, lanes: int, first: int, fault: str) -> list[str]:
     for name, lane in each.items():
         kube.kubectl("annotate", "httproute", name, f"changeover.dev/hand-over-to={name}")
         move = faults.migration(lane, name, WEIGHTS, *OBJECTIVES, false_advance_percent=1)
-        faults.apply(kube, faults.traffic(lane), move)
+        faults.apply(kube, faults.load(lane), move)
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline and not all(_has_ended(kube, name) for name in names):
         time.sleep(POLL_SECONDS)
