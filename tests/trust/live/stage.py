@@ -38,7 +38,7 @@ PLAY_SECONDS = 0.1  # at most, between two looks of the world
 END_SECONDS = 400.0  # of a story; it takes some ten on a quiet machine, and a hundred when every tenth call fails
 ELSEWHERE_SECONDS = 30.0  # for which a story may have ended otherwise than it should
 SETTLE_SECONDS = 0.4  # after the end: two passes
-CALM_SECONDS = 4.0  # after faults without end: two passes of what has ended, which is looked at every 30 s
+CALM_SECONDS = 30.0  # at most, after faults without end, until all that has ended was looked at twice: each 1.5 s
 _numbers = itertools.count(1)
 
 
@@ -206,10 +206,25 @@ def tell(stage: Stage, story: Story) -> None:
             raise NotOver(f"not over: {states(stage)}\n{log}")
         stage.play()
         story.meddle(stage)
-    settled = time.monotonic() + (SETTLE_SECONDS if stage.proxy.chance is None else CALM_SECONDS)
-    stage.proxy.chance = None
+    if stage.proxy.chance is not None:
+        _calm_down(stage)
+    settled = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < settled:
         stage.play()
+
+
+def _calm_down(stage: Stage) -> None:
+    """No more faults, and two whole passes of everything: what the last fault hid is seen again."""
+    stage.proxy.chance = None
+    before, most = _looks(stage), time.monotonic() + CALM_SECONDS
+    while time.monotonic() < most and any(n < before.get(what, 0) + 3 for what, n in _looks(stage).items()):
+        stage.play()
+
+
+def _looks(stage: Stage) -> dict[str, int]:
+    """How often the operator has read each object of ours."""
+    ours = [f"GET {kind.lower()}s/{one['metadata']['name']}" for kind in OURS for one in stage.world.cluster.all(kind)]
+    return {what: stage.proxy.counted[what] for what in ours}
 
 
 def states(stage: Stage) -> str:
