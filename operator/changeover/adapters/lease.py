@@ -57,8 +57,9 @@ class Lease:
         self.term = 0
         self._cluster, self._terms, self._now = cluster, terms, now
         self._until = 0.0  # by our clock
-        self._seen: tuple[Any, ...] = ()
+        self._seen: tuple[Any, ...] | None = None
         self._seen_at = 0.0
+        self._latest_term = 0  # that was ever seen
 
     @property
     def leading(self) -> bool:
@@ -90,14 +91,13 @@ class Lease:
         """Renew it, take it when it is free, or see who has it. Raises Unavailable."""
         asked = self._now()
         found = await self._cluster.get(self._terms.ref)
+        spec = _spec(found)
+        self._latest_term = max(self._latest_term, int(spec.get("leaseTransitions") or 0))
+        if not (self._is_mine(spec) or self._is_free(spec)):
+            self._until = 0.0
+            return
         try:
-            if found is None:
-                term = await self._make()
-            elif self._is_mine(found) or self._is_free(found):
-                term = await self._take(found)
-            else:
-                self._until = 0.0
-                return
+            term = await self._take(found)
         except Conflict:
             return  # somebody was faster; the next look shows who
         self.term, self._until = term, asked + self._terms.seconds - MARGIN_SECONDS
@@ -111,8 +111,10 @@ class Lease:
         with contextlib.suppress(ChangeoverError, TimeoutError):
             async with asyncio.timeout(ASK_SECONDS):
                 found = await self._cluster.get(self._terms.ref)
-                if found is not None and self._is_mine(found):
-                    await self._write(found, {"holderIdentity": ""})
+                if found is not None and self._is_mine(_spec(found)):
+                    version = found["metadata"]["resourceVersion"]
+                    let_go = {"metadata": {"resourceVersion": version}, "spec": {"holderIdentity": ""}}
+                    await self._cluster.merge(self._terms.ref, let_go)
 
     def _tell(self) -> None:
         if self.leading and not self.led.is_set():
@@ -122,44 +124,52 @@ class Lease:
             log.warning("%s does not lead any more", self._terms.identity)
             self.led.clear()
 
-    def _is_mine(self, found: Manifest) -> bool:
-        return bool(found["spec"].get("holderIdentity") == self._terms.identity)
+    def _is_mine(self, spec: Manifest) -> bool:
+        """Also one that somebody deleted or emptied under us: nobody else takes that at once."""
+        return bool(spec.get("holderIdentity") == self._terms.identity) or (self.leading and not spec.get("renewTime"))
 
-    def _is_free(self, found: Manifest) -> bool:
-        spec = found["spec"]
+    def _is_free(self, spec: Manifest) -> bool:
         holder, pod = str(spec.get("holderIdentity") or ""), self._terms.identity.split("/")[0]
-        seen = holder, spec.get("renewTime"), spec.get("leaseTransitions")
+        seen, never = (holder, spec.get("renewTime"), spec.get("leaseTransitions")), self._seen is None
         if seen != self._seen:
             self._seen, self._seen_at = seen, self._now()
-        silent = self._now() - self._seen_at
-        of_our_pod = bool(pod) and holder.split("/")[0] == pod
-        return not holder or of_our_pod or silent >= float(spec.get("leaseDurationSeconds") or self._terms.seconds)
+        if self._now() - self._seen_at >= float(spec.get("leaseDurationSeconds") or self._terms.seconds):
+            return True  # silent
+        if not spec.get("renewTime"):  # who let go leaves it; without it, it was deleted or emptied under who leads
+            return never
+        return not holder or (bool(pod) and holder.split("/")[0] == pod)
 
-    async def _make(self) -> int:
-        metadata = {"name": self._terms.ref.name, "namespace": self._terms.ref.namespace}
-        spec = {**self._renewed(), "acquireTime": _now(), "leaseTransitions": 1}
-        made = await self._cluster.apply({**_API, "metadata": metadata, "spec": spec})
-        if not self._is_mine(made):
-            raise Conflict("somebody else made it")
-        return 1
-
-    async def _take(self, found: Manifest) -> int:
-        """Renewing it is no change of leader."""
-        term = int(found["spec"].get("leaseTransitions") or 0)
-        if self._is_mine(found):
-            await self._write(found, self._renewed())
+    async def _take(self, found: Manifest | None) -> int:
+        """Make, take or renew it; the term."""
+        term = self._next_term(_spec(found))
+        spec = {**self._renewed(), "leaseTransitions": term}
+        if term != self.term:
+            spec["acquireTime"] = _now()
+        if found is not None:
+            # For the very version that was read: of two that take it at once, one is refused.
+            version = found["metadata"]["resourceVersion"]
+            await self._cluster.merge(self._terms.ref, {"metadata": {"resourceVersion": version}, "spec": spec})
             return term
-        await self._write(found, {**self._renewed(), "acquireTime": _now(), "leaseTransitions": term + 1})
-        return term + 1
+        metadata = {"name": self._terms.ref.name, "namespace": self._terms.ref.namespace}
+        made = await self._cluster.apply({**_API, "metadata": metadata, "spec": spec})
+        if made["spec"].get("holderIdentity") != self._terms.identity:
+            raise Conflict("somebody else made it")
+        return term
+
+    def _next_term(self, spec: Manifest) -> int:
+        """Renewing it, and making anew what was deleted under us, is no change of leader."""
+        if spec.get("holderIdentity") == self._terms.identity:
+            return max(1, self._latest_term)
+        return self.term if self._is_mine(spec) else self._latest_term + 1
 
     def _renewed(self) -> dict[str, Any]:
         seconds = self._terms.seconds
         return {"holderIdentity": self._terms.identity, "leaseDurationSeconds": seconds, "renewTime": _now()}
 
-    async def _write(self, found: Manifest, spec: dict[str, Any]) -> None:
-        """For the very version that was read: of two that take it at once, one is refused."""
-        version = found["metadata"]["resourceVersion"]
-        await self._cluster.merge(self._terms.ref, {"metadata": {"resourceVersion": version}, "spec": spec})
+
+def _spec(found: Manifest | None) -> Manifest:
+    """Of a Lease: empty where there is none, and where somebody emptied it."""
+    return (found or {}).get("spec") or {}
 
 
 def _now() -> str:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import pytest
 from changeover.adapters.lease import MARGIN_SECONDS, Lease, NotLeading, Terms
 from changeover.core.errors import Unavailable
-from changeover.core.plan import Ref
+from changeover.core.plan import Manifest, Ref
 from changeover.testing.clock import FakeClock
 from changeover.testing.cluster import FakeCluster
 
 REF = Ref("Lease", "system", "changeover")
 SECONDS = 4
+LOST: dict[str, Manifest] = {"deleted": {}, "emptied": {"spec": {}}, "without spec": {}}
 
 
 @dataclass
@@ -138,3 +139,65 @@ async def test_while_the_api_server_is_away_it_leads_until_its_end_and_no_longer
     assert lease.leading
     time.now += SECONDS
     assert not lease.leading
+
+
+@pytest.mark.parametrize("how", LOST)
+async def test_what_is_taken_away_under_who_leads_is_made_anew_by_it_and_taken_by_nobody(
+    how: str, cluster: FakeCluster, time: Time
+) -> None:
+    first, second = a_lease(cluster, "a/1", time), a_lease(cluster, "b/1", time)
+    await looked(first, second)
+    lost(cluster, how)
+    assert await looked(second, first, second) == [False, True, False]
+    assert first.term == 1, "the same goes on"
+    assert (await spec_of(cluster))["holderIdentity"] == "a/1"
+
+
+@pytest.mark.parametrize("how", LOST)
+async def test_what_is_taken_away_and_made_anew_by_nobody_is_free_when_it_would_have_run_out(
+    how: str, cluster: FakeCluster, time: Time
+) -> None:
+    first, second = a_lease(cluster, "a/1", time), a_lease(cluster, "b/1", time)
+    await looked(first, second)
+    lost(cluster, how)
+    assert await looked(second) == [False]
+    time.now += SECONDS - 0.1
+    assert await looked(second) == [False]
+    time.now += 0.2
+    assert await looked(second) == [True]
+    assert not first.leading and second.term == 2, "a term is never given twice"
+
+
+async def test_a_write_whose_answer_was_lost_is_gone_on_with(cluster: FakeCluster, time: Time) -> None:
+    first, second = a_lease(cluster, "a/1", time), a_lease(cluster, "b/1", time)
+    await looked(first, second)
+    time.now += SECONDS
+    await second.look()
+    await second.release()
+    merge = cluster.merge
+
+    async def unanswered(ref: Ref, patch: Manifest) -> None:
+        await merge(ref, patch)
+        raise Unavailable("the answer was lost")
+
+    cluster.merge = unanswered  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        await first.look()
+    cluster.merge = merge  # type: ignore[method-assign]
+    assert await looked(first) == [True]
+    assert first.term == (await spec_of(cluster))["leaseTransitions"] == 3
+
+
+def lost(cluster: FakeCluster, how: str) -> None:
+    """Somebody meddles with the Lease."""
+    if how == "deleted":
+        cluster.discard(REF)
+    else:
+        cluster.put({"kind": "Lease", "metadata": {"name": REF.name, "namespace": REF.namespace}, **LOST[how]})
+
+
+async def spec_of(cluster: FakeCluster) -> Manifest:
+    found = await cluster.get(REF)
+    assert found is not None
+    spec: Manifest = found["spec"]
+    return spec
