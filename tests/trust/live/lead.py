@@ -1,8 +1,9 @@
 """``python -m tests.trust.live.lead [--trials N] [--seed N]``: two operators, one Lease; who led is stopped or ended.
 
-Four ways, in turn: SIGSTOP past the Lease and SIGCONT; the same while one of its writes is on its way, which comes when
-the other leads; SIGKILL; SIGTERM. Nothing that it writes after the other has taken over may take effect, and the story
-must end as it does with one operator. A takeover is timed until the other's first look at the migration.
+Five ways, in turn: SIGSTOP past the Lease and SIGCONT; the same while one of its writes is on its way, which comes when
+the other leads; SIGKILL; SIGTERM; and the Lease itself is deleted, or emptied, by somebody else: then the one leads on.
+Nothing that it writes after the other has taken over may take effect, and the story must end as it does with one
+operator. A takeover is timed until the other's first look at the migration.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from tests.unit.loopback import serving
 LEASE_SECONDS = 4
 PATIENCE = 30.0  # seconds until the other leads
 KILLED_SECONDS, TOLD_SECONDS = 5.0, 1.0  # promised for a takeover, on a machine that is not overloaded
-WAYS = ("stopped", "late", "killed", "told")
+WAYS = ("stopped", "late", "killed", "told", "taken")
 STORY_NAMES = ("migration, promoted", "migration, rolled back for its errors", "migration, aborted by a person")
 # Fenced by time alone (decision 0023): it names no version, tells what was so, and nothing is decided by it.
 EVENT = "POST events"
@@ -40,7 +41,10 @@ SIGNALS = {"stopped": signal.SIGSTOP, "late": signal.SIGSTOP, "killed": signal.S
 
 @dataclass(frozen=True)
 class Trial:
-    """A story, what happens to who leads, and after how many seconds; `write` is which write of the route is late."""
+    """A story, what happens to who leads, and after how many seconds; `write` is which write of the route is late.
+
+    Where the Lease is taken away, an even `write` has it deleted and an odd one emptied.
+    """
 
     story: str
     way: str
@@ -100,7 +104,10 @@ def run(bench: Bench, trial: Trial) -> Found:
         with a_rival(stage) as rival:
             try:
                 _until_due(stage, rival, trial)
-                _hand_over(stage, rival, trial, found)
+                if trial.way == "taken":
+                    _take_away(stage, rival, trial, found)
+                else:
+                    _hand_over(stage, rival, trial, found)
                 _to_its_end(stage, trial)
                 found.wrong += broken_rules(carried_out(stage.proxy, rival.proxy))
                 end = as_kept(end_of(stage, story))
@@ -144,6 +151,23 @@ def _hand_over(stage: Stage, rival: Rival, trial: Trial, found: Found) -> None:
         stage.play_others()
     writes = [one for one in list(stage.proxy.calls) if one.call.is_write and _took_effect_after(one, leads)]
     found.late_writes = [one.call.what for one in writes if one.call.what != EVENT]
+
+
+def _take_away(stage: Stage, rival: Rival, trial: Trial, found: Found) -> None:
+    """Somebody meddles with the Lease, and the one makes it anew: the other never leads."""
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{stage.objects.namespace}/leases/changeover"
+    with stage.mirror.server.client() as client:
+        before = client.get(path).body["spec"]
+        done = client.merge(path, {"spec": None}) if trial.write % 2 else client.delete(path)
+        assert done.ok, done.message
+        over = time.monotonic() + LEASE_SECONDS + TOLD_SECONDS
+        _play_until(stage, lambda: time.monotonic() > over, "the Lease would have run out")
+        after = client.get(path).body.get("spec") or {}
+    if looked(rival.proxy) is not None:
+        found.wrong.append("two led")
+    same = ("holderIdentity", "leaseTransitions")
+    if [after.get(key) for key in same] != [before[key] for key in same]:
+        found.wrong.append(f"the Lease became {after}, and was {before}")
 
 
 def _wrote_route(rival: Rival) -> bool:
