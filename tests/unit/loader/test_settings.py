@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from changeover.api.v1alpha1.scenario import Header
 from changeover.loader.failures import InvalidArguments
 from changeover.loader.ramp import Plan
 from changeover.loader.settings import Settings, parse_settings
+from pydantic import ValidationError
 
 REQUIRED = ["--url", "http://shop/", "--connections", "10", "--measure", "5"]
 
@@ -113,3 +115,17 @@ def test_parts_of_a_second_are_rounded_up(text: str, seconds: int) -> None:
 def test_what_is_refused(flags: list[str], why: str) -> None:
     with pytest.raises(InvalidArguments, match=why):
         settings_of(*flags)
+
+
+@pytest.mark.parametrize("host", ["shop", "shop.example.com", "shop_1:8080", "[::1]:80", "10.0.0.1"])
+def test_the_api_and_the_load_pod_take_the_same_hosts(host: str) -> None:
+    assert settings_of("--header", f"Host: {Header(name='hOST', value=host).value}").host_header == host
+
+
+@pytest.mark.parametrize("host", ["shop/other?", "shop:port", "--debug x", "[::1", "shop:123456", "user@shop"])
+def test_the_api_and_the_load_pod_refuse_the_same_hosts(host: str) -> None:
+    assert Header(name="X-Host", value=host).value == host
+    with pytest.raises(ValidationError, match="HOST or HOST:PORT"):
+        Header(name="Host", value=host)
+    with pytest.raises(InvalidArguments, match="must be HOST"):
+        settings_of("--header", f"Host: {host}")

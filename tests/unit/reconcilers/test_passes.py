@@ -281,7 +281,10 @@ async def test_records_that_are_replaced_go_though_their_deletion_was_refused_at
 
 @pytest.mark.parametrize(
     ("ref", "unread", "parts"),
-    [(BENCHMARK, "ConfigMap", {}), (MIGRATION, "HTTPRoute", {"TrafficSettled": ("Unknown", "Unreadable")})],
+    [
+        (BENCHMARK, "ConfigMap", {"ResultsValid": ("Unknown", "Unreadable")}),
+        (MIGRATION, "HTTPRoute", {"TrafficSettled": ("Unknown", "Unreadable")}),
+    ],
 )
 async def test_what_has_ended_stays_so_though_it_cannot_be_looked_at_for_a_while(
     ref: Ref, unread: str, parts: dict[str, tuple[str, str]]

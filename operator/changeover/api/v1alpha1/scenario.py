@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from changeover.api.v1alpha1.base import CandidateName, Model, Rule, described
 
+HOST = re.compile(r"^([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$")
+"""HOST[:PORT]; a generator that is given it within its address would take more than that for a path."""
+
 
 class Header(Model):
     """One request header."""
 
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule=f"self.name.lowerAscii() != 'host' || self.value.matches(r'{HOST.pattern}')",
+            message="the value of a Host header is HOST or HOST:PORT; a path belongs into request.path",
+        ),
+    )
     name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9-]+$")] = described(
         "Header name. Example: Accept."
     )
     value: Annotated[str, Field(max_length=1024, pattern=r"^[ -~]*$")] = described("Value. Example: text/plain.")
+
+    @model_validator(mode="after")
+    def _names_a_host(self) -> Self:
+        if self.name.lower() == "host" and not HOST.fullmatch(self.value):
+            raise ValueError(self.cel[0].message)
+        return self
 
 
 class Request(Model):
