@@ -60,7 +60,7 @@ def is_finished(status: Status) -> bool:
 
 
 def follow(kube: Kube, kind: str, name: str, seconds: float) -> Iterator[Status]:
-    """Status again and again until it ends. Raises CommandFailed when it takes longer than so many seconds."""
+    """Status again and again until it ends. Raises CommandFailed, and prints it, when it takes longer than that."""
     deadline = time.monotonic() + seconds
     while True:
         status = status_of(kube, kind, name)
@@ -68,8 +68,9 @@ def follow(kube: Kube, kind: str, name: str, seconds: float) -> Iterator[Status]
         if is_finished(status):
             return
         if time.monotonic() > deadline:
+            print(json.dumps(status))
             why = condition(status, "Ready").get("message", "no status")
-            raise CommandFailed(f"{kind} {name} has not ended after {seconds:.0f} s: {why}\n{json.dumps(status)}")
+            raise CommandFailed(f"{kind} {name} has not ended after {seconds:.0f} s: {why}")
         time.sleep(POLL_SECONDS)
 
 
