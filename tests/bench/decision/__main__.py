@@ -16,7 +16,7 @@ from random import Random
 from changeover.core.capacity import PLAIN, PROJECTED
 from changeover.core.sequential import Design
 
-from . import cpu, race, side_by_side, steps
+from . import cpu, one_burst, race, side_by_side, steps
 from .noise import MODELS, ar, burst, iid, jump, regimes
 
 Rows = Iterator[Sequence[str]]
@@ -212,6 +212,15 @@ def burst_rows(runs: int, seed: int) -> Rows:
         yield name, f"{requests}", *texts
 
 
+def one_burst_rows(_: int, __: int) -> Rows:
+    """Blocks until a good canary with one burst is advanced; nothing here is drawn by chance."""
+    yield "burst, times the limit", "calm at 0", ".1q", ".3q", "least for 1 %"
+    design = Design()
+    for size in (1, 2, 4, 8, 16):
+        waits = [one_burst.blocks_until_advance(size, calm, design) for calm in (0.0, 0.1, 0.3)]
+        yield f"{size}", *(_blocks(wait) for wait in waits), f"{one_burst.least_blocks(size, design.alpha)}"
+
+
 DESIGN_NOISE = ("iid", "betabin", "ar_shared", "ar_cand", "diurnal", "burst")
 """The specification's models."""
 
@@ -233,6 +242,7 @@ PARTS: dict[str, tuple[str, Callable[[int, int], Rows]]] = {
     "share": ("CPU gate, as it is", share_rows),
     "race": ("Race of candidates", race_rows),
     "rivals": ("Side by side with the rules of Flagger, Argo Rollouts and Kayenta, on the same blocks", rival_rows),
+    "one-burst": ("Blocks until a good canary with one burst of bad requests is advanced", one_burst_rows),
     "bursts": ("Blocks until a clear violation is rolled back: median (p90)", burst_rows),
 }
 
