@@ -150,7 +150,7 @@ def _about_parts(seen: SeenBenchmark, step: Next | None, fields: Mapping[str, An
     elif seen.usage is not None:
         parts[ConditionType.METRICS_AVAILABLE] = Judgement(True, Reason.METRICS_READY, "CPU and memory are there")
     results: Sequence[Mapping[str, Any]] = fields.get("results", [])
-    if isinstance(seen.records, Unreadable):
+    if results and isinstance(seen.records, Unreadable):
         parts[ConditionType.RESULTS_VALID] = Judgement(None, Reason.UNREADABLE, seen.records.reason)
     elif results:
         bad = [f"{r['candidate']}/{r['scenario']}: {', '.join(r['invalidReasons'])}" for r in results if not r["valid"]]

@@ -311,6 +311,23 @@ async def test_what_has_ended_stays_so_though_it_cannot_be_looked_at_for_a_while
     assert judged() == before
 
 
+async def test_records_that_could_not_be_read_before_there_are_results_leave_no_doubt_behind() -> None:
+    world = a_world()
+    world.cluster.put(a_benchmark())
+
+    def fault(verb: str, kind: str, name: str) -> None:
+        if (verb, kind) == ("get", "ConfigMap"):
+            raise Unavailable("GET: 503")
+
+    world.cluster.fault = fault
+    await passes(world, 2, 4.0, BENCHMARK)
+    assert ready(world, BENCHMARK)[1] == "Unreadable"
+    world.cluster.fault = lambda *_: None
+    await passes(world, 2, 4.0, BENCHMARK)
+    status = (world.cluster.peek(BENCHMARK) or {})["status"]
+    assert "Unreadable" not in {c["reason"] for c in status["conditions"]}
+
+
 async def test_of_what_has_ended_it_is_said_that_a_weight_cannot_be_put_back() -> None:
     world = a_world(steps=[{"weightPercent": 100, "minDuration": "1m"}])
     await passes(world, 80)
