@@ -30,6 +30,9 @@ BENCHMARK_SECONDS = 1500
 MIGRATION_SECONDS = 1500
 CANDIDATES = {"express", "go-net-http", "hyperlane"}
 STEP_SECONDS, RATE = 115, 700  # each step lasts so long, at so many requests/s; a busy machine sends a few less
+# In place of the example's. Whoever else uses the machine makes answers late, and the canary's CPU dear: at 40 % of its
+# 200m a step stood undecided for minutes, between 17 and 31 % as it was measured.
+OF_ANY_MACHINE = {"Latency": LENIENT, "CPU": {"name": "cpu", "type": "CPU", "cpu": {"maxPercent": 80}}}
 LEAST_REQUESTS = 200_000  # over all steps of the promotion
 ACCEPTED = {"trafficMultiple": 2, "duration": "40s", "connections": 60}
 ACCEPTANCES = {"Met": "True", "NotMet": "False", "Void": "Unknown"}
@@ -199,7 +202,7 @@ def test_live_traffic_moves_to_the_winner_and_no_request_fails(operator: Kube) -
     acts.migrate_to_winner(operator)
     spec = operator.get("cmig", "migrate-to-winner")["spec"]
     longer = [{**step, "minDuration": f"{STEP_SECONDS}s"} for step in spec["steps"]]
-    objectives = [LENIENT if one["type"] == "Latency" else one for one in spec["objectives"]]
+    objectives = [OF_ANY_MACHINE.get(one["type"], one) for one in spec["objectives"]]
     patch = {"spec": {"steps": longer, "acceptance": ACCEPTED, "objectives": objectives}}
     operator.kubectl("patch", "cmig", "migrate-to-winner", "--type=merge", "--patch", json.dumps(patch))
     moments = [lambda s: s.get("step", {}).get("index", 0) == 2]
