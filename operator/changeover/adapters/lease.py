@@ -112,9 +112,7 @@ class Lease:
             async with asyncio.timeout(ASK_SECONDS):
                 found = await self._cluster.get(self._terms.ref)
                 if found is not None and self._is_mine(_spec(found)):
-                    version = found["metadata"]["resourceVersion"]
-                    let_go = {"metadata": {"resourceVersion": version}, "spec": {"holderIdentity": ""}}
-                    await self._cluster.merge(self._terms.ref, let_go)
+                    await self._write(found, {"holderIdentity": ""})
 
     def _tell(self) -> None:
         if self.leading and not self.led.is_set():
@@ -129,6 +127,7 @@ class Lease:
         return bool(spec.get("holderIdentity") == self._terms.identity) or (self.leading and not spec.get("renewTime"))
 
     def _is_free(self, spec: Manifest) -> bool:
+        """Let go, silent for its time, another process's of our pod, or not there when we looked for the first time."""
         holder, pod = str(spec.get("holderIdentity") or ""), self._terms.identity.split("/")[0]
         seen, never = (holder, spec.get("renewTime"), spec.get("leaseTransitions")), self._seen is None
         if seen != self._seen:
@@ -146,9 +145,7 @@ class Lease:
         if term != self.term:
             spec["acquireTime"] = _now()
         if found is not None:
-            # For the very version that was read: of two that take it at once, one is refused.
-            version = found["metadata"]["resourceVersion"]
-            await self._cluster.merge(self._terms.ref, {"metadata": {"resourceVersion": version}, "spec": spec})
+            await self._write(found, spec)
             return term
         metadata = {"name": self._terms.ref.name, "namespace": self._terms.ref.namespace}
         made = await self._cluster.apply({**_API, "metadata": metadata, "spec": spec})
@@ -165,6 +162,11 @@ class Lease:
     def _renewed(self) -> dict[str, Any]:
         seconds = self._terms.seconds
         return {"holderIdentity": self._terms.identity, "leaseDurationSeconds": seconds, "renewTime": _now()}
+
+    async def _write(self, found: Manifest, spec: dict[str, Any]) -> None:
+        """For the very version that was read: of two that take it at once, one is refused."""
+        version = found["metadata"]["resourceVersion"]
+        await self._cluster.merge(self._terms.ref, {"metadata": {"resourceVersion": version}, "spec": spec})
 
 
 def _spec(found: Manifest | None) -> Manifest:

@@ -150,13 +150,17 @@ def _about_parts(seen: SeenBenchmark, step: Next | None, fields: Mapping[str, An
     elif seen.usage is not None:
         parts[ConditionType.METRICS_AVAILABLE] = Judgement(True, Reason.METRICS_READY, "CPU and memory are there")
     results: Sequence[Mapping[str, Any]] = fields.get("results", [])
-    if results and isinstance(seen.records, Unreadable):
-        parts[ConditionType.RESULTS_VALID] = Judgement(None, Reason.UNREADABLE, seen.records.reason)
-    elif results:
-        bad = [f"{r['candidate']}/{r['scenario']}: {', '.join(r['invalidReasons'])}" for r in results if not r["valid"]]
-        reason = Reason.RESULTS_PARTLY_INVALID if bad else Reason.RESULTS_FAIR
-        parts[ConditionType.RESULTS_VALID] = Judgement(not bad, reason, "; ".join(bad) or "every result is valid")
+    if results:  # without any, what is said now would stay until there are some
+        parts[ConditionType.RESULTS_VALID] = _fairness(seen, results)
     return parts
+
+
+def _fairness(seen: SeenBenchmark, results: Sequence[Mapping[str, Any]]) -> Judgement:
+    if isinstance(seen.records, Unreadable):
+        return Judgement(None, Reason.UNREADABLE, seen.records.reason)
+    bad = [f"{r['candidate']}/{r['scenario']}: {', '.join(r['invalidReasons'])}" for r in results if not r["valid"]]
+    reason = Reason.RESULTS_PARTLY_INVALID if bad else Reason.RESULTS_FAIR
+    return Judgement(not bad, reason, "; ".join(bad) or "every result is valid")
 
 
 def _fields(seen: SeenBenchmark, step: Next, records: Mapping[str, RunRecord]) -> dict[str, Any]:

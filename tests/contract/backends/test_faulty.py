@@ -122,14 +122,16 @@ def test_the_first_process_of_a_pod_dies_and_the_second_serves(program: str, tmp
 def test_every_answer_closes_its_connection_after_a_pause_that_differs(program: str) -> None:
     took = []
     with backend(program, "closes") as one:
-        for _ in range(3):
+        for _ in range(8):
             with one.connect() as client:
                 began = time.monotonic()
                 client.send(ASK)
                 assert client.answer().headers["connection"] == "close"
                 took.append(time.monotonic() - began)
                 assert client.is_closed()
+    # Never sooner than its pause; and one of the first sooner than the last may be, even on a machine that stalls.
     assert all(seconds >= 0.5 + 0.01 * number for number, seconds in enumerate(took, 1)), took
+    assert min(took[:-1]) < 0.5 + 0.01 * len(took), took
 
 
 def test_every_answer_is_slow(program: str) -> None:
@@ -148,7 +150,7 @@ def test_it_answers_faster_the_longer_it_is_asked(program: str) -> None:
             client.send(ASK)
             client.answer()
             took.append(time.monotonic() - began)
-    assert took[0] >= 0.18 and min(took[2:]) < 0.85 * took[0], took  # one of three, on a machine that stalls
+    assert min(took[2:]) < 0.17 < 0.18 <= took[0], took  # one of three, on a machine that stalls
 
 
 def test_it_burns_cpu_in_a_part_of_each_second(program: str) -> None:
@@ -159,7 +161,7 @@ def test_it_burns_cpu_in_a_part_of_each_second(program: str) -> None:
         lived = time.monotonic() - began
     assert used is not None
     # A quarter of each second; a busy machine may give it much less of that.
-    assert 0.1 < used.user_seconds + used.system_seconds < 0.3 * (lived + 1)
+    assert 0.1 < used.user_seconds + used.system_seconds < 0.25 * lived + 0.15
 
 
 def test_it_says_goodbye_and_lets_nobody_in_again(program: str) -> None:

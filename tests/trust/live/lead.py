@@ -1,7 +1,7 @@
 """``python -m tests.trust.live.lead [--trials N] [--seed N]``: two operators, one Lease; who led is stopped or ended.
 
-Five ways, in turn: SIGSTOP past the Lease and SIGCONT; the same while one of its writes is on its way, which comes when
-the other leads; SIGKILL; SIGTERM; and the Lease itself is deleted, or emptied, by somebody else: then the one leads on.
+Six ways, in turn: SIGSTOP past the Lease and SIGCONT; the same while one of its writes is on its way, which comes when
+the other leads; SIGKILL; SIGTERM; and the Lease itself is deleted, or emptied, by somebody: then the one leads on.
 Nothing that it writes after the other has taken over may take effect, and the story must end as it does with one
 operator. A takeover is timed until the other's first look at the migration.
 """
@@ -32,7 +32,7 @@ from tests.unit.loopback import serving
 LEASE_SECONDS = 4
 PATIENCE = 30.0  # seconds until the other leads
 KILLED_SECONDS, TOLD_SECONDS = 5.0, 1.0  # promised for a takeover, on a machine that is not overloaded
-WAYS = ("stopped", "late", "killed", "told", "taken")
+WAYS = ("stopped", "late", "killed", "told", "deleted", "emptied")
 STORY_NAMES = ("migration, promoted", "migration, rolled back for its errors", "migration, aborted by a person")
 # Fenced by time alone (decision 0023): it names no version, tells what was so, and nothing is decided by it.
 EVENT = "POST events"
@@ -41,10 +41,7 @@ SIGNALS = {"stopped": signal.SIGSTOP, "late": signal.SIGSTOP, "killed": signal.S
 
 @dataclass(frozen=True)
 class Trial:
-    """A story, what happens to who leads, and after how many seconds; `write` is which write of the route is late.
-
-    Where the Lease is taken away, an even `write` has it deleted and an odd one emptied.
-    """
+    """A story, what happens to who leads, and after how many seconds; `write` is which write of the route is late."""
 
     story: str
     way: str
@@ -104,7 +101,7 @@ def run(bench: Bench, trial: Trial) -> Found:
         with a_rival(stage) as rival:
             try:
                 _until_due(stage, rival, trial)
-                if trial.way == "taken":
+                if trial.way in ("deleted", "emptied"):
                     _take_away(stage, rival, trial, found)
                 else:
                     _hand_over(stage, rival, trial, found)
@@ -158,7 +155,7 @@ def _take_away(stage: Stage, rival: Rival, trial: Trial, found: Found) -> None:
     path = f"/apis/coordination.k8s.io/v1/namespaces/{stage.objects.namespace}/leases/changeover"
     with stage.mirror.server.client() as client:
         before = client.get(path).body["spec"]
-        done = client.merge(path, {"spec": None}) if trial.write % 2 else client.delete(path)
+        done = client.delete(path) if trial.way == "deleted" else client.merge(path, {"spec": None})
         assert done.ok, done.message
         over = time.monotonic() + LEASE_SECONDS + TOLD_SECONDS
         _play_until(stage, lambda: time.monotonic() > over, "the Lease would have run out")

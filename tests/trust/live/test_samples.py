@@ -8,7 +8,7 @@ from tests.trust.live.stories import TOLD_FOR_RIGHTS
 from tests.trust.live.trials import Bench
 
 SECONDS = 15.0
-LEADERS = 5  # trials of the Lease, one of each way
+LEADERS = 6  # trials of the Lease, one of each way
 LEAST = ["migration, promoted", "migration, deleted mid-step"]  # that take all rights together with those told for it
 RESTING = ["migration, promoted", "migration, rolled back for its errors", "benchmark, published"]
 SEED = 20261128

@@ -145,9 +145,7 @@ async def test_while_the_api_server_is_away_it_leads_until_its_end_and_no_longer
 async def test_what_is_taken_away_under_who_leads_is_made_anew_by_it_and_taken_by_nobody(
     how: str, cluster: FakeCluster, time: Time
 ) -> None:
-    first, second = a_lease(cluster, "a/1", time), a_lease(cluster, "b/1", time)
-    await looked(first, second)
-    lost(cluster, how)
+    first, second = await the_first_has_lost_it(how, cluster, time)
     assert await looked(second, first, second) == [False, True, False]
     assert first.term == 1, "the same goes on"
     assert (await spec_of(cluster))["holderIdentity"] == "a/1"
@@ -157,9 +155,7 @@ async def test_what_is_taken_away_under_who_leads_is_made_anew_by_it_and_taken_b
 async def test_what_is_taken_away_and_made_anew_by_nobody_is_free_when_it_would_have_run_out(
     how: str, cluster: FakeCluster, time: Time
 ) -> None:
-    first, second = a_lease(cluster, "a/1", time), a_lease(cluster, "b/1", time)
-    await looked(first, second)
-    lost(cluster, how)
+    first, second = await the_first_has_lost_it(how, cluster, time)
     assert await looked(second) == [False]
     time.now += SECONDS - 0.1
     assert await looked(second) == [False]
@@ -188,12 +184,15 @@ async def test_a_write_whose_answer_was_lost_is_gone_on_with(cluster: FakeCluste
     assert first.term == (await spec_of(cluster))["leaseTransitions"] == 3
 
 
-def lost(cluster: FakeCluster, how: str) -> None:
-    """Somebody meddles with the Lease."""
+async def the_first_has_lost_it(how: str, cluster: FakeCluster, time: Time) -> tuple[Lease, Lease]:
+    """Of two the first leads, and somebody meddles with the Lease."""
+    first, second = a_lease(cluster, "a/1", time), a_lease(cluster, "b/1", time)
+    await looked(first, second)
     if how == "deleted":
         cluster.discard(REF)
     else:
         cluster.put({"kind": "Lease", "metadata": {"name": REF.name, "namespace": REF.namespace}, **LOST[how]})
+    return first, second
 
 
 async def spec_of(cluster: FakeCluster) -> Manifest:

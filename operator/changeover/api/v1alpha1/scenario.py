@@ -10,7 +10,10 @@ from pydantic import Field, model_validator
 from changeover.api.v1alpha1.base import CandidateName, Model, Rule, described
 
 HOST = re.compile(r"^([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$")
-"""HOST[:PORT]; a generator that is given it within its address would take more than that for a path."""
+"""HOST[:PORT]; a generator that is given it within its address would take more than that for a path.
+
+The load pod stands alone and has the same in loader/settings.py; a test holds them together.
+"""
 
 
 class Header(Model):
