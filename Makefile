@@ -103,8 +103,14 @@ trust-crash trust-pairs trust-sweeps trust-faults trust-views: trust-%: $(VENV)/
 trust-lead trust-rest trust-rights trust-soak: trust-%: $(VENV)/.installed cluster ## two operators, at rest, rights, two hours of faults
 	@$(PY) -m tests.trust.live.$* $(WHAT)
 
-trust-search trust-mutants trust-coverage trust-prometheus trust-injection trust-supply trust-misoperations: trust-%: $(VENV)/.installed ## the other goals
+trust-search trust-mutants trust-coverage trust-prometheus trust-injection trust-promql trust-hostile trust-supply: trust-%: $(VENV)/.installed ## the decision, and the rest of the world
 	@$(PY) -m tests.trust.$* $(WHAT)
+
+trust-misoperations: trust-%: $(VENV)/.installed cluster ## specs changed by mistake, and back
+	@$(PY) -m tests.trust.$* $(WHAT)
+
+trust-escalation: $(VENV)/.installed cluster ## a tenant with our verbs alone
+	@$(PYTEST) -rP -m trust tests/trust/test_escalation.py
 
 e2e: $(VENV)/.installed cluster images ## the main job on the local cluster, asserted
 	@$(PYTEST) -rPEf --durations=15 --durations-min=20 -m cluster tests/e2e

@@ -76,7 +76,7 @@ def _env(cluster: Cluster, _: list[str]) -> int:
 def _images(cluster: Cluster, names: list[str]) -> int:
     preflight.check(cluster)
     packages.install(cluster)
-    Runner(images.steps(cluster, names), cluster.cache / "timings.json").run()
+    Runner(images.steps(cluster, names), cluster.cache / "timings.json", images.AT_ONCE).run()
     return 0
 
 

@@ -50,26 +50,37 @@ class Builder:
 
     def build(self, reference: str, recipe: Path, context: Path, extra: Words) -> None:
         """Build an image with the compilers, their caches and the machine's certificates mounted."""
-        name = reference.rpartition("/")[2].replace(":", "-")
-        options = ["--layers", "--network=host", "--pull-never", "--format=oci", *mounts(self.cluster)]
+        name = plain_name(reference)
+        options = ["--layers", "--network=host", "--pull-never", "--format=oci", *mounts(self.cluster, reference)]
         command: Words = [*self._buildah(), "bud", *options, *extra, "-t", reference, "-f", recipe, context]
         run_logged(command, self.cluster.cache / "logs" / f"image-{name}.log", env=_AS_ROOT)
 
 
-def mounts(cluster: Cluster) -> list[str]:
-    """What is mounted into every build: read-only from the machine, writable from the cache."""
+def plain_name(reference: str) -> str:
+    """Of an image, for files."""
+    return reference.rpartition("/")[2].replace(":", "-")
+
+
+def cargo_target(cluster: Cluster, reference: str) -> Path:
+    """Where cargo builds for an image: of two that build in one place, one waits for the other."""
+    return cluster.cache / "build" / "cargo-target" / plain_name(reference)
+
+
+def mounts(cluster: Cluster, reference: str) -> list[str]:
+    """What is mounted into a build: read-only from the machine, writable from the cache."""
     pairs = [f"{_CERTIFICATES}:{_CERTIFICATES}:ro"]
     go, rust = go_root(), rust_root()
     if go:
         pairs.append(f"{go}:/usr/local/go:ro")
     if rust:
         pairs.append(f"{rust}:/usr/local/rust:ro")
+    build = cluster.cache / "build"
     kept = {
-        "go-mod": "/go/pkg/mod", "go-build": "/root/.cache/go-build", "cargo-home": "/var/cargo",
-        "cargo-target": "/var/cargo-target", "npm": "/root/.npm", "pip": "/root/.cache/pip",
+        build / "go-mod": "/go/pkg/mod", build / "go-build": "/root/.cache/go-build", build / "npm": "/root/.npm",
+        build / "pip": "/root/.cache/pip", build / "cargo-home": "/var/cargo",
+        cargo_target(cluster, reference): "/var/cargo-target",
     }  # fmt: skip
-    for name, inside in kept.items():
-        folder = cluster.cache / "build" / name
+    for folder, inside in kept.items():
         folder.mkdir(parents=True, exist_ok=True)
         pairs.append(f"{folder}:{inside}:rw")
     return [word for pair in pairs for word in ("-v", pair)]

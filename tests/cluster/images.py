@@ -19,10 +19,12 @@ from .systemimages import Archive
 
 BACKENDS = REPOSITORY / "examples" / "backends"
 TEST_BACKENDS = REPOSITORY / "tests" / "backends"
+OPERATOR, LOADER = (f"localhost/changeover-{target}:dev" for target in ("operator", "loader"))
 TYPICAL = {  # seconds, the first time
     "operator": 60, "loader": 600, "express": 20, "faulty": 10, "gin": 60, "go-net-http": 40, "hyperlane": 120,
     "node-http": 5, "rocket": 150, "rust-std": 10, "tokio": 20,
 }  # fmt: skip
+AT_ONCE = 2  # images; the last link of a Rust program has but one of two cores
 _NOT_CONTENT = {"__pycache__", "node_modules", "target", ".git"}
 
 
@@ -42,9 +44,7 @@ class Source:
 
 def sources() -> list[Source]:
     """The project's images: the operator, the loader, and every backend of the examples and of the tests."""
-    found = [
-        Source(target, f"localhost/changeover-{target}:dev", REPOSITORY, target) for target in ("operator", "loader")
-    ]
+    found = [Source("operator", OPERATOR, REPOSITORY, "operator"), Source("loader", LOADER, REPOSITORY, "loader")]
     for recipe in [*sorted(BACKENDS.glob("*/Dockerfile")), *sorted(TEST_BACKENDS.glob("*/Dockerfile"))]:
         name = recipe.parent.name
         found.append(Source(name, f"localhost/changeover-{name}:1", recipe.parent))
@@ -151,9 +151,10 @@ def steps(cluster: Cluster, names: Iterable[str]) -> list[list[Step]]:
         [Step(f"make base image {name}", bases.TYPICAL[name], partial(bases.ensure, builder, name))] for name in missing
     ]
     building = [
-        [Step(f"image {source.name}", _typical(cluster, source), partial(_ready, builder, source))] for source in wanted
+        Step(f"image {source.name}", _typical(cluster, source), partial(_ready, builder, source)) for source in wanted
     ]
-    return making + building
+    # What takes longest first: begun last it would be waited for alone.
+    return [*making, sorted(building, key=lambda step: -step.typical)]
 
 
 def _typical(cluster: Cluster, source: Source) -> float:

@@ -36,11 +36,12 @@ def duration(seconds: float) -> str:
 
 
 class Runner:
-    """Runs groups of steps one after another, the steps of a group side by side, and tells how it goes."""
+    """Runs groups of steps one after another, of a group so many steps side by side, and tells how it goes."""
 
-    def __init__(self, groups: Sequence[Group], memory: Path) -> None:
+    def __init__(self, groups: Sequence[Group], memory: Path, at_once: int = 3) -> None:
         self.groups = [[step for step in group if step.needed()] for group in groups]
         self.memory = memory
+        self.at_once = at_once
         self.total = sum(len(group) for group in self.groups)
         self.begun = time.monotonic()
         self.started: dict[str, float] = {}
@@ -55,7 +56,7 @@ class Runner:
         heart.start()
         try:
             for group in self.groups:
-                with ThreadPoolExecutor(max_workers=max(1, len(group))) as pool:
+                with ThreadPoolExecutor(self.at_once) as pool:
                     for done in [pool.submit(self._one, step) for step in group]:
                         done.result()
         finally:
@@ -64,9 +65,10 @@ class Runner:
             self.memory.write_text(json.dumps({**self.learned, **self.finished}, indent=1))
 
     def left(self) -> float:
-        """The seconds that are probably left: in each group the longest of what remains."""
+        """The seconds that are probably left: in each group the longest of what remains, or its share of all."""
         now = time.monotonic()
-        return sum(max((self._left_of(step, now) for step in group), default=0.0) for group in self.groups)
+        groups = [[self._left_of(step, now) for step in group] for group in self.groups]
+        return sum(max([*group, sum(group) / self.at_once]) for group in groups)
 
     def _left_of(self, step: Step, now: float) -> float:
         if step.title in self.finished:

@@ -139,8 +139,9 @@ def test_the_estimate_counts_the_longest_of_what_runs_side_by_side(tmp_path: Pat
     def nothing() -> None: ...
 
     groups = [[Step("a", 10, nothing), Step("b", 30, nothing)], [Step("c", 5, nothing)]]
-    runner = Runner(groups, tmp_path / "timings.json")
+    runner = Runner(groups, tmp_path / "timings.json", at_once=2)
     assert runner.left() == pytest.approx(35, abs=0.5)
+    assert Runner(groups, tmp_path / "timings.json", at_once=1).left() == pytest.approx(45, abs=0.5)
     runner.run()
     assert runner.left() == 0
     assert set(json.loads((tmp_path / "timings.json").read_text())) == {"a", "b", "c"}

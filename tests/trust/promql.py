@@ -277,7 +277,7 @@ def report(values: int, seed: int) -> int:
 def main() -> int:
     """Exit code 1 with failures."""
     parser = argparse.ArgumentParser(prog="python -m tests.trust.promql", description="S4: queries keep their shape")
-    parser.add_argument("--examples", type=int, default=20_000, help="random values")
+    parser.add_argument("--examples", type=int, default=1_000_000, help="random values")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     return 1 if report(given.examples, given.seed) else 0

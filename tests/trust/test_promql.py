@@ -13,7 +13,7 @@ from tests.trust.outside import promtool
 from tests.trust.outside.tokens import NoPromQL, shape
 
 pytestmark = pytest.mark.trust
-SAMPLE = 20_000  # values; `python -m tests.trust.promql --examples 1000000` for the whole
+SAMPLE = 20_000  # values; `make trust-promql` for the whole
 
 text = st.text() | st.lists(st.sampled_from(promql.HOSTILE), max_size=6).map("".join)
 names = st.builds(promql.Names, text, text, text, text, st.tuples(text, text))

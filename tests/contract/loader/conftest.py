@@ -17,9 +17,11 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.bases import cargo_target
+from tests.cluster.images import LOADER
 from tests.cluster.layout import REPOSITORY, cluster_from_environment
 
-BUILT = cluster_from_environment().cache / "build" / "cargo-target" / "release"
+BUILT = cargo_target(cluster_from_environment(), LOADER) / "release"
 SEARCH_PATH = f"{os.environ.get('PATH', '')}:{BUILT}"
 
 Load = Callable[..., dict[str, Any]]

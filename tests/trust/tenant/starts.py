@@ -13,8 +13,8 @@ from changeover.testing.builders import NAMESPACE, a_benchmark, a_deployment, a_
 from changeover.testing.world import World
 
 from tests.trust.tenant.bystanders import RANKED
-from tests.trust.tenant.hostile import RECONCILE
 from tests.trust.tenant.leaves import REPOSITORY
+from tests.trust.tenant.nonsense import RECONCILE
 
 SAMPLES = REPOSITORY / "tests" / "apiserver" / "samples"
 ROUTE = Ref("HTTPRoute", NAMESPACE, "shop")
