@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from changeover.api.reasons import Reason
 from changeover.core import names
 from changeover.core.plan import Manifest, Ref
-from changeover.testing.builders import NAMESPACE, a_benchmark, a_deployment, a_migration
+from changeover.testing.builders import NAMESPACE, a_backend, a_benchmark, a_deployment, a_migration
 from changeover.testing.metrics import Behaviour
 
 from tests.trust.live.stage import RealWorld, Stage, Story
@@ -17,6 +18,7 @@ from tests.unit.crash.guard import mark_of
 MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")
 BENCHMARK = Ref("FrameworkBenchmark", NAMESPACE, "web")
 ROUTE = Ref("HTTPRoute", NAMESPACE, "shop")
+RIVAL = Ref("CanaryMigration", NAMESPACE, "rival")
 DECISION = {"falseAdvancePercent": 20, "block": "5s", "maxBlind": "30s"}
 STEPS = [{"weightPercent": weight, "minDuration": "10s", "maxDuration": "1h"} for weight in (10, 100)]
 LATE_SECONDS = 1.0  # of the operator's clock twenty
@@ -102,6 +104,15 @@ def make_migration_anew(stage: Stage) -> None:
     if stage.notes and stage.objects.peek(MIGRATION) is None and once(stage, "made anew"):
         stage.objects.discard(ROUTE)
         stage.objects.put(migration())
+
+
+def bring_a_rival(stage: Stage) -> None:
+    """Mid-step somebody makes another migration for the same route, and deletes it when it is refused."""
+    if weight_of(stage) == 10 and once(stage, "rival"):
+        stage.objects.put(a_deployment("newer"))
+        stage.objects.put(a_migration(RIVAL.name, canary={"type": "Workload", "workload": a_backend("newer")}))
+    if condition_of(stage, RIVAL, "Ready")[1] == Reason.ROUTE_NOT_OURS and once(stage, "refused"):
+        stage.objects.discard(RIVAL)
 
 
 def make_benchmark_anew(stage: Stage) -> None:
@@ -265,6 +276,13 @@ STORIES = {
         two_backends,
         lambda stage: "made anew" in stage.notes and outcome_of(stage) == ("Promoted", 1),
         make_migration_anew,
+    ),
+    "migration, a rival for its route": Story(
+        two_backends,
+        lambda stage: (
+            "refused" in stage.notes and stage.objects.peek(RIVAL) is None and outcome_of(stage) == ("Promoted", 1)
+        ),
+        bring_a_rival,
     ),
     # What status had not been told when the operator was killed is on the route alone, and goes with it.
     "migration, route deleted": Story(
