@@ -11,6 +11,7 @@ import itertools
 import json
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -39,6 +40,7 @@ END_SECONDS = 400.0  # of a story; it takes some ten on a quiet machine, and a h
 ELSEWHERE_SECONDS = 30.0  # for which a story may have ended otherwise than it should
 SETTLE_SECONDS = 0.4  # after the end: two passes
 CALM_SECONDS = 30.0  # at most, after faults without end, until all that has ended was looked at twice: each 1.5 s
+MOST_TOLD = 1500  # characters of a status, when a story did not end
 _numbers = itertools.count(1)
 
 
@@ -228,13 +230,20 @@ def _looks(stage: Stage) -> dict[str, int]:
 
 
 def states(stage: Stage) -> str:
-    """What has happened in the story, and the statuses of everything of ours, the conditions in short; cut."""
-    told = []
+    """What has happened in the story, why runs were void, and all statuses, the conditions in short; each cut."""
+    told = [f"{stage.notes} void: {_void_reasons(stage)}"]
     for found in (one for kind in OURS for one in stage.world.cluster.all(kind)):
         status = dict(found.get("status") or {})
         conditions = {c["type"]: f"{c['status']} {c['reason']}" for c in status.pop("conditions", [])}
-        told.append({found["kind"]: conditions, **status})
-    return f"{stage.notes} {json.dumps(told)[:3000]}"
+        told.append(json.dumps({found["kind"]: conditions, **status})[:MOST_TOLD])
+    return "\n".join(told)
+
+
+def _void_reasons(stage: Stage) -> dict[str, int]:
+    """How many runs were void, by reason: where time is hurried, a machine that stalls is one."""
+    texts = [text for found in stage.world.cluster.all("ConfigMap") for text in (found.get("data") or {}).values()]
+    records = [json.loads(text) for text in texts if text.startswith("{")]
+    return dict(Counter(reason.split(":")[0] for record in records for reason in record.get("void", ())))
 
 
 def _has_finished(stage: Stage) -> bool:
