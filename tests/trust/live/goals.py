@@ -14,6 +14,7 @@ from tests.trust.live.trials import Reference, Trial
 PAIRS_A_STORY = 120  # of a long one fewer, by its stride
 EVENTS = 4  # of each kind that the operator is told of in a story, at most, that are hidden, held or end their watch
 EVENTS_ANEW = 40  # where something is deleted and made anew, which is late in the story
+OURS = ("canarymigrations", "frameworkbenchmarks")
 References = Mapping[str, Reference]
 
 
@@ -64,7 +65,7 @@ def views(references: References, seed: int) -> list[Trial]:
     del seed
     trials = []
     for name, course in references.items():
-        watched = [f"EVENT {plural}" for plural in ("canarymigrations", "frameworkbenchmarks")]
+        watched = [f"EVENT {plural}" for plural in OURS if any(f" {plural}/" in what for what, _ in course.calls)]
         events = [(what, n) for what in watched for n in range(1, EVENTS + 1)]
         hows = (How.HIDDEN, How.HELD, How.GONE)
         trials += [Trial(name, ((*place, how),)) for place in events for how in hows]
