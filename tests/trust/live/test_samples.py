@@ -46,5 +46,13 @@ def test_what_is_granted_is_used_and_nothing_is_denied(bench: Bench) -> None:
 def test_of_two_operators_one_leads_and_the_other_takes_over(bench: Bench) -> None:
     told = lead.attempt(bench, LEADERS, SEED)
     print("\n" + lead.summary(told))
-    assert len(told) == LEADERS
-    assert not [found for _, found in told if found.wrong or found.late_writes]
+    assert len(told) >= LEADERS
+    assert not [found for _, found in told if found.failed]
+
+
+def test_takeovers_that_mostly_take_longer_than_promised_are_told() -> None:
+    def took(way: str, seconds: float) -> tuple[lead.Trial, lead.Found]:
+        return lead.Trial("migration, promoted", way, 1.0, 2), lead.Found(took=seconds)
+
+    slow = [took("killed", 5.1), took("told", 1.2), took("told", 0.3), took("told", 0.3), took("stopped", 20.0)]
+    assert lead.too_slow(slow) == ["killed"]
