@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import random
 import sys
 import traceback
@@ -20,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.trust.failures import Failures
 from tests.trust.tenant.nonsense import NEIGHBOUR, Hostile, State, attack, forges_a_mark, highest_weight, look, states
 
-FAILED = Path(__file__).parent / "hostile.json"
-MOST_KEPT = 50
+FAILED = Failures(Path(__file__).parent / "hostile.json")
 NEIGHBOUR_EVERY = 5
 
 
@@ -73,14 +72,9 @@ async def known_states() -> dict[str, Known]:
     return found
 
 
-def stored() -> list[Case]:
-    """What failed once."""
-    return [Case(*key) for key in json.loads(FAILED.read_text())] if FAILED.exists() else []
-
-
 def cases(names: Sequence[str], number: int, seed: int) -> Iterator[Case]:
     """What failed once, then so many, the states in turn."""
-    yield from (case for case in stored() if case.state in names)
+    yield from (case for case in (Case(*key) for key in FAILED.read()) if case.state in names)
     for done in range(number):
         yield Case(names[done % len(names)], f"{seed}-{done}")
 
@@ -131,9 +125,7 @@ def main(argv: list[str] | None = None) -> int:
     print(tally.report())
     for case, why in tally.failed[:40]:
         print(f"{case.state}, seed {case.seed}: {why:.400}")
-    if tally.failed:
-        new = [case for case, _ in tally.failed if case not in stored()]
-        FAILED.write_text(json.dumps([case.key() for case in [*stored(), *new]][-MOST_KEPT:], indent=1) + "\n")
+    FAILED.add(case.key() for case, _ in tally.failed)
     return 1 if tally.failed else 0
 
 

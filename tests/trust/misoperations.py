@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import random
 import sys
 import time
@@ -26,11 +25,12 @@ from changeover.core.errors import InvalidSpec
 from tests.apiserver.conftest import with_our_kinds
 from tests.apiserver.harness import Client
 from tests.apiserver.test_agreement import KIND, dry_run
+from tests.trust.failures import Failures
 from tests.trust.tenant.leaves import REMOVED, SIBLING, TWICE, Steps, changed, leaves, odd_values, place_in, spec_schema
 from tests.trust.tenant.starts import PASSES_AFTER, PASSES_BACK, Start, aspect, put_spec, reason, run, starts
 
-FAILED = Path(__file__).parent / "misoperations.json"
-MOST_KEPT = 50
+FAILED = Failures(Path(__file__).parent / "misoperations.json")
+LONGEST_KEPT = 500  # characters of a value
 REFUSED, DEGRADED, HARMLESS, FAILURE = "refused at admission", "degraded with a reason", "harmless", "failures"
 # What a person asks for by these is that the weight may rise, or that another migration begins.
 MOVES_WEIGHT = ("spec.stable", "spec.canary", "spec.traffic")
@@ -148,8 +148,7 @@ async def explore(client: Client, seed: int, seconds: float) -> Tally:
         await run(world, start.ref, PASSES_AFTER + PASSES_BACK)
         references[start.name] = aspect(world, start.ref)
     number, drawn = transitions(known, random.Random(seed))
-    stored = json.loads(FAILED.read_text()) if FAILED.exists() else []
-    tally = Tally(number)
+    stored, tally = FAILED.read(), Tally(number)
     for one in sorted(drawn, key=lambda t: _position(t, stored)):
         if time.monotonic() > until:
             break
@@ -176,10 +175,7 @@ def main(argv: list[str] | None = None) -> int:
     print(tally.report())
     for one, why in tally.failed:
         print(f"{one.start.name}: {one.leaf} {one.what} {one.value!r:.60}: {why}")
-    if tally.failed:
-        stored = json.loads(FAILED.read_text()) if FAILED.exists() else []
-        new = [one.key() for one, _ in tally.failed if one.key() not in stored and len(str(one.value)) < 500]
-        FAILED.write_text(json.dumps([*stored, *new][-MOST_KEPT:], indent=1) + "\n")
+    FAILED.add(one.key() for one, _ in tally.failed if len(str(one.value)) < LONGEST_KEPT)
     return 1 if tally.failed else 0
 
 

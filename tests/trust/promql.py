@@ -3,6 +3,7 @@
 Every query that the operator or the plugin builds is built anew with names that no API server would let be, and cut
 into tokens: the sequence must be that of harmless names, and the strings must say what was meant. Prometheus's own
 parser (promtool, where it is on the PATH) is asked about a sample, and whether our tokens are cut as it cuts them.
+Each set of names is drawn from a seed of its own; those that failed are stored, and tried first from then on.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSettings
@@ -26,9 +28,11 @@ from changeover.core.errors import InvalidSpec
 from changeover.core.queries import fill, fill_for_migration
 from changeover.ports import BackendPort, CountQuery
 
+from tests.trust.failures import Failures
 from tests.trust.outside import promtool
 from tests.trust.outside.tokens import NoPromQL, Shape, shape
 
+FAILED = Failures(Path(__file__).parent / "promql.json")
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SPAN = (AT - timedelta(seconds=60), AT)
 PLUGIN_EVERY = 25  # one set in so many is of the plugin's queries, too, which check a whole spec each time
@@ -148,6 +152,8 @@ class Tally:
     queries: int = 0
     refused: int = 0
     failures: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    """The seeds of the sets in which something failed."""
 
     def look(self, query: str, tokens: tuple[str, ...]) -> Shape | None:
         """Its shape, if it is the one that it has to be."""
@@ -222,14 +228,23 @@ def names_of(value: Callable[[], str]) -> Names:
 
 
 def sample(values: int, seed: int) -> Tally:
-    """So many random values, in sets of names; a fifth of them harmless: those must be filled in, not refused."""
-    chance, tally = random.Random(seed), Tally()
-    for number in range(-(-values // VALUES_A_SET)):
-        value = (lambda: "".join(chance.choices("abc-.09", k=8))) if number % 5 == 0 else (lambda: hostile(chance))
-        judge(names_of(value), tally, plugin=number % PLUGIN_EVERY == 0)
+    """So many random values, in sets of names, after the sets that have failed once."""
+    tally = Tally()
+    for set_seed in [*FAILED.read(), *(f"{seed}-{number}" for number in range(-(-values // VALUES_A_SET)))]:
+        before = len(tally.failures)
+        _judge_set(set_seed, tally)
+        if len(tally.failures) > before:
+            tally.failed.append(set_seed)
         if len(tally.failures) > 20:
             break
     return tally
+
+
+def _judge_set(seed: str, tally: Tally) -> None:
+    """The names that a seed gives; a fifth of them harmless: those must be filled in, not refused."""
+    chance, number = random.Random(seed), int(seed.rpartition("-")[2])
+    value = (lambda: "".join(chance.choices("abc-.09", k=8))) if number % 5 == 0 else (lambda: hostile(chance))
+    judge(names_of(value), tally, plugin=number % PLUGIN_EVERY == 0)
 
 
 def by_prometheus(sets: int, seed: int) -> tuple[str, list[str]]:
@@ -262,6 +277,7 @@ def _is_refused(text: str) -> bool | None:
 def report(values: int, seed: int) -> int:
     """Prints what was found; the number of failures."""
     started, tally = time.monotonic(), sample(values, seed)
+    FAILED.add(tally.failed)
     taken = time.monotonic() - started
     print(
         f"PromQL: {values:,} values (seed {seed}), {tally.queries:,} queries built, {tally.refused:,} of users refused "

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import random
 import signal
@@ -23,6 +22,7 @@ from dataclasses import astuple, dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from tests.trust.failures import Failures
 from tests.trust.live.calls import How, Record
 from tests.trust.live.ends import broken_rules, differences, end_of
 from tests.trust.live.hurried import Setting, start
@@ -32,7 +32,7 @@ from tests.trust.live.stories import STORIES
 from tests.trust.live.trials import Bench, a_bench, as_kept, references, side_by_side
 from tests.unit.loopback import serving
 
-STORED = Path(__file__).parent / "led.json"  # trials that have failed once; they are tried first for ever
+FAILED = Failures(Path(__file__).parent / "led.json")
 LEASE_SECONDS = 4
 PATIENCE = 30.0  # seconds until the other leads
 PROMISED = {"killed": 5.0, "told": 1.0}  # seconds of most takeovers, on a machine that is not overloaded
@@ -219,22 +219,10 @@ def trials(number: int, seed: int) -> list[Trial]:
     ]
 
 
-def stored() -> list[Trial]:
-    """What failed once."""
-    return [Trial(*one) for one in json.loads(STORED.read_text())] if STORED.exists() else []
-
-
-def store(told: list[tuple[Trial, Found]]) -> None:
-    """Keep what failed; to be committed."""
-    new = [trial for trial, found in told if found.failed and trial not in stored()]
-    if new:
-        STORED.write_text(json.dumps([astuple(one) for one in [*stored(), *new]], indent=1) + "\n")
-
-
 def attempt(bench: Bench, number: int, seed: int) -> list[tuple[Trial, Found]]:
     """What failed once, and so many trials."""
     told = []
-    asked = [*stored(), *trials(number, seed)]
+    asked = [*(Trial(*key) for key in FAILED.read()), *trials(number, seed)]
     for trial, found in side_by_side(lambda trial: run(bench, trial), asked, float("inf")):
         told.append((trial, found))
         if found.failed:
@@ -275,7 +263,7 @@ def main() -> int:
     given = parser.parse_args()
     with a_bench() as bench:
         told = attempt(bench, given.trials, given.seed)
-    store(told)
+    FAILED.add(list(astuple(trial)) for trial, found in told if found.failed)
     print(summary(told))
     for way in too_slow(told):
         print(f"  {way}: {PROMISED[way]:.0f} s are promised")
