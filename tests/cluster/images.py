@@ -20,9 +20,9 @@ from .systemimages import Archive
 BACKENDS = REPOSITORY / "examples" / "backends"
 TEST_BACKENDS = REPOSITORY / "tests" / "backends"
 OPERATOR, LOADER = (f"localhost/changeover-{target}:dev" for target in ("operator", "loader"))
-TYPICAL = {  # seconds, the first time
-    "operator": 60, "loader": 600, "express": 20, "faulty": 10, "gin": 60, "go-net-http": 40, "hyperlane": 120,
-    "node-http": 5, "rocket": 150, "rust-std": 10, "tokio": 20,
+TYPICAL = {  # seconds, the first time, with another beside
+    "operator": 60, "loader": 400, "express": 20, "faulty": 10, "gin": 60, "go-net-http": 40, "hyperlane": 120,
+    "node-http": 5, "rocket": 120, "rust-std": 10, "slow-rust": 30, "tokio": 20,
 }  # fmt: skip
 AT_ONCE = 2  # images; the last link of a Rust program has but one of two cores
 _NOT_CONTENT = {"__pycache__", "node_modules", "target", ".git"}
