@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from changeover.api.reasons import Reason
-from changeover.api.v1alpha1.condition import FIRST_YEAR, LAST_YEAR
+from changeover.api.v1alpha1.condition import FIRST_YEAR, LAST_YEAR, LONGEST_MESSAGE
 from changeover.core.plan import Judgement
 
 UNREADABLE_JSON = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
@@ -64,7 +64,7 @@ def _one(
         "observedGeneration": generation,
         "lastTransitionTime": old["lastTransitionTime"] if old is not None and unchanged else timestamp(now),
         "reason": str(new.reason),
-        "message": new.message,
+        "message": new.message[:LONGEST_MESSAGE],  # a gateway's, which ours may cite, alone has as many
     }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from changeover.core.conditions import UNREADABLE_JSON, parse_stored, timestamp
 from changeover.core.requests import Request
 
+REASON_LENGTH = 128  # characters that status takes; what we write has fewer
 MESSAGE_LENGTH = 512  # characters of a message that the mark keeps; what is shown of it elsewhere is cut alike
 
 
@@ -45,7 +46,8 @@ class Decision:
         came_from, to = int(data["from"]), int(data["to"])
         if not (0 <= came_from <= 100 and 0 <= to <= 100):
             raise ValueError(f"{came_from} -> {to} is no change of weight")
-        return cls(parse_stored(data["at"]), came_from, to, str(data["reason"]), str(data["message"]))
+        reason, message = str(data["reason"])[:REASON_LENGTH], str(data["message"])[:MESSAGE_LENGTH]
+        return cls(parse_stored(data["at"]), came_from, to, reason, message)
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,8 @@ class Mark:
                 since=parse_stored(data["since"]),
                 generation=int(data["generation"]),
                 arms=str(data["arms"]),
-                reason=str(data["reason"]),
-                message=str(data["message"]),
+                reason=str(data["reason"])[:REASON_LENGTH],
+                message=str(data["message"])[:MESSAGE_LENGTH],
                 came_from=int(data["from"]),
                 contests=int(data.get("contests", 0)),
                 contested_at=parse_stored(data["contestedAt"]) if "contestedAt" in data else None,

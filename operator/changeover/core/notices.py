@@ -46,9 +46,10 @@ class Notice:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Notice:
-        """Inverse of ``to_dict``."""
+        """Inverse of ``to_dict``; of attempts never more than are made, since the wait grows with their power."""
+        attempts = min(max(int(data["attempts"]), 0), MOST_ATTEMPTS)
         return cls(
-            data["name"], data["event"], data["id"], data["state"], int(data["attempts"]), parse_timestamp(data["at"]),
+            data["name"], data["event"], data["id"], data["state"], attempts, parse_timestamp(data["at"]),
             data.get("message", ""),
         )  # fmt: skip
 

@@ -31,6 +31,11 @@ def test_the_transition_time_moves_only_when_the_status_changes() -> None:
     assert finished["lastTransitionTime"] == timestamp(LATER)
 
 
+def test_a_message_is_cut_to_what_the_api_server_takes() -> None:
+    [ready, _] = merge([], {"Ready": Judgement(False, "No", "the gateway says " + "x" * 32_768)}, ORDER, 1, START)
+    assert len(ready["message"]) == 32_768
+
+
 def test_what_is_not_judged_stays_as_it_was() -> None:
     first = merge([], {"Ready": YES}, ORDER, 1, START)
     assert merge(first, {}, ORDER, 2, LATER)[0] == first[0]

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from changeover.core.mark import MESSAGE_LENGTH, Mark
+from changeover.core.mark import MESSAGE_LENGTH, REASON_LENGTH, Mark
 
 from tests.unit.core.seen import mark
 
@@ -32,6 +32,15 @@ def test_anything_else_is_no_mark(broken: Any) -> None:
 
 def test_a_long_message_is_cut_to_what_an_annotation_should_hold() -> None:
     assert len(mark(message="x" * 5000).to_dict()["message"]) == MESSAGE_LENGTH
+
+
+@pytest.mark.parametrize("reason", [["x"] * 3000, {"a": "x" * 3000}, "x" * 3000], ids=["list", "object", "text"])
+def test_a_reason_that_somebody_else_wrote_is_one_that_status_takes(reason: Any) -> None:
+    untold = [{"at": "2030-01-01T12:00:00Z", "from": 0, "to": 10, "reason": reason, "message": reason}]
+    told = Mark.parse({**mark().to_dict(), "reason": reason, "message": reason, "untold": untold})
+    assert told is not None
+    assert {len(one.reason) for one in (told, *told.untold)} == {REASON_LENGTH}
+    assert {len(one.message) for one in (told, *told.untold)} == {MESSAGE_LENGTH}
 
 
 def test_a_time_without_a_zone_is_utc() -> None:

@@ -35,7 +35,16 @@ OUTCOME = {
 ENDED = Step(Reason.ROLLED_BACK, "p99 71ms > 50ms; rolled back", mark=mark(0), outcome=OUTCOME)
 STUCK = Step(Reason.UNDECIDED, "undecided after 24h", mark=mark(), stalled=True)
 WAITS = Step(Reason.WAITING_EVIDENCE, "few requests", mark=mark())
+MANY = (MOST_ATTEMPTS + 1, 2_000, 10**11, 10**400)
 NOTICE = Notice("webhook", "RolledBack", "a1b2c3d4", WAITING, 0, NOW, "")
+
+
+@pytest.mark.parametrize("attempts", [-1, *MANY], ids=lambda one: f"{one:.0e}" if one < 10**300 else "endless")
+def test_attempts_that_somebody_else_wrote_into_status_cost_no_memory(attempts: int) -> None:
+    """The wait doubles with each: of 10^11 the factor alone had 12 GB, and the operator was killed at every start."""
+    told = Notice.from_dict({**NOTICE.to_dict(), "attempts": attempts})
+    assert 0 <= told.attempts <= MOST_ATTEMPTS
+    assert told.is_due(NOW + timedelta(hours=1))
 
 
 def told(step: Step, before: list[Notice] | None = None, notify: Any = EVERYBODY) -> list[Notice]:

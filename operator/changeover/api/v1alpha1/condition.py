@@ -26,7 +26,8 @@ Instant = Annotated[
     AfterValidator(_is_instant),
     WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 32}),
 ]
-Message = Annotated[str, Field(max_length=32768)]
+LONGEST_MESSAGE = 32_768  # characters, as metav1.Condition has it
+Message = Annotated[str, Field(max_length=LONGEST_MESSAGE)]
 
 
 class Condition(Model):
