@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import resource
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from tests.trust.failures import Failures
 from tests.trust.tenant.nonsense import NEIGHBOUR, Hostile, State, attack, forges_a_mark, highest_weight, look, states
 
 FAILED = Failures(Path(__file__).parent / "hostile.json")
+MOST_BYTES = 4 << 30  # a case that wants more is a failure that is told, and not the end of the run
 NEIGHBOUR_EVERY = 3  # and no divisor of the ten states, so that each has one
 
 
@@ -126,6 +128,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args(argv)
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     tally = asyncio.run(explore(asked.cases, asked.seed))
     print(tally.report())
     for case, why in tally.failed[:40]:
