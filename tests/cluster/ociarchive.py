@@ -1,4 +1,4 @@
-"""Writes small OCI image archives by hand: one layer with a few files, no base, no shell.
+"""Writes small OCI image archives by hand: one layer with a few files, no base, no shell; reads a file out of any.
 
 The cluster's own images (gateway, DNS, Prometheus, pause) are one static program each. Written here they take a second
 and need neither a base image nor an image builder, so the first cluster does not wait for either.
@@ -54,7 +54,30 @@ def write(image: Image, target: Path) -> None:
         _add(archive, "oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
         _add(archive, "index.json", index)
         for blob in (layer, config, manifest):
-            _add(archive, "blobs/" + _name(blob).replace(":", "/"), blob)
+            _add(archive, _path(_name(blob)), blob)
+
+
+def read(archive: Path, inside: str) -> bytes:
+    """A file of an image, whose path inside is given, from the newest layer that has it; KeyError when none has."""
+    with tarfile.open(archive) as whole:
+        index = json.loads(_blob(whole, "index.json"))
+        manifest = json.loads(_blob(whole, _path(index["manifests"][0]["digest"])))
+        for layer in reversed(manifest["layers"]):
+            with tarfile.open(fileobj=whole.extractfile(_path(layer["digest"]))) as files:
+                if inside.lstrip("/") in files.getnames():
+                    return _blob(files, inside.lstrip("/"))
+    raise KeyError(f"{archive}: no layer has {inside}")
+
+
+def _blob(archive: tarfile.TarFile, name: str) -> bytes:
+    found = archive.extractfile(name)
+    if found is None:
+        raise KeyError(f"{name} is not a file")
+    return found.read()
+
+
+def _path(digest: str) -> str:
+    return "blobs/" + digest.replace(":", "/")
 
 
 def _layer(files: Mapping[str, Path]) -> bytes:

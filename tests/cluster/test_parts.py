@@ -104,6 +104,16 @@ def test_a_hand_made_archive_is_the_same_each_time_and_holds_its_file(tmp_path: 
         assert json.load(index)["manifests"][0]["annotations"]["io.containerd.image.name"] == "localhost/x:1"
 
 
+def test_a_file_of_an_image_is_read_out_of_its_archive(tmp_path: Path) -> None:
+    (tmp_path / "program").write_bytes(b"binary")
+    ociarchive.write(
+        ociarchive.Image("localhost/x:1", {"/bin/p": tmp_path / "program"}, ["/bin/p"]), tmp_path / "a.tar"
+    )
+    assert ociarchive.read(tmp_path / "a.tar", "/bin/p") == b"binary"
+    with pytest.raises(KeyError, match="no layer has /bin/q"):
+        ociarchive.read(tmp_path / "a.tar", "/bin/q")
+
+
 def test_what_was_interrupted_is_made_again(tmp_path: Path) -> None:
     def fail(folder: Path) -> None:
         (folder / "half").touch()
