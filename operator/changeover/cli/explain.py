@@ -61,9 +61,10 @@ def _of_step(spec: MigrationSpec, status: Body, now: datetime) -> Iterator[Line]
 def _before_the_next(spec: MigrationSpec, status: Body, now: datetime) -> Iterator[Line]:
     """What the next weight waits for besides evidence."""
     index = status.get("step", {}).get("index", 0)
-    if index >= len(spec.steps):
+    weight = status.get("step", {}).get("weightPercent", 0)
+    coming = next((step for step in spec.steps if step.weight_percent > weight), None)
+    if coming is None:
         return
-    coming = spec.steps[index]
     why = closed(spec.windows, now)
     yield (WAITING, "windows", why) if why else (OK, "windows", "open now")
     for gate in spec.gates:
@@ -74,7 +75,7 @@ def _before_the_next(spec: MigrationSpec, status: Body, now: datetime) -> Iterat
     if coming.approval == "Manual":
         is_asked = condition_reason(status) == "WaitingForApproval"
         how = "kubectl changeover approve" if is_asked else "a person is asked when all else speaks for it"
-        yield WAITING, f"approval of step {index + 1}", how
+        yield WAITING, f"approval of step {spec.steps.index(coming) + 1}", how
     for cover in spec.steps[max(0, index - 1)].covers if index else []:
         busiest = status.get("baseline", {}).get("busiest") or "not known yet"
         yield WARNING if busiest == "not known yet" else "", f"covers {cover}", f"the busiest hours: {busiest}"

@@ -22,6 +22,7 @@ from changeover.core.evidence import (
     targets_of,
 )  # fmt: skip
 from changeover.core.mark import Mark
+from changeover.core.migration_state import current_step, next_step
 from changeover.core.observed import Counts, Evidence
 from changeover.core.sequential import expected_blocks
 from changeover.core.windows import next_opening
@@ -51,7 +52,7 @@ def forecast(
     if last is None or mark.weight == 0 or not _requests(last):
         return None
     rate = _requests(last) / (last.end - last.start).total_seconds()
-    current, *coming = spec.steps[max(0, mark.step - 1) :] or spec.steps[-1:]
+    current, coming = spec.steps[: current_step(spec, mark)][-1], spec.steps[next_step(spec, mark) - 1 :]
     lengths = [_length(spec, step, last, rate, scrape_seconds) for step in (current, *coming)]
     known = [length for length in lengths if length is not None]
     if len(known) < len(lengths):

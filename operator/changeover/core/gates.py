@@ -17,7 +17,7 @@ from changeover.api.v1alpha1.migration import MigrationSpec
 from changeover.core import names
 from changeover.core.conditions import parse_timestamp, timestamp
 from changeover.core.mark import Mark
-from changeover.core.migration_state import SeenMigration
+from changeover.core.migration_state import SeenMigration, next_step
 from changeover.core.observed import GateAnswer
 
 PASSED, REFUSED, SILENT = "Passed", "Refused", "Silent"
@@ -44,13 +44,14 @@ def answered(status: Mapping[str, Any], spec: MigrationSpec) -> tuple[GateAnswer
 
 def about_next(seen: SeenMigration, mark: Mark) -> str:
     """What would come next, so that an answer to it is no answer to anything else."""
-    where = "promotion" if mark.step >= len(seen.spec.steps) else f"step {mark.step + 1}"
+    number = next_step(seen.spec, mark)
+    where = f"step {number}" if number <= len(seen.spec.steps) else "promotion"
     return f"generation {seen.owner.generation}, attempt {mark.attempt}, {where}"
 
 
 def gates_of(seen: SeenMigration, mark: Mark) -> list[Gate]:
     """The gates before what would come next."""
-    at = "BeforePromotion" if mark.step >= len(seen.spec.steps) else "BeforeStep"
+    at = "BeforeStep" if next_step(seen.spec, mark) <= len(seen.spec.steps) else "BeforePromotion"
     return [gate for gate in seen.spec.gates if gate.at == at]
 
 
@@ -91,8 +92,8 @@ def question(seen: SeenMigration, mark: Mark, gate: Gate) -> tuple[str, bytes]:
     """The id of a question, and its body: a CloudEvent."""
     about = about_next(seen, mark)
     identity = names.digest([seen.owner.uid, gate.name, about, timestamp(seen.now)])
-    steps = seen.spec.steps
-    to = steps[mark.step].weight_percent if mark.step < len(steps) else mark.weight
+    coming = seen.spec.steps[next_step(seen.spec, mark) - 1 :]
+    to = coming[0].weight_percent if coming else mark.weight
     data = {
         "namespace": seen.owner.namespace, "name": seen.owner.name, "gate": gate.name, "at": gate.at, "about": about,
         "fromPercent": mark.weight, "toPercent": to,

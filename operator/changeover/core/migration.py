@@ -15,6 +15,7 @@ from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core import names
 from changeover.core.as_measured import deviation
+from changeover.core.conditions import timestamp
 from changeover.core.contest import put_back
 from changeover.core.design import significant
 from changeover.core.evidence import Split, StepEvidence, fold
@@ -165,6 +166,10 @@ def _withoutharm(seen: SeenMigration, route: Route, mark: Mark, weighing: Weighi
     another = deviation(seen.choice.benchmarked, seen.canary)
     if another:
         return Step(Reason.BENCHMARK_REFUSED, another, (), mark, weighing, stalled=True)
+    if seen.behind:
+        # What came after may speak against the canary: neither the step's end nor its limit is judged without it.
+        message = f"{weighing.message}; the evidence since {timestamp(weighing.evidence.until)} is still being read"
+        return Step(Reason.WAITING_EVIDENCE, message, (), mark, weighing)
     if weighing.verdict is Verdict.ADVANCE:
         return advance(seen, mark, weighing)
     return hold(seen, mark, weighing)

@@ -94,6 +94,7 @@ class SeenMigration:
     peak: Peak | NoData | Unreadable | None = None  # asked for with a new block when a target needs it, and to accept
     load: SeenLoad = field(default_factory=SeenLoad)
     testers: str | Unreadable | None = None  # what the testers' route that is there was made for; None: there is none
+    behind: bool = False  # whether there are whole blocks later than those read in this pass
     term: int = 0  # of leadership, under which this is decided; 0 without a Lease
 
 
@@ -110,6 +111,22 @@ class Step:
     stalled: bool = False
     recheck_after: float | None = TICK_SECONDS
     request: Request | None = None  # what a person asked for, and was answered in this pass
+
+
+def next_step(spec: MigrationSpec, mark: Mark) -> int:
+    """Number of the first step above the mark's weight, from 1; one more than there are when there is none.
+
+    By weight, and not by the number that the mark keeps: steps may be taken out or put in under way.
+    """
+    return 1 + sum(1 for step in spec.steps if step.weight_percent <= mark.weight)
+
+
+def current_step(spec: MigrationSpec, mark: Mark) -> int:
+    """Number of the step that the weight is on, from 1; 0 before the first. A rollback tells of the step it was on.
+
+    Below all steps of an edited spec it is the first: what that asks for is asked for.
+    """
+    return mark.step if mark.phase is Phase.ROLLING_BACK or not mark.weight else max(1, next_step(spec, mark) - 1)
 
 
 def peaks_of(seen: SeenMigration) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from changeover.core.forecast import forecast
 from changeover.core.history import history
 from changeover.core.mark import Mark, Phase
 from changeover.core.measured_share import measured_percent
-from changeover.core.migration_state import SeenMigration, Step, attempt_of, peaks_of
+from changeover.core.migration_state import SeenMigration, Step, attempt_of, current_step, peaks_of
 from changeover.core.observed import Evidence, Route, Unreadable, Workload
 from changeover.core.plan import Judgement, SetSplit
 from changeover.core.requests import REFUSED, answers, told
@@ -181,9 +181,10 @@ def _objective_views(weighing: Weighing, before: list[dict[str, Any]]) -> list[d
 
 def _step(seen: SeenMigration, step: Step, mark: Mark) -> dict[str, Any]:
     evidence = _kept_evidence(seen, step, mark)
+    number = current_step(seen.spec, mark)
     fields: dict[str, Any] = {
-        "index": mark.step,
-        "text": f"{mark.step}/{len(seen.spec.steps)}",
+        "index": number,
+        "text": f"{number}/{len(seen.spec.steps)}",
         "weightPercent": mark.weight,
         "since": timestamp(mark.since),
     }

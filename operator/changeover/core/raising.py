@@ -17,7 +17,15 @@ from changeover.core.harm import roll_back
 from changeover.core.mark import Mark, Phase
 from changeover.core.measured_share import disagreement
 from changeover.core.migration_end import LOOK_AFTER_SECONDS
-from changeover.core.migration_state import SeenMigration, Step, make_outcome, peaks_of, split
+from changeover.core.migration_state import (
+    SeenMigration,
+    Step,
+    current_step,
+    make_outcome,
+    next_step,
+    peaks_of,
+    split,
+)
 from changeover.core.observed import Evidence, NoData, Unreadable, Workload
 from changeover.core.weighing import Weighing
 from changeover.core.windows import closed, wrong
@@ -41,7 +49,7 @@ def advance(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
     against = held_against(seen.spec, seen.latest)
     if against:
         return Step(Reason.QUERY_HOLDS, f"{against}; {weighing.message}", (), mark, weighing)
-    if mark.step < len(seen.spec.steps):
+    if next_step(seen.spec, mark) <= len(seen.spec.steps):
         return rise(seen, mark, weighing.message, weighing)
     at_the_gate = held_by_gates(seen, mark)
     if at_the_gate is not None:
@@ -79,8 +87,7 @@ def _unseen(latest: Evidence | NoData | Unreadable | None, mark: Mark) -> str:
 
 
 def _current(seen: SeenMigration, mark: Mark) -> StepSpec:
-    """The step of the spec that the mark stands on; the last one when the spec was shortened under way."""
-    return seen.spec.steps[min(mark.step, len(seen.spec.steps)) - 1]
+    return seen.spec.steps[current_step(seen.spec, mark) - 1]
 
 
 def hold(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
@@ -104,7 +111,7 @@ def rise(seen: SeenMigration, mark: Mark, message: str, weighing: Weighing | Non
         if waiting is not None:
             reason, why = waiting
             return _stopped(seen, mark, reason, f"{why}; {message}", weighing)
-    return raise_to(seen, mark, mark.step + 1, message, weighing)
+    return raise_to(seen, mark, next_step(seen.spec, mark), message, weighing)
 
 
 def _stopped(seen: SeenMigration, mark: Mark, reason: Reason, message: str, weighing: Weighing | None) -> Step:
@@ -118,7 +125,7 @@ def _stopped(seen: SeenMigration, mark: Mark, reason: Reason, message: str, weig
 
 def _busiest_hour(seen: SeenMigration, mark: Mark) -> Waiting | None:
     """It is to be known beforehand, of stable alone: once the canary has weight, stable's counters are a part."""
-    if peaks_of(seen) or not any(wants_peak(step) for step in seen.spec.steps[mark.step :]):
+    if peaks_of(seen) or not any(wants_peak(step) for step in seen.spec.steps[next_step(seen.spec, mark) - 1 :]):
         return None
     return Reason.WAITING_FOR_DAILY_PEAK, _unknown_peak(seen)
 
@@ -139,14 +146,16 @@ def _queries(seen: SeenMigration, mark: Mark) -> Waiting | None:
 def _window(seen: SeenMigration, mark: Mark) -> Waiting | None:
     why = closed(seen.spec.windows, seen.now)
     reason = Reason.INVALID_SPEC if wrong(seen.spec.windows) else Reason.WAITING_FOR_WINDOW
-    return (reason, f"step {mark.step + 1}/{len(seen.spec.steps)} waits: {why}") if why else None
+    where = f"step {next_step(seen.spec, mark)}/{len(seen.spec.steps)}"
+    return (reason, f"{where} waits: {why}") if why else None
 
 
 def _approval(seen: SeenMigration, mark: Mark) -> Waiting | None:
-    step = seen.spec.steps[mark.step]
+    number = next_step(seen.spec, mark)
+    step = seen.spec.steps[number - 1]
     if step.approval != "Manual":
         return None
-    asked = f"step {mark.step + 1}/{len(seen.spec.steps)} ({step.weight_percent} %) waits for approval: annotate "
+    asked = f"step {number}/{len(seen.spec.steps)} ({step.weight_percent} %) waits for approval: annotate "
     how = f"{names.ANNOTATION_REQUESTED}approve=TOKEN with a token not used before"
     return Reason.WAITING_FOR_APPROVAL, asked + how
 
@@ -169,11 +178,8 @@ def paused(mark: Mark, message: str, weighing: Weighing | None) -> Step:
 
 
 def raise_to(seen: SeenMigration, mark: Mark, index: int, message: str, weighing: Weighing | None) -> Step:
-    """Up to a step: the only place where a weight rises."""
+    """Up to a step that is above the mark's weight: the only place where a weight rises."""
     weight = seen.spec.steps[index - 1].weight_percent
-    if weight < mark.weight:
-        # The spec was edited under way; a weight only falls by rolling back.
-        weight = mark.weight
     up = replace(
         mark, phase=Phase.STEPPING, step=index, weight=weight, since=seen.now, generation=seen.owner.generation,
         arms=seen.arms, reason=Reason.STEPPED, message=message, came_from=mark.weight, contests=0, contested_at=None,

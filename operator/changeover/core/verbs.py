@@ -25,8 +25,10 @@ from changeover.core.migration_state import (
     SeenMigration,
     Step,
     attempt_of,
+    current_step,
     first_mark,
     make_outcome,
+    next_step,
     split,
 )
 from changeover.core.observed import Counts, Evidence, Route, Unreadable
@@ -57,7 +59,8 @@ class Asked:
     @property
     def where(self) -> str:
         """The step that it stands on, in words."""
-        return f"step {self.mark.step if self.mark is not None else 0}/{len(self.seen.spec.steps)}"
+        spec = self.seen.spec
+        return f"step {current_step(spec, self.mark) if self.mark is not None else 0}/{len(spec.steps)}"
 
     @property
     def has_ended(self) -> bool:
@@ -122,7 +125,7 @@ def _answer(verb: str, asked: Asked) -> Answered | str | None:
         return f"it has ended: {asked.step.message}"
     if asked.step.reason in ROLLING and verb != "retry":
         return f"it is rolled back already: {asked.step.message}"
-    if asked.step.reason is Reason.UNREADABLE and verb in ("approve", "promote"):
+    if (asked.step.reason is Reason.UNREADABLE or asked.seen.behind) and verb in ("approve", "promote"):
         return None
     return _VERBS[verb](asked)
 
@@ -160,7 +163,7 @@ def _approve(asked: Asked) -> Answered | str:
     """Carried out by the very write that raises, so no approval is left over to open a later step."""
     if asked.step.reason is not Reason.WAITING_FOR_APPROVAL or asked.mark is None:
         return f"nothing waits for approval at {asked.where}: {asked.step.message}"
-    index, weighing = asked.mark.step + 1, asked.step.weighing
+    index, weighing = next_step(asked.seen.spec, asked.mark), asked.step.weighing
     why = weighing.message if weighing is not None else "stable is measured and the canary is ready"
     up = raise_to(asked.seen, asked.mark, index, f"approved by a person; {why}", weighing)
     return up, f"step {index}/{len(asked.seen.spec.steps)} approved: {up.message}"
@@ -179,7 +182,7 @@ def _promote(asked: Asked) -> Answered | str:
 
 
 def _why_not_promoted(asked: Asked) -> str | None:
-    if asked.mark is not None and asked.mark.step >= len(asked.seen.spec.steps):
+    if asked.mark is not None and next_step(asked.seen.spec, asked.mark) > len(asked.seen.spec.steps):
         return f"it is on the last step already: {asked.step.message}"
     if asked.step.reason not in PROMOTABLE:
         return f"not promoted at {asked.where}: {asked.step.message}"

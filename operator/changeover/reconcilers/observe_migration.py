@@ -71,7 +71,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
     latest = await reader.read(_latest_start(route, now, scrape), now)
     arms = fingerprint_of(target, spec)
     day = await _day(reader, owner, route, key_of(arms, spec), now)
-    blocks = await _blocks(reader, _starting_point(evidence, route, scrape), now, scrape)
+    blocks, behind = await _blocks(reader, _starting_point(evidence, route, scrape), now, scrape)
     peak = await _peak(reader, owner, bool(blocks), now)
     load = await observe_load(Arms(owner, spec, target, route, stable, canary), now, deps)
     return SeenMigration(
@@ -86,6 +86,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         route=route,
         evidence=evidence,
         blocks=blocks,
+        behind=behind,
         latest=latest,
         scrape_seconds=scrape,
         day=day,
@@ -188,8 +189,11 @@ def _starting_point(evidence: StepEvidence | None, route: Route | Unreadable | N
 
 async def _blocks(
     reader: EvidenceReader, start: datetime | None, now: datetime, scrape: float
-) -> tuple[Evidence, ...] | Unreadable:
-    """The whole blocks from the start to now. The last scrape inside a block must have had time to be stored."""
+) -> tuple[tuple[Evidence, ...] | Unreadable, bool]:
+    """The whole blocks from the start on, and whether there are later ones still to be read.
+
+    The last scrape inside a block must have had time to be stored.
+    """
     length = timedelta(seconds=duration_seconds(reader.spec.decision.block))
     blocks: list[Evidence] = []
     ready = now - timedelta(seconds=scrape)
@@ -197,10 +201,10 @@ async def _blocks(
         block = await reader.read(start, start + length)
         if isinstance(block, Unreadable):
             # What was read before it counts; it is asked for again at the next pass.
-            return tuple(blocks) if blocks else block
+            return tuple(blocks) if blocks else block, True
         blocks.append(block if isinstance(block, Evidence) else Evidence(start, start + length, None, None, None))
         start += length
-    return tuple(blocks)
+    return tuple(blocks), start is not None and start + length <= ready
 
 
 @dataclass(frozen=True)

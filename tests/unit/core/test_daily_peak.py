@@ -201,12 +201,14 @@ def test_while_it_is_not_known_no_weight_rises(day: Day | None, says: str, chang
 
 
 def test_once_no_step_is_left_that_covers_it_nothing_waits_for_it() -> None:
-    last = {"steps": [{**COVERING, "weightPercent": 5}, {"weightPercent": 10, "minDuration": "2m"}]}
-    step = decide(seen(last, evidence=kept(20), blocks=(), route=seen().route, day=None))
-    assert step.reason is Reason.WAITING_FOR_DAILY_PEAK  # the mark stands on the step that covers it
-    free = {"steps": [{"weightPercent": 5, "minDuration": "2m"}, COVERING]}
-    assert decide(seen(free, evidence=kept(20), blocks=(), day=None)).reason is Reason.WAITING_FOR_DAILY_PEAK
-    assert decide(seen(free, evidence=kept(20), blocks=(), day=a_day())).reason is Reason.STEPPED
+    plain = {"minDuration": "2m"}
+    on_it = {"steps": [COVERING, {"weightPercent": 50, **plain}]}
+    assert decide(seen(on_it, evidence=kept(20), blocks=(), day=None)).reason is Reason.WAITING_FOR_DAILY_PEAK
+    coming = {"steps": [{"weightPercent": 10, **plain}, {**COVERING, "weightPercent": 50}]}
+    assert decide(seen(coming, evidence=kept(20), blocks=(), day=None)).reason is Reason.WAITING_FOR_DAILY_PEAK
+    assert decide(seen(coming, evidence=kept(20), blocks=(), day=a_day())).reason is Reason.STEPPED
+    over = {"steps": [{**COVERING, "weightPercent": 5}, *({"weightPercent": weight, **plain} for weight in (10, 50))]}
+    assert decide(seen(over, evidence=kept(20), blocks=(), day=None)).reason is Reason.STEPPED
 
 
 def test_a_person_may_promote_without_it() -> None:

@@ -80,6 +80,7 @@ ODD: dict[str, st.SearchStrategy[Any]] = {
     "canary": st.sampled_from(WORKLOADS),
     "latest": st.sampled_from(LOOKS),
     "unread blocks": st.just(True),
+    "behind": st.just(True),
     "blocks": st.sampled_from([SLOW, FAILING]),
     "evidence": st.just(SLOW),
 }
@@ -112,6 +113,7 @@ def states(draw: st.DrawFn) -> SeenMigration:
         stable=odd.get("stable", workload(name="old")),
         canary=odd.get("canary", workload()),
         latest=odd.get("latest", latest()),
+        behind="behind" in odd,
         **_evidence_of(told, odd),
     )
 
@@ -182,8 +184,10 @@ def _may_rise(told: SeenMigration, write: SetSplit) -> None:
     by_hand = write.mark["reason"] == "PromotedByHand"
     if old.weight:
         _does_well(told, told.latest, by_hand)
-    assert by_hand or write.mark["step"] == old.step + 1
-    needs_a_person = by_hand or STEPS[write.mark["step"] - 1]["approval"] == "Manual"
+    to = write.mark["step"]
+    assert write.canary_percent == STEPS[to - 1]["weightPercent"] > old.weight
+    assert by_hand or all(step["weightPercent"] <= old.weight for step in STEPS[: to - 1])
+    needs_a_person = by_hand or STEPS[to - 1]["approval"] == "Manual"
     assert not needs_a_person or ("promote" if by_hand else "approve") in told.owner.requests
 
 
@@ -192,7 +196,7 @@ def _does_well(told: SeenMigration, look: Evidence, by_hand: bool) -> None:
     assert look.canary is not None and look.stable is not None
     assert not look.canary.errors and not look.canary.slow["latency"]
     if not by_hand:
-        assert not isinstance(told.blocks, Unreadable)
+        assert not isinstance(told.blocks, Unreadable) and not told.behind
     read = () if isinstance(told.blocks, Unreadable) else told.blocks
     assert all(block.canary is not None and not block.canary.errors for block in read)
 

@@ -48,6 +48,10 @@ def ended(result: str, generation: int = 1) -> dict[str, Any]:
     return {"outcome": outcome}
 
 
+def steps_at(*weights: int) -> dict[str, Any]:
+    return {"steps": [{"weightPercent": weight, "minDuration": "2m"} for weight in weights]}
+
+
 def one_step(**more: Any) -> dict[str, Any]:
     return {"steps": [{"weightPercent": 10, "minDuration": "2m", "maxDuration": "2h", **more}]}
 
@@ -213,8 +217,22 @@ CASES: list[Case] = [
      {"evidence": ENOUGH, "blocks": (), "latest": NoData("no series")}, Reason.METRICS_MISSING, None),
     ("enough evidence advances one step", {"evidence": ENOUGH, "blocks": ()}, Reason.STEPPED, 50),
     ("a spec edited to lower weights does not lower the weight",
-     {"evidence": ENOUGH, "blocks": (), "spec": {"steps": [{"weightPercent": w} for w in (1, 2, 100)]}},
-     Reason.STEPPED, 10),
+     {"evidence": ENOUGH, "blocks": (), "spec": steps_at(1, 2, 5)},
+     Reason.PROMOTED, None),
+    ("a step put in under way is taken next",
+     {"evidence": ENOUGH, "blocks": (), "spec": steps_at(1, 2, 10, 20, 100)}, Reason.STEPPED, 20),
+    ("steps taken out under way skip none of those that are left",
+     {"evidence": ENOUGH, "blocks": (), "route": route(mark(10, 3)), "spec": steps_at(25, 50, 100)},
+     Reason.STEPPED, 25),
+    ("steps taken out under way do not end it before the last weight",
+     {"evidence": ENOUGH, "blocks": (), "route": route(mark(10, 2)), "spec": steps_at(1, 100)}, Reason.STEPPED, 100),
+    ("enough evidence does not advance while later blocks are still to be read",
+     {"evidence": ENOUGH, "blocks": (), "behind": True}, Reason.WAITING_EVIDENCE, None),
+    ("what is undecided after its time is not said before all blocks are read",
+     {"blocks": blocks(3), "behind": True, "spec": one_step(minDuration="1s", maxDuration="1s")},
+     Reason.WAITING_EVIDENCE, None),
+    ("a missed objective is rolled back whatever is still to be read", {"blocks": blocks(5, BAD), "behind": True},
+     Reason.ROLLING_BACK, 0),
     ("enough evidence waits for a person where the next step wants approval",
      {"evidence": ENOUGH, "blocks": (), "spec": {"steps": [
          {"weightPercent": 10, "minDuration": "2m"}, {"weightPercent": 50, "approval": "Manual"}]}},
