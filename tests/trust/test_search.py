@@ -10,6 +10,7 @@ from changeover.core import migration, raising, verbs
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import SeenMigration, Step, split
 from changeover.core.observed import Route
+from changeover.core.sequential import Verdict
 
 from tests.trust.ladder.configurations import BY_NAME, CONFIGURATIONS, PLAIN, TOLD_LIVE, Configuration
 from tests.trust.ladder.edges import known
@@ -69,6 +70,14 @@ def does_not_look_at_the_split(seen: SeenMigration) -> Step:
         return verbs.decide(seen)
 
 
+def judges_what_was_read_first(seen: SeenMigration) -> Step:
+    """There may be later blocks than those of this pass."""
+    step = verbs.decide(seen)
+    if not seen.behind or step.mark is None or step.weighing is None or step.weighing.verdict is not Verdict.ADVANCE:
+        return step
+    return raising.advance(seen, step.mark, step.weighing)
+
+
 def never_ends(seen: SeenMigration) -> Step:
     return replace(verbs.decide(seen), outcome=None)
 
@@ -102,6 +111,7 @@ BROKEN: list[tuple[Configuration, Decide, str, str]] = [
     (PAUSE, ignores_the_pause, "while paused", "pause is asked for"),
     (SMALL, forgets_a_lost_rollback, AGAIN, "the route is deleted"),
     (SMALL, does_not_look_at_the_split, "while the last scrapes do not speak for it", "latest split off"),
+    (SMALL, judges_what_was_read_first, "while there are blocks to be read", "behind more to read"),
     (APPROVAL, approves_itself, "without a token of approve", "a pass"),
     (JUMP, takes_what_is_not_ours, "a route of somebody else is written", "is taken over by another migration"),
     (SMALL, never_ends, "it has not ended after", ""),

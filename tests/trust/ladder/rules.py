@@ -182,6 +182,8 @@ def _of_evidence(one: Pass, before: Mark, statistics: Statistics) -> Iterator[st
             yield "rises from 0 while stable is not seen"
     elif not _speaks_for(latest):
         yield f"rises from {weight} while the last scrapes do not speak for it"
+    if one.seen.behind:
+        yield f"rises from {weight} while there are blocks to be read"
     if weight and not by_hand:
         yield from _of_blocks(one, before, statistics)
 

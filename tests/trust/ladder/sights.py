@@ -178,6 +178,11 @@ class Sights:
         read = blocks_of(until, mark.weight, self._statistics.objective)
         return (*read, ("unreadable", UNREAD)) if read else (("", ()),)
 
+    def _behind_options(self) -> Sequence[tuple[str, Any]]:
+        """Whether there are later blocks than those read: where there is something to read at all."""
+        some = self._mark is not None and self._mark.weight > 0
+        return (("", False), ("more to read", True)) if some else (("", False),)
+
 
 _LATEST: dict[tuple[int, float, str, str], tuple[tuple[str, Any], ...]] = {}
 
