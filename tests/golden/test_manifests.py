@@ -83,7 +83,8 @@ def first_of(candidate: str) -> dict[str, Any]:
 def loads(scenario: str, spec: dict[str, Any] = RICH) -> list[Manifest]:
     records = first_of("express")
     for before in SCENARIOS[: SCENARIOS.index(scenario)]:
-        records[f"r1.express.{before}"] = {"candidate": "express", "round": 1, "node": "node-1", "void": []}
+        shown = {"candidate": "express", "scenario": before, "round": 1, "node": "node-1", "void": []}
+        records[f"r1.express.{before}"] = shown
     started = applied(benchmark(records=first_of("express")))[0]
     labels = started["metadata"]["labels"]
     running = Workload(started["metadata"]["name"], labels, NOW, False, 1, (pod(),), 1.0)

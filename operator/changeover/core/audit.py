@@ -11,8 +11,8 @@ from changeover.core.conformance import failed_checks
 from changeover.core.knee import knee_reasons
 from changeover.core.observed import LoadFailed, LoadReport, NoData, Unreadable, Usage, Workload
 from changeover.core.schedule import CROSS_CHECK, Run
+from changeover.loader.report import FRACTIONS, is_known, lost
 
-# shared/design/load.md, "Every run audits itself"
 GENERATOR_SHARE = 0.70  # cores of the generator's one core, beyond which it may be what is slow
 LITTLE_TOLERANCE = 0.02  # throughput x mean latency must not exceed the connections by more
 ERROR_SHARE = 0.01  # beyond it the throughput is that of another job
@@ -56,9 +56,12 @@ def make_record(
     """What is kept of a run: the report without its histogram, what it used, where it ran, and why it is void."""
     pod = workload.pods[0] if workload is not None and workload.pods else None
     content = outcome.content if isinstance(outcome, LoadReport) else {}
-    report = {key: value for key, value in content.items() if key not in ("histogram", "steps", "conformance")}
+    kept = {key: value for key, value in content.items() if key not in ("histogram", "steps", "conformance")}
+    report = _without_unknown(kept)
     used = usage if isinstance(usage, Usage) else None
     void = void_reasons(outcome, usage, pod.restarts if pod else None)
+    if isinstance(outcome, LoadReport):
+        void += _replaced(outcome.pod, workload)
     if pod is not None and pinned_node not in ("", pod.node):
         void.append(f"NotPinned: it ran on {pod.node}, the others on {pinned_node}")
     return {
@@ -79,6 +82,18 @@ def make_record(
         "conformance": failed_checks(content),
         "void": void,
     }
+
+
+def _replaced(loaded: str, workload: Workload | None) -> list[str]:
+    """Whether the pod that was under load is not the one that is there, whose CPU was read.
+
+    One that goes away answers to the end of its connections, so the load itself shows nothing. A Job of an earlier
+    release does not say which it was.
+    """
+    living = [pod.name for pod in workload.pods if not pod.deleting] if workload is not None else []
+    if not loaded or not living or living == [loaded]:
+        return []
+    return [f"CandidateGone: pod {loaded} was under load, and {', '.join(living)} is there"]
 
 
 def is_own_fault(record: RunRecord) -> bool:
@@ -118,12 +133,24 @@ def _set_aside(records: Mapping[str, RunRecord]) -> dict[str, set[str]]:
     return found
 
 
+def _without_unknown(report: dict[str, Any]) -> dict[str, Any]:
+    """The report with None for each percentile that is not one of all requests."""
+    if not report or report["latency"] is None:
+        return report
+    known = {key: None if key in FRACTIONS and not is_known(report, key) else v for key, v in report["latency"].items()}
+    return {**report, "latency": known}
+
+
 def _remarks(report: Mapping[str, Any]) -> list[str]:
     """What a reader should know of a run that is valid all the same."""
-    if report and report["latency"] is None:
+    if not report:
+        return []
+    if report["latency"] is None:
         # The throughput is true; a latency without the slowest requests would flatter.
         return [f"LatencyUnknown: {report.get('latencyRefused') or 'the generator gave none'}"]
-    return []
+    unknown = [key for key, value in report["latency"].items() if value is None]
+    without = f"{lost(report)} requests were not sent or not answered, so {', '.join(unknown)} cannot be told"
+    return [f"LatencyUnknown: {without}"] if unknown else []
 
 
 def _unseen_throttling(report: Mapping[str, Any], usage: Usage | None) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -163,7 +163,8 @@ def _begin_load(seen: SeenBenchmark, run: Run, workload: Workload) -> Next:
     spec, scenario = cross_check.as_driven(seen.spec, run)
     candidate = _candidate(seen.spec, run.candidate)
     url = f"http://{workload.name}.{seen.owner.namespace}.svc:{candidate.port}"
-    target = LoadTarget(_run_token(seen, run), url, seen.loader_image, seen.now)
+    pod = next((pod.name for pod in workload.pods if pod.ready and not pod.deleting), "")
+    target = LoadTarget(_run_token(seen, run), url, seen.loader_image, seen.now, pod)
     job = make_load_job(seen.owner, spec, scenario, target)
     # The Service again: a crash after the Deployment may have left it unmade.
     service = make_service(candidate, _shape(seen, run, {}), candidate.port)
@@ -181,7 +182,7 @@ def _record(seen: SeenBenchmark, run: Run, load: LoadReport | LoadFailed, worklo
         if "steps" in load.content:
             usages = seen.step_usages or (usage,) * len(load.content["steps"])
             knee = at_knee(load.content, usages, _cores_allowed(seen.spec, workload))
-            load, usage = LoadReport(knee.report), knee.usage
+            load, usage = replace(load, content=knee.report), knee.usage
     assert isinstance(seen.records, Mapping)
     record = make_record(run, load, usage, workload, _pinned_node(seen.records))
     record["at"] = seen.now.isoformat()

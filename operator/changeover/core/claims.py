@@ -86,10 +86,7 @@ def _doubts(spec: BenchmarkSpec, claim: Claim, value: ClaimedValue) -> list[str]
 
 
 def _connections(spec: BenchmarkSpec, name: str) -> int:
-    scenario = next(s for s in spec.scenarios if s.name == name)
-    load = scenario.closed or scenario.open
-    assert load is not None  # the union guarantees it
-    return load.connections
+    return next(scenario for scenario in spec.scenarios if scenario.name == name).load.connections
 
 
 def _judged(measured: Ranking, faster: ClaimedValue, slower: ClaimedValue) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def values_by_round(
     rounds: dict[int, dict[str, float]] = {}
     for record in records.values():
         wanted = record["scenario"] == scenario and record["candidate"] in names and not record["void"]
-        if wanted and (by != "Latency" or record["report"]["latency"] is not None):
+        if wanted and (by != "Latency" or (record["report"]["latency"] or {}).get("p99") is not None):
             rounds.setdefault(record["round"], {})[record["candidate"]] = value_of(record, by, spec.cost)
     # A round without any valid run stays as an empty one: looks are at rounds, not at the so-manieth lucky one.
     return [rounds.get(number_, {}) for number_ in range(1, max(rounds, default=0) + 1)]

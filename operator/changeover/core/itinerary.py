@@ -13,7 +13,7 @@ from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec
 from changeover.core.audit import RunRecord, is_own_fault
 from changeover.core.figures import contest_of, races
 from changeover.core.ranking_status import is_decided
-from changeover.core.schedule import Block, Run
+from changeover.core.schedule import CROSS_CHECK, Block, Run
 
 ATTEMPTS = 3  # of one run, while it is void
 ATTEMPTS_OF_FAULTY = 2  # when it is the candidate that fails: once more, since a fault may pass
@@ -22,8 +22,13 @@ Records = Mapping[str, RunRecord]
 
 
 def next_run(spec: BenchmarkSpec, records: Records, rounds: int) -> Run | None:
-    """The first run of so many rounds that is to be done; None when all are."""
-    return next_of(_blocks(spec, records, rounds), records)
+    """The first run of so many rounds that is to be done; None when all are.
+
+    A round that another followed is closed: who comes back into the race, by an edit of what is ranked by, is measured
+    beside the others of its time and not paired with runs of long ago.
+    """
+    newest = max((record["round"] for record in records.values() if CROSS_CHECK not in record["scenario"]), default=0)
+    return next_of((block for block in _blocks(spec, records, rounds) if block.round >= newest), records)
 
 
 def next_of(blocks: Iterable[Block], records: Records) -> Run | None:

@@ -26,6 +26,7 @@ ANNOTATION_ABOUT = "changeover.dev/about"  # on a testers' route: stands for the
 ANNOTATION_HAND_OVER = "changeover.dev/hand-over-to"  # on a user's route: the migration that may take it over
 ANNOTATION_REQUESTED = "changeover.dev/requested-"  # and a verb: what a person asks for; the value is a token
 ANNOTATION_RETRY = ANNOTATION_REQUESTED + "retry"  # on a benchmark: a new token starts a new run
+ANNOTATION_LOADED_POD = "changeover.dev/loaded-pod"  # on a load Job: the candidate's pod that was there at its start
 ANNOTATION_FROM_BENCHMARK = "changeover.dev/from-benchmark"
 
 MAX_NAME = 63  # a label value, and a Service's name

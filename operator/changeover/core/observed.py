@@ -168,6 +168,7 @@ class LoadReport:
     """What a load run reported: the loader's JSON, version 1 (see ``changeover.loader``)."""
 
     content: Mapping[str, Any]
+    pod: str = ""  # of the candidate, that was there when the load began; empty when that is not known
 
 
 @dataclass(frozen=True)

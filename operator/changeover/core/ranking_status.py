@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
@@ -79,8 +80,13 @@ def _interval(estimate: ranking.Estimate) -> dict[str, str]:
 
 
 def _latency(latencies: Sequence[Mapping[str, float]]) -> dict[str, str]:
-    """Median over rounds of each round's figure, ms; the maximum is the largest of all."""
-    shown = {key: number(1000 * median(x[key] for x in latencies), 4) for key in ("mean", "p50", "p90", "p99", "p999")}
+    """Median over rounds of each round's figure, ms; the maximum is the largest of all.
+
+    What a round does not know is beyond every figure that it knows: a median that comes to lie there is not known.
+    """
+    keys = ("mean", "p50", "p90", "p99", "p999")
+    middle = {key: median(math.inf if x[key] is None else x[key] for x in latencies) for key in keys}
+    shown = {key: number(1000 * value, 4) if math.isfinite(value) else "" for key, value in middle.items()}
     return {**shown, "max": number(1000 * max(x["max"] for x in latencies), 4)}
 
 
@@ -153,7 +159,7 @@ def missed_objectives(spec: BenchmarkSpec, result: Mapping[str, Any]) -> list[st
     missed, wanted = [], spec.objectives
     if wanted.max_latency is not None:
         key, bound = _KEYS[wanted.max_latency.percentile], duration_seconds(wanted.max_latency.max) * 1000
-        if "latency" not in result:
+        if not result.get("latency", {}).get(key):
             missed.append(f"{key} unknown; see the notes")
         elif float(result["latency"][key]) > bound:
             missed.append(f"{key} {result['latency'][key]}ms > {wanted.max_latency.max}")

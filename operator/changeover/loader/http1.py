@@ -9,6 +9,8 @@ import socket
 import time
 from dataclasses import dataclass
 
+WITHOUT_BODY = (204, 304)  # statuses whose answers end with their headers, whatever these say (RFC 9112, 6.3)
+
 
 class Nonconforming(Exception):
     """The answer is not the one that was due; the text says what was seen."""
@@ -50,7 +52,8 @@ class Client:
         words = lines[0].split(" ")
         if len(words) < 2 or not words[0].startswith("HTTP/1.") or not words[1].isdigit():
             raise Nonconforming(f"no status line: {lines[0][:60]!r}")
-        return Answer(int(words[1]), headers, self._body(headers) if has_body else b"")
+        status = int(words[1])
+        return Answer(status, headers, self._body(headers) if has_body and status not in WITHOUT_BODY else b"")
 
     def is_closed(self) -> bool:
         """Whether the server ends the connection, without another byte, before the deadline."""

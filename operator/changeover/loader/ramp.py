@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from changeover.loader.report import is_known, lost
+
 ACHIEVED_SHARE = 0.95
 """Of the offered rate; below it the step measured another rate than its own."""
 
 GENERATOR_CORES = 0.70
 """Beyond it the generator may be what is slow (core.audit has the same limit): the step says nothing of the target."""
-
-FRACTIONS = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 
 STEP_FIELDS = (
     "requests", "succeeded", "errors", "requestsPerSecond", "durationSeconds", "windowStart", "windowEnd", "unsent",
@@ -23,9 +23,6 @@ STEP_FIELDS = (
     "generatorThrottling",
 )  # fmt: skip
 """Of the report, that every step has of its own: with them any step can stand for the run."""
-
-FEW = 5
-"""Unsent requests that the edges of the window explain."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +122,8 @@ def _latency_problems(plan: Plan, report: Mapping[str, Any]) -> list[str]:
     if latency is None:
         return [f"no latency: {report['latencyRefused']}"]
     problems = []
-    # What was not sent has waited longest and is in no percentile: with too much of it the percentile is not known.
-    unsent = report["unsent"] or 0
-    if unsent > max(FEW, (1 - FRACTIONS[plan.percentile]) * (unsent + report["requests"])):
-        problems.append(f"{unsent} requests were not sent, so {plan.percentile} is not known")
+    if not is_known(report, plan.percentile):
+        problems.append(f"{lost(report)} requests were not sent or not answered, so {plan.percentile} is not known")
     if latency[plan.percentile] > plan.max_latency:
         problems.append(f"{plan.percentile} {latency[plan.percentile] * 1000:.1f} ms")
     return problems

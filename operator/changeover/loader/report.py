@@ -40,6 +40,7 @@ means that it was not measured; it never stands for zero.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +48,11 @@ from changeover.loader import histogram
 from changeover.loader.histogram import Buckets
 
 VERSION = 1
+
+FRACTIONS = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
+
+FEW = 5
+"""Requests without a latency that the edges of the window explain."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +151,23 @@ def unsent(rate: float | None, window_seconds: float, measurement: Measurement) 
         return None
     failed = measurement.errors.total() - measurement.errors.status  # a wrong status is an answer, counted already
     return max(0, int(rate * window_seconds) - measurement.requests - failed)
+
+
+def lost(report: Mapping[str, Any]) -> int:
+    """Requests that have no latency: not sent when the window ended, or never answered. A wrong status is an answer."""
+    failed: int = sum(count for kind, count in report["errors"].items() if kind != "status")
+    return int(report.get("unsent") or 0) + failed
+
+
+def is_known(report: Mapping[str, Any], percentile: str) -> bool:
+    """Whether a percentile of a report's latency is, nearly, one of all requests.
+
+    What was lost has waited longest and is in no percentile. While it is at most half of what lies beyond, the 99th
+    that is told is at least the 98.5th of all; with more it is not known.
+    """
+    without = lost(report)
+    beyond: float = (1 - FRACTIONS[percentile]) * (without + report["requests"])
+    return without <= max(FEW, beyond / 2)
 
 
 def as_json(measurement: Measurement, surroundings: Surroundings, context: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from changeover.loader.failures import InvalidArguments
-from changeover.loader.ramp import FRACTIONS, Plan
+from changeover.loader.ramp import Plan
+from changeover.loader.report import FRACTIONS
 from changeover.loader.share import Share
 
 CLOSED, OPEN, RAMP = "closed", "open", "ramp"

@@ -205,6 +205,9 @@ async def _loads(owner: Owner, deps: Dependencies) -> Mapping[str, LoadReport | 
         if run is None:
             continue  # somebody else's, with some of our labels
         result = await deps.load.result(LoadRun(job["metadata"]["name"], owner.namespace))
+        if isinstance(result, LoadReport):
+            loaded = (job["metadata"].get("annotations") or {}).get(names.ANNOTATION_LOADED_POD, "")
+            result = replace(result, pod=loaded)
         if result is not None:
             found[run] = result
     return found

@@ -75,6 +75,22 @@ def test_a_body_that_changes_fails() -> None:
     assert "another body" in found["same body"]["detail"]
 
 
+@pytest.mark.parametrize(
+    ("answer", "flags"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n", ("--method", "HEAD")),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", ("--method", "DELETE", "--expect-status", "204")),
+        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 13\r\n\r\n", ("--expect-status", "304")),
+    ],
+    ids=["HEAD", "204", "304"],
+)
+def test_an_answer_that_has_no_body_is_over_with_its_headers(answer: bytes, flags: tuple[str, ...]) -> None:
+    with servers.serving(answer=lambda number: answer) as server:
+        found = run(("127.0.0.1", server.port), *flags)
+    assert failed(found) <= {"404 elsewhere", "Connection: close", "HTTP/1.0"}  # this server knows neither
+    assert all(found[name]["passed"] for name in ("same body", "pipelined requests", "request split over two packets"))
+
+
 def test_head_says_nothing_of_another_method() -> None:
     with serving("none") as address:
         found = run(address, "--method", "POST")

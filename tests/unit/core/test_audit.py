@@ -97,6 +97,33 @@ def test_a_refused_latency_is_remarked_and_does_not_void_the_throughput() -> Non
     assert record["void"] == []
 
 
+def test_a_percentile_is_not_told_when_too_many_requests_have_no_latency() -> None:
+    """What was not sent, or not answered, has waited longest; a wrong status is an answer."""
+    errors = {"connect": 0, "read": 5, "write": 0, "timeout": 15, "status": 0}
+    report = a_report(mode="open", requests=9_950, succeeded=9_950, unsent=30, errors=errors)
+    record = make_record(Run(1, "fast", "constant"), LoadReport(report), USAGE, workload())
+    known = {key for key, value in record["report"]["latency"].items() if value is not None}
+    assert known == {"mean", "p50", "p90", "p99", "max"}
+    assert "LatencyUnknown: 50 requests were not sent or not answered, so p999 cannot be told" in record["remarks"]
+    more = make_record(Run(1, "fast", "constant"), LoadReport({**report, "unsent": 31}), USAGE, workload())
+    assert more["report"]["latency"]["p99"] is None
+    answered = LoadReport({**report, "unsent": 0, "errors": {**errors, "read": 0, "timeout": 0, "status": 50}})
+    assert (
+        None not in make_record(Run(1, "fast", "constant"), answered, USAGE, workload())["report"]["latency"].values()
+    )
+
+
+def test_a_pod_that_took_the_place_of_the_one_under_load_voids_the_run() -> None:
+    """The one before answers to the end of its connections: the report is fair, and the CPU is another pod's."""
+    given = {"usage": USAGE, "workload": workload(pods=(pod(),))}
+    [there] = [one.name for one in given["workload"].pods]
+    same = make_record(Run(1, "fast", "keep-alive"), LoadReport(a_report(), there), **given)
+    unnamed = make_record(Run(1, "fast", "keep-alive"), LoadReport(a_report()), **given)
+    other = make_record(Run(1, "fast", "keep-alive"), LoadReport(a_report(), "web-fast-1"), **given)
+    assert (same["void"], unnamed["void"]) == ([], [])
+    assert other["void"] == [f"CandidateGone: pod web-fast-1 was under load, and {there} is there"]
+
+
 def test_that_throttling_could_not_be_judged_is_said() -> None:
     unseen, told = replace(USAGE, throttled_share=None), LoadReport(a_report(mode="open"))
     record = make_record(Run(1, "fast", "constant"), told, unseen, workload())

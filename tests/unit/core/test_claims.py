@@ -169,6 +169,17 @@ def test_the_claims_own_figures_are_doubted_beside_the_verdict() -> None:
     assert [text.split(" ")[1] for text in pair["doubts"]] == ["ConnectionsLost:"]
 
 
+def test_a_claim_about_a_ramp_is_judged_like_any_other() -> None:
+    ramp = [{"name": "keep-alive", "type": "Ramp", "ramp": {"startRequestsPerSecond": 500}}]
+    rows = [{"candidate": "swift", "requestsPerSecond": "2000"}, {"candidate": "slow", "requestsPerSecond": "1000"}]
+    (pair,) = make_claims(spec({}, values=rows).model_copy(update={"scenarios": scenarios(ramp)}), {})["claims"]
+    assert (pair["verdict"], pair["doubts"]) == ("Undecidable", [])
+
+
+def scenarios(given: list[dict[str, Any]]) -> Any:
+    return benchmark_spec(scenarios=given).scenarios
+
+
 def test_more_pairs_than_fit_are_counted() -> None:
     names = [f"n{index}" for index in range(17)]
     rows = [{"candidate": name, "requestsPerSecond": str(1000 + index)} for index, name in enumerate(names)]

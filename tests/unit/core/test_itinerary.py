@@ -72,8 +72,21 @@ def test_a_round_counts_when_every_run_of_it_is_done() -> None:
         assert next_run(given, records, 9) == run
         records[run.id] = fair(run)
     assert complete_rounds(given, records) == 3
-    del records["r2.a.keep-alive"]
-    assert complete_rounds(given, records) == 1
+    del records["r3.a.keep-alive"]
+    assert complete_rounds(given, records) == 2
+
+
+def test_who_comes_back_into_the_race_is_not_put_into_rounds_of_long_ago() -> None:
+    """As after an edit of what is ranked by: the others' runs of those rounds are from another time."""
+    given, records = spec("a", "b", "c", stopWhenDecided=False), {}
+    for run in cells(given, {}, 4):
+        if run.candidate != "c" or run.round == 1:
+            records[run.id] = fair(run)
+    coming = next_run(given, records, 9)
+    assert coming is not None and (coming.round, coming.candidate) == (4, "c")
+    records[coming.id] = fair(coming)
+    after = next_run(given, records, 9)
+    assert after is not None and after.round == 5
 
 
 def test_a_void_run_is_measured_again_at_the_end_of_its_round() -> None:

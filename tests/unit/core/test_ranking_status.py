@@ -95,6 +95,21 @@ def test_a_missed_objective_costs_the_win_not_the_rank(objectives: dict[str, Any
     assert (winner_of(spec, found) is not None) is keeps
 
 
+def test_a_percentile_that_most_rounds_do_not_know_keeps_no_objective() -> None:
+    spec = benchmark_spec(objectives={"maxLatency": {"percentile": "99", "max": "1s"}}, ranking={"by": "Throughput"})
+    lost = records({"fast": 2000.0}, mode="open", unsent=400)
+    found = {**lost, **records({"lame": 1000.0})}
+    fast = next(result for result in make_results(spec, found) if result["candidate"] == "fast")
+    assert (fast["latency"]["p99"], fast["latency"]["p999"]) == ("", "") and float(fast["latency"]["p90"]) > 0
+    first = make_ranking(spec, found)[0]
+    assert (first["candidate"], first["meetsObjectives"], first["missed"]) == (
+        "fast", False, ["p99 unknown; see the notes"],
+    )  # fmt: skip
+    CandidateResult.model_validate(fast)
+    by_latency = make_ranking(benchmark_spec(ranking={"by": "Latency"}), found)
+    assert [row["candidate"] for row in by_latency] == ["lame"]
+
+
 @pytest.mark.parametrize("by", ["Throughput", "Latency", "CPUPerRequest", "Cost"])
 def test_less_latency_and_less_cpu_are_better(by: str) -> None:
     spec = benchmark_spec(ranking={"by": by})

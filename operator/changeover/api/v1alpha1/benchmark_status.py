@@ -24,10 +24,10 @@ class LatencySummary(Model):
     """Latency in milliseconds: the median over rounds of each round's figure; max is the largest of all."""
 
     mean: Number = described("Mean, ms.")
-    p50: Number = described("Median, ms.")
-    p90: Number = described("90th percentile, ms.")
-    p99: Number = described("99th percentile, ms.")
-    p999: Number = described("99.9th percentile, ms.")
+    p50: Number = described("Median, ms. Empty when unknown.", default="")
+    p90: Number = described("90th percentile, ms. Empty when unknown.", default="")
+    p99: Number = described("99th percentile, ms. Empty when unknown.", default="")
+    p999: Number = described("99.9th percentile, ms. Empty when unknown.", default="")
     max: Number = described("Maximum, ms.")
 
 

@@ -41,6 +41,7 @@ class LoadTarget:
     url: str
     image: str
     now: datetime
+    pod: str = ""
 
 
 def make_load_job(owner: Owner, spec: BenchmarkSpec, scenario: Scenario, target: LoadTarget) -> Manifest:
@@ -53,6 +54,7 @@ def make_load_job(owner: Owner, spec: BenchmarkSpec, scenario: Scenario, target:
             "name": names.load_job(owner.name, target.run),
             "namespace": owner.namespace,
             "labels": {**labels, names.LABEL_RUN: target.run},
+            "annotations": {names.ANNOTATION_LOADED_POD: target.pod},
             "ownerReferences": [owner_reference(owner)],
         },
         "spec": {
