@@ -27,6 +27,7 @@ ANNOTATION_HAND_OVER = "changeover.dev/hand-over-to"  # on a user's route: the m
 ANNOTATION_REQUESTED = "changeover.dev/requested-"  # and a verb: what a person asks for; the value is a token
 ANNOTATION_RETRY = ANNOTATION_REQUESTED + "retry"  # on a benchmark: a new token starts a new run
 ANNOTATION_FROM_BENCHMARK = "changeover.dev/from-benchmark"
+ANNOTATION_MEASURED_AS = "changeover.dev/measured-as"  # on a canary: stands for what a benchmark measured, see digest
 
 MAX_NAME = 63  # a label value, and a Service's name
 _HASH_DIGITS = 8
