@@ -218,6 +218,23 @@ MIGRATION = {
             "at": NOW,
             "message": "hooks.example.com answered 500",
         },
+        {
+            "name": "chat",
+            "event": "Held",
+            "id": "a1b2c3d5",
+            "state": "Waiting",
+            "attempts": 1,
+            "at": NOW,
+            "message": "hooks.example.com answered 500",
+            "happened": {
+                "at": NOW,
+                "reason": "Undecided",
+                "message": "undecided after 24h",
+                "weightPercent": 10,
+                "generation": 1,
+                "attempt": 1,
+            },
+        },
     ],
 }
 STATUSES: dict[str, Model] = {

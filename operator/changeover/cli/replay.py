@@ -43,6 +43,7 @@ BY_EVIDENCE: Mapping[str, Verdict] = {
 }
 COLUMNS = ("", "weight", "from", "decided", "evidence says", "requests", "why")
 LAST_SCRAPES = 6  # before a rollback, among which a single one may have been beyond doubt
+EDITED = "; by the spec as it is now: it was changed since this ended, so nothing is held against what was decided"
 PARTS = 5  # of the second in which a weight was set, that are tried
 
 
@@ -71,11 +72,14 @@ class Replayed:
     why: str
     blocks: int
     requests: int
+    by_another_spec: bool = False  # than the one that was decided by
 
     @property
     def agrees(self) -> bool | None:
         """None when there is nothing to be compared."""
-        return None if self.period.expected is None else self.verdict is self.period.expected
+        if self.period.expected is None or self.by_another_spec:
+            return None
+        return self.verdict is self.period.expected
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,7 @@ async def replay_all(kubectl: Kubectl, body: Body, series: Series, now: datetime
     spec, owner = MigrationSpec.model_validate(body["spec"]), parse_owner(body)
     target, deployment = split_target(owner, spec), kubectl.get("deployment", canary_workload(owner.name, spec))
     limit = cpu_limit(deployment["spec"]["template"]["spec"]) if deployment is not None else None
-    found = []
+    found, edited = [], _edited_since(body)
     for period in periods(body.get("status", {}), now):
         canary = _canary(owner, spec, series, period, limit)
         seen, left_out = (spec, "") if canary.pods and limit else _without_cpu(spec)
@@ -184,8 +188,15 @@ async def replay_all(kubectl: Kubectl, body: Body, series: Series, now: datetime
         reader = EvidenceReader(seen, target, Measured(series.source, series.scrape_seconds, own), canary)
         asked = Asked(seen, reader, timedelta(seconds=series.scrape_seconds), _split(owner, spec, canary))
         one = await replay(asked, period)
-        found.append(replace(one, why=one.why + left_out))
+        why = one.why + left_out + (EDITED if edited else "")
+        found.append(replace(one, why=why, by_another_spec=edited))
     return found
+
+
+def _edited_since(body: Body) -> bool:
+    """Whether the spec of an ended migration is not that by which it ended; the one of then nobody has."""
+    outcome = body.get("status", {}).get("outcome")
+    return outcome is not None and outcome["generation"] != body["metadata"]["generation"]
 
 
 def _without_cpu(spec: MigrationSpec) -> tuple[MigrationSpec, str]:

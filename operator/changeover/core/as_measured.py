@@ -17,15 +17,28 @@ class Benchmarked:
     image_digest  the image as the container runtime identified it; empty when no benchmark chose it
     cpu_limit     cores a pod: the limit, else the request, else None
     rps           the most that its one pod carried, requests/s; 0 when nothing was measured fairly
+    measured_as   stands for the candidate in the benchmark's spec; empty when no benchmark chose it
     """
 
     image_digest: str = ""
     cpu_limit: float | None = None
     rps: float = 0.0
+    measured_as: str = ""
+
+
+def is_of_another_measure(measured: Benchmarked, canary: Workload) -> bool:
+    """Whether it was made from a candidate that was another then; one made by an earlier release does not say."""
+    return "" not in (measured.measured_as, canary.measured_as) and measured.measured_as != canary.measured_as
 
 
 def deviation(measured: Benchmarked, canary: Workload) -> str:
     """In what the canary is not as measured, and the mend; empty when it is, or no benchmark chose it."""
+    if is_of_another_measure(measured, canary):
+        return (
+            "the benchmark was measured anew since this canary was made, and what it chooses now is another or runs "
+            "otherwise (image, environment, command, port, resources); set its candidates back, or abort and retry the "
+            "migration, which makes the canary anew"
+        )
     other = next((pod for pod in canary.pods if not pod.deleting and _is_another(measured, pod)), None)
     if other is not None:
         runs, asked = _digest(other.image_id) or "an unknown image", _digest(measured.image_digest)

@@ -7,6 +7,7 @@ from typing import Any
 from changeover.api.reasons import ConditionType, Reason
 from changeover.api.v1alpha1 import BenchmarkSpec, MigrationSpec
 from changeover.api.v1alpha1.base import quantity_value
+from changeover.api.v1alpha1.candidate import Candidate
 from changeover.core import names
 from changeover.core.as_measured import Benchmarked
 from changeover.core.conditions import is_true
@@ -15,6 +16,8 @@ from changeover.core.manifests.common import labels_of
 from changeover.core.migration_state import CanaryChoice
 from changeover.core.observed import Owner
 from changeover.core.plan import Manifest
+
+_NOT_RUN = {"name", "language", "framework"}  # of a candidate: they change nothing of its pods
 
 
 def canary_backend(migration: str, spec: MigrationSpec) -> tuple[str, int]:
@@ -58,7 +61,16 @@ def _benchmarked(measured: BenchmarkSpec, candidate: str, status: dict[str, Any]
         image_digest=row.get("imageDigest", ""),
         cpu_limit=quantity_value(cpu) if cpu is not None else None,
         rps=_most_carried(candidate, status),
+        measured_as=_stands_for(next(c for c in measured.candidates if c.name == candidate)),
     )
+
+
+def _stands_for(candidate: Candidate) -> str:
+    """The same for what runs the same: not for a name or a table's words, nor for how often or where it runs.
+
+    Defaults are left out, so that it is still the same for an operator whose spec has one field more.
+    """
+    return names.digest(candidate.model_dump(mode="json", exclude=_NOT_RUN, exclude_defaults=True))
 
 
 def _most_carried(candidate: str, status: dict[str, Any]) -> float:
@@ -106,7 +118,10 @@ def _manifests(owner: Owner, spec: MigrationSpec, measured: BenchmarkSpec, name:
         labels=labels_of(migration=owner.name, role=names.ROLE_CANARY, candidate=name),
         replicas=spec.canary.benchmark.replicas,
         nodes=spec.canary.benchmark.placement,
-        annotations={names.ANNOTATION_FROM_BENCHMARK: f"{spec.canary.benchmark.ref.name}/{name}"},
+        annotations={
+            names.ANNOTATION_FROM_BENCHMARK: f"{spec.canary.benchmark.ref.name}/{name}",
+            names.ANNOTATION_MEASURED_AS: _stands_for(candidate),
+        },
     )
     # The Service first: the Deployment is what is looked for, so after a crash between the two both are applied again.
     return make_service(candidate, shape, spec.stable.service.port), make_deployment(candidate, shape)

@@ -14,7 +14,7 @@ from typing import Any
 from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core import names
-from changeover.core.as_measured import deviation
+from changeover.core.as_measured import deviation, is_of_another_measure
 from changeover.core.conditions import timestamp
 from changeover.core.contest import put_back
 from changeover.core.design import significant
@@ -136,11 +136,12 @@ def _before_first_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
 
 
 def _is_of_another_choice(choice: CanaryChoice, canary: Workload) -> bool:
-    """Whether we made this canary, for a candidate that the spec or the benchmark does not choose any more."""
+    """Whether we made this canary, for a candidate that is not chosen any more, or was another when it was measured."""
     wanted = next((m["metadata"]["labels"] for m in choice.manifests if m["kind"] == "Deployment"), None)
     if wanted is None or canary.labels.get(names.LABEL_MIGRATION) != wanted[names.LABEL_MIGRATION]:
         return False
-    return bool(canary.labels.get(names.LABEL_CANDIDATE) != wanted[names.LABEL_CANDIDATE])
+    other = canary.labels.get(names.LABEL_CANDIDATE) != wanted[names.LABEL_CANDIDATE]
+    return bool(other or is_of_another_measure(choice.benchmarked, canary))
 
 
 def _on_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:

@@ -28,6 +28,7 @@ ANNOTATION_REQUESTED = "changeover.dev/requested-"  # and a verb: what a person 
 ANNOTATION_RETRY = ANNOTATION_REQUESTED + "retry"  # on a benchmark: a new token starts a new run
 ANNOTATION_LOADED_POD = "changeover.dev/loaded-pod"  # on a load Job: the candidate's pod that was there at its start
 ANNOTATION_FROM_BENCHMARK = "changeover.dev/from-benchmark"
+ANNOTATION_MEASURED_AS = "changeover.dev/measured-as"  # on a canary: stands for what a benchmark measured, see digest
 
 MAX_NAME = 63  # a label value, and a Service's name
 _HASH_DIGITS = 8

@@ -21,8 +21,43 @@ from changeover.core.signature import Message
 
 MOST_ATTEMPTS = 6
 FIRST_WAIT = timedelta(seconds=5)  # twice as long after each attempt: some five minutes in all
+LATE = timedelta(minutes=1)  # a chat shows when it was told: it has to be said when it happened
 MOST_NOTICES = 24  # kept in status, the latest
 WAITING, SENT, FAILED = "Waiting", "Sent", "Failed"
+
+
+@dataclass(frozen=True)
+class Happened:
+    """An event as it was when it happened: by the time that it can be told, other things may be true."""
+
+    at: datetime
+    reason: str
+    message: str
+    weight: int | None
+    generation: int
+    attempt: int | None
+
+    @classmethod
+    def in_pass(cls, seen: SeenMigration, step: Step) -> Happened:
+        """In this pass."""
+        weight, attempt = (step.mark.weight, step.mark.attempt) if step.mark is not None else (None, None)
+        return cls(seen.now, str(step.reason), step.message[:1024], weight, seen.owner.generation, attempt)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As status has it; null is what is left out."""
+        return {
+            "at": timestamp(self.at), "reason": self.reason, "message": self.message, "generation": self.generation,
+            **({"weightPercent": self.weight} if self.weight is not None else {}),
+            **({"attempt": self.attempt} if self.attempt is not None else {}),
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Happened:
+        """Inverse of ``to_dict``."""
+        return cls(
+            parse_timestamp(data["at"]), data["reason"], data["message"], data.get("weightPercent"),
+            data["generation"], data.get("attempt"),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,12 +71,14 @@ class Notice:
     attempts: int
     at: datetime  # of the last attempt, else of the event
     message: str  # why the last attempt failed; empty when it did not
+    happened: Happened | None = None  # while it waits; None: told already, or by an earlier release
 
     def to_dict(self) -> dict[str, Any]:
         """As status has it."""
         return {
             "name": self.name, "event": self.event, "id": self.id, "state": self.state, "attempts": self.attempts,
             "at": timestamp(self.at), "message": self.message[:512],
+            **({"happened": self.happened.to_dict()} if self.happened is not None else {}),
         }  # fmt: skip
 
     @classmethod
@@ -50,7 +87,7 @@ class Notice:
         attempts = min(max(int(data["attempts"]), 0), MOST_ATTEMPTS)
         return cls(
             data["name"], data["event"], data["id"], data["state"], attempts, parse_timestamp(data["at"]),
-            data.get("message", ""),
+            data.get("message", ""), Happened.from_dict(data["happened"]) if data.get("happened") else None,
         )  # fmt: skip
 
     def is_due(self, now: datetime) -> bool:
@@ -62,7 +99,8 @@ class Notice:
         """After one more attempt; an empty failure is a success."""
         attempts = self.attempts + 1
         state = SENT if not failure else FAILED if attempts >= MOST_ATTEMPTS else WAITING
-        return replace(self, state=state, attempts=attempts, at=now, message=failure)
+        happened = self.happened if state == WAITING else None
+        return replace(self, state=state, attempts=attempts, at=now, message=failure, happened=happened)
 
 
 def notices(seen: SeenMigration, step: Step) -> list[Notice]:
@@ -74,7 +112,7 @@ def notices(seen: SeenMigration, step: Step) -> list[Notice]:
     event, key = happened
     told = {notice.id for notice in known}
     new = [
-        Notice(one.name, event, identity, WAITING, 0, seen.now, "")
+        Notice(one.name, event, identity, WAITING, 0, seen.now, "", Happened.in_pass(seen, step))
         for one in seen.spec.notify
         if event in one.events and (identity := names.digest([seen.owner.uid, key, one.name])) not in told
     ]
@@ -94,7 +132,10 @@ def _event_of(seen: SeenMigration, step: Step) -> tuple[str, str] | None:
 
 def message_of(seen: SeenMigration, step: Step, notice: Notice, receiver: Notify) -> Message:
     """What is sent: a CloudEvent in structured mode, or what Slack and Teams take."""
-    text = f"{seen.owner.namespace}/{seen.owner.name}: {notice.event}: {step.message}"
+    happened = notice.happened or Happened.in_pass(seen, step)
+    text = f"{seen.owner.namespace}/{seen.owner.name}: {notice.event}: {happened.message}"
+    if seen.now - happened.at > LATE:
+        text += f" (at {timestamp(happened.at)}, told late)"
     if receiver.type == "Slack":
         return Message(notice.id, _json({"text": text}), is_signed=False)
     if receiver.type == "Teams":
@@ -105,13 +146,13 @@ def message_of(seen: SeenMigration, step: Step, notice: Notice, receiver: Notify
         content = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
         return Message(notice.id, _json({"type": "message", "attachments": [content]}), is_signed=False)
     data = {
-        "namespace": seen.owner.namespace, "name": seen.owner.name, "event": notice.event, "reason": str(step.reason),
-        "message": step.message, "weightPercent": step.mark.weight if step.mark is not None else None,
-        "generation": seen.owner.generation, "attempt": step.mark.attempt if step.mark is not None else None,
+        "namespace": seen.owner.namespace, "name": seen.owner.name, "event": notice.event, "reason": happened.reason,
+        "message": happened.message, "weightPercent": happened.weight, "generation": happened.generation,
+        "attempt": happened.attempt,
     }  # fmt: skip
     source = f"/apis/{API_VERSION}/namespaces/{seen.owner.namespace}/canarymigrations/{seen.owner.name}"
     event = {
-        "specversion": "1.0", "id": notice.id, "source": source, "time": timestamp(seen.now),
+        "specversion": "1.0", "id": notice.id, "source": source, "time": timestamp(happened.at),
         "type": f"dev.changeover.canarymigration.{notice.event.lower()}", "datacontenttype": "application/json",
         "data": data,
     }  # fmt: skip

@@ -58,6 +58,7 @@ class Workload:
     replicas: int
     pods: tuple[Pod, ...]
     cpu_limit: float | None  # cores a pod: the limit, else the request, else None
+    measured_as: str = ""  # its annotation, which stands for the benchmark's candidate that it was made from
 
     @property
     def ready(self) -> int:

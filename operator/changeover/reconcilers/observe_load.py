@@ -15,7 +15,7 @@ from changeover.core.conditions import parse_timestamp
 from changeover.core.history import history
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import Before, LoadState, SeenLoad
-from changeover.core.observed import Figures, LoadReport, NoData, Owner, Peak, Route, Unreadable, Workload
+from changeover.core.observed import Figures, LoadReport, NoData, Owner, Peak, Route, Unreadable, Usage, Workload
 from changeover.core.plan import Ref
 from changeover.ports import DAY, BackendPort, Bound, CountQuery, Dependencies, LoadRun, SplitTarget
 from changeover.reconcilers.observe_benchmark import readable
@@ -25,6 +25,9 @@ from changeover.reconcilers.workloads import pod_names
 LEAST_BETWEEN, MOST_BETWEEN = timedelta(seconds=10), timedelta(minutes=10)
 SHORTEST_SCRAPES = 5  # of a span that figures are read from
 SETTLE_SCRAPES = 2  # of the load's beginning, which are left out
+LACKING_SCRAPES = (
+    3  # of a span that a pod's samples may lack: some at each edge, and a kubelet's are older than the scrape
+)
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,7 @@ async def _after(arms: Arms, report: LoadReport, now: datetime, deps: Dependenci
 async def _figures(
     arms: Arms, stable: bool, span: tuple[datetime, datetime], deps: Dependencies
 ) -> Figures | NoData | Unreadable:
-    """One arm over a span; its CPU is left out where it is not known."""
+    """One arm over a span; its CPU is left out where it is not known, as that of pods that came meanwhile."""
     source, (start, end) = deps.sources[arms.spec.metrics.source], span
     arm, other = _pairs(arms.target)[1 if stable else 0]
     counts = await readable(source.counts(_query(arms, arm, other), start, end))
@@ -173,8 +176,10 @@ async def _figures(
     pods = pod_names(workload)
     usage = await readable(source.usage(arms.owner.namespace, pods, start, end)) if pods else NoData("no pods")
     cores = workload.cpu_limit * len(pods) if isinstance(workload, Workload) and workload.cpu_limit else None
-    known = None if isinstance(usage, NoData | Unreadable) else usage
-    return Figures((end - start).total_seconds(), counts, known, cores)
+    seconds = (end - start).total_seconds()
+    least = seconds - LACKING_SCRAPES * deps.scrape_seconds[arms.spec.metrics.source]
+    known = usage if isinstance(usage, Usage) and usage.span_seconds >= least else None
+    return Figures(seconds, counts, known, cores)
 
 
 def _pairs(target: SplitTarget) -> tuple[tuple[BackendPort, BackendPort], tuple[BackendPort, BackendPort]]:

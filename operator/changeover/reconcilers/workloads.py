@@ -87,6 +87,7 @@ def parse_workload(deployment: Manifest, pods: Sequence[Manifest]) -> Workload:
         replicas=spec.get("replicas", 1),
         pods=tuple(parse_pod(pod) for pod in pods),
         cpu_limit=cpu_limit(spec["template"]["spec"]),
+        measured_as=(metadata.get("annotations") or {}).get(names.ANNOTATION_MEASURED_AS, ""),
     )
 
 

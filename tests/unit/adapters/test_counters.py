@@ -209,6 +209,12 @@ def test_containers_and_pods_are_added_and_the_pods_own_sum_is_not() -> None:
     assert (found.cpu_cores, found.memory_peak_bytes) == (pytest.approx(0.5), 4e6)
 
 
+def test_the_span_is_that_of_the_pod_that_came_last() -> None:
+    late = {**cpu("b", 0, 1, 2), "values": [[115.0, "0"], [125.0, "1"]]}
+    found = usage([cpu("a", 10, 14, 18), MEMORY, late, cpu("b", 1e6, 1e6, name="memory")], SPAN, ["a", "b"])
+    assert isinstance(found, Usage) and found.span_seconds == 10.0
+
+
 def test_without_containers_the_pods_own_sum_is_used() -> None:
     found = usage([cpu("a", 10, 14, 18, container=None), MEMORY], SPAN, ["a"])
     assert isinstance(found, Usage) and found.cpu_cores == pytest.approx(0.4)

@@ -142,6 +142,22 @@ def test_cpu_that_cannot_be_known_any_more_is_left_out_and_that_is_said(play: Pl
     assert all("CPU left out" in one.why and "cpu" not in one.why for one in found)
 
 
+@pytest.mark.parametrize("bad", [0.0, 0.9])
+def test_what_was_decided_is_not_judged_by_a_spec_that_was_edited_since(play: Play, bad: float) -> None:
+    world = ended(bad)
+    play(world)
+    before = [(one.period, one.verdict) for one in replayed(world)]
+    assert all(one.agrees for one in replayed(world))
+    world.cluster.patch(MIGRATION, {"spec": {"suspend": True}})
+    assert [(one.period, one.verdict, one.agrees) for one in replayed(world)] == [(*one, None) for one in before]
+    errors = {"name": "errors", "type": "Errors", "errors": {"maxPercent": "0.1"}}
+    world.metrics.behaviours["new"] = Behaviour(error_share=0.005)
+    world.cluster.patch(MIGRATION, {"spec": {"objectives": [errors]}})
+    found = replayed(world)
+    assert {one.agrees for one in found} == {None}
+    assert all("it was changed since this ended" in one.why for one in found)
+
+
 def test_what_a_person_decided_is_not_held_against_the_evidence(play: Play) -> None:
     world = a_world()
     go_on(world, 8)

@@ -161,6 +161,37 @@ def test_what_was_not_shown_is_not_called_met(after: Figures, why: str) -> None:
     assert judgement(found.status).status is None
 
 
+def of_12_000(failed: int, kind: str = "status") -> dict[str, Any]:
+    """The report of a minute at 200/s, of which so many were not answered as expected."""
+    return {**ENDED, "succeeded": 12_000 - failed, "errors": {**ENDED["errors"], kind: failed}}
+
+
+@pytest.mark.parametrize(("failed", "kind"), [(121, "status"), (9600, "status"), (9600, "timeout"), (12_000, "read")])
+def test_load_that_was_turned_away_fast_and_without_a_5xx_shows_nothing(failed: int, kind: str) -> None:
+    """A canary with a rate limiter: the rate is reached and every target met, by the gateway's counters."""
+    found = judged(figures(), of_12_000(failed, kind))
+    assert found.status is not None and found.status["state"] == "Void"
+    expected = f"{failed} of 12000 requests of the load were not answered as expected: p99"
+    assert found.status["message"].startswith(expected)
+    assert judgement(found.status).status is None
+
+
+def test_a_few_failures_are_allowed_and_more_where_the_spec_allows_errors() -> None:
+    assert (judged(figures(), of_12_000(120)).status or {})["state"] == "Met"
+    errors = {"name": "errors", "type": "Errors", "errors": {"maxPercent": "5"}}
+    five = {"acceptance": SPEC["acceptance"], "objectives": [errors]}
+    load = SeenLoad(GATEWAYS, "loader:1", of_acceptance=LoadReport(of_12_000(600)), after=figures(errors=600))
+    told = replace(world(), spec=seen(five).spec, load=load)
+    status = {**running(), "about": about(told.spec)}
+    found = accept(replace(told, owner=owner(status={"acceptance": status})), PROMOTED)
+    assert found.status is not None and found.status["state"] == "Met", found.status
+
+
+def test_a_target_that_was_missed_is_missed_whatever_else_failed() -> None:
+    found = judged(figures(slow=181), of_12_000(9600))
+    assert found.status is not None and found.status["state"] == "NotMet"
+
+
 def test_a_slow_load_generator_is_no_slow_backend() -> None:
     slow = {**ENDED, "generatorCPU": {"cores": 0.97}}
     found = judged(figures(12_000, slow=6000), slow)

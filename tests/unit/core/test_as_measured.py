@@ -25,8 +25,15 @@ def running(*images: str, **more: object) -> Workload:
         pytest.param(Benchmarked(ONE), running(ONE, OTHER), "the tag has moved; retry the", id="another image"),
         pytest.param(Benchmarked("", 0.4), running(ONE), "0.5 cores, and 0.4 were measured", id="another limit"),
         pytest.param(Benchmarked("", 0.4), running(ONE, cpu_limit=None), "", id="no limit is known"),
+        pytest.param(
+            Benchmarked(ONE, measured_as="b"), running(OTHER, measured_as="a"),
+            "the benchmark was measured anew since this canary was made", id="measured anew, with another image",
+        ),
+        pytest.param(Benchmarked(ONE, measured_as="a"), running(ONE, measured_as="a"), "", id="measured so"),
+        pytest.param(Benchmarked(ONE, measured_as="a"), running(ONE), "", id="made by an earlier release"),
+        pytest.param(Benchmarked(), running(ONE, measured_as="a"), "", id="nothing is chosen now"),
     ],
-)
+)  # fmt: skip
 def test_another_image_or_limit_is_named(measured: Benchmarked, canary: Workload, says: str) -> None:
     found = deviation(measured, canary)
     assert (says in found, bool(found)) == (True, bool(says)), found

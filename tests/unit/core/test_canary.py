@@ -71,7 +71,36 @@ def test_the_winner_is_deployed_as_it_was_measured(candidate: str) -> None:
     assert (container["image"], container["resources"]) == (measured["image"], measured["resources"])
     assert deployment["spec"]["replicas"] == 3
     assert service["spec"]["ports"][0]["port"] == 80, "the canary listens where stable does"
-    assert deployment["metadata"]["annotations"] == {names.ANNOTATION_FROM_BENCHMARK: "web/fast"}
+    annotations = deployment["metadata"]["annotations"]
+    assert annotations[names.ANNOTATION_FROM_BENCHMARK] == "web/fast"
+    assert annotations[names.ANNOTATION_MEASURED_AS] == choice.benchmarked.measured_as != ""
+
+
+@pytest.mark.parametrize(
+    ("edited", "is_another"),
+    [
+        ({"env": [{"name": "POOL", "value": "64"}]}, True),
+        ({"resources": {"limits": {"cpu": "500m", "memory": "512Mi"}}}, True),
+        ({"image": "localhost/fast@sha256:" + "b" * 64}, True),
+        ({"command": ["/server"]}, True),
+        ({"port": 9090}, True),
+        ({"readinessPath": "/ready"}, True),
+        ({"language": "Rust", "framework": "hyperlane"}, False),
+        ({"port": 8080, "args": []}, False),  # as by default
+    ],
+)
+def test_a_candidate_that_runs_otherwise_is_another(edited: dict[str, Any], is_another: bool) -> None:
+    body = benchmark()
+    body["spec"]["candidates"][0] |= edited
+    before, after = chosen(benchmark()).benchmarked, chosen(body).benchmarked
+    assert (before.measured_as != after.measured_as) is is_another
+
+
+def test_how_often_and_where_it_runs_its_owner_may_change() -> None:
+    canary = {"ref": {"name": "web"}, "replicas": 7, "placement": {"nodeSelector": {"disk": "ssd"}}}
+    other = choose(owner(), migration_spec(canary={"type": "Benchmark", "benchmark": canary}), benchmark())
+    assert other.manifests != chosen(benchmark()).manifests
+    assert other.benchmarked == chosen(benchmark()).benchmarked
 
 
 def test_a_tied_winner_may_be_chosen_by_hand() -> None:

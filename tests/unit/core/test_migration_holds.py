@@ -179,6 +179,15 @@ def test_a_step_of_a_canary_that_is_not_what_was_measured_waits_for_a_person() -
     assert decide(seen(evidence=ENOUGH, blocks=(), canary=workload(1))).stalled is False
 
 
+def test_what_carries_traffic_is_not_replaced_when_its_benchmark_is_measured_anew() -> None:
+    manifest = of_candidate("fast")
+    choice = CanaryChoice(manifests=(manifest,), benchmarked=Benchmarked(measured_as="b"))
+    ours = workload(labels=manifest["metadata"]["labels"], name="shop-canary", measured_as="a")
+    step = decide(seen(evidence=ENOUGH, blocks=(), choice=choice, canary=ours))
+    assert (step.reason, step.stalled, step.actions) == (Reason.BENCHMARK_REFUSED, True, ())
+    assert step.message.startswith("the benchmark was measured anew since this canary was made")
+
+
 class TestBeforeTheFirstStep:
     def test_one_ready_pod_of_one_is_enough_and_so_is_one_request_to_stable(self) -> None:
         step = decide(seen(**NO_WEIGHT | {"canary": workload(1, 1), "latest": latest(stable=counts(1))}))
@@ -202,6 +211,15 @@ class TestBeforeTheFirstStep:
         assert step.reason is Reason.WAITING_FOR_WORKLOADS
         assert step.message == "the canary of an earlier choice is removed"
         assert (step.actions, step.mark) == ((Delete(Ref("Deployment", "shop", "shop-canary")),), READY_TO_START)
+
+    @pytest.mark.parametrize(("made_of", "is_removed"), [("a", True), ("b", False), ("", False)])
+    def test_the_canary_of_a_candidate_that_was_edited_since_is_made_anew(self, made_of: str, is_removed: bool) -> None:
+        manifest = of_candidate("fast")
+        choice = CanaryChoice(manifests=(manifest,), benchmarked=Benchmarked(measured_as="b"))
+        ours = workload(labels=manifest["metadata"]["labels"], name="shop-canary", measured_as=made_of)
+        step = decide(seen(**NO_WEIGHT, choice=choice, canary=ours))
+        assert (Delete(Ref("Deployment", "shop", "shop-canary")) in step.actions) is is_removed
+        assert written(step) == (None if is_removed else 10)
 
     def test_a_canary_of_another_benchmarks_measure_waits_for_a_person(self) -> None:
         assert decide(seen(**NO_WEIGHT, choice=OTHER_CPU)).stalled

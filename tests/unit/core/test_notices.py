@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from changeover.api.reasons import Reason
+from changeover.api.v1alpha1.migration_status import NotificationStatus
 from changeover.core.errors import InvalidSpec
 from changeover.core.migration_state import Step
 from changeover.core.notices import FAILED, MOST_ATTEMPTS, SENT, WAITING, Notice, message_of, notices
@@ -98,6 +99,43 @@ def test_what_fails_is_tried_again_after_twice_the_time_and_given_up_in_the_end(
 def test_a_notice_reads_back_from_status() -> None:
     notice = replace(NOTICE, state=FAILED, attempts=3, message="ünï")
     assert Notice.from_dict(json.loads(json.dumps(notice.to_dict()))) == notice
+    for step in (STUCK, replace(STUCK, mark=None)):
+        for waiting in told(step):
+            assert Notice.from_dict(json.loads(json.dumps(waiting.to_dict()))) == waiting
+            NotificationStatus.model_validate(waiting.to_dict())
+
+
+def test_what_is_told_late_is_what_happened_and_not_what_is_true_by_then() -> None:
+    """The receiver was away: by now the migration is on its way, under a later spec."""
+    [waiting] = told(STUCK, notify=EVERYBODY[:1])
+    status = {"notifications": [waiting.after(NOW, "hooks.example.com answered 500").to_dict()]}
+    later = NOW + timedelta(minutes=5)
+    now = seen({"notify": EVERYBODY}, owner=owner(status=status, generation=2), now=later)
+    [stored] = notices(now, WAITS)
+    bodies = [json.loads(message_of(now, WAITS, stored, one).body) for one in now.spec.notify]
+    assert bodies[0]["time"] == "2030-01-01T12:00:00Z"
+    assert bodies[0]["data"] == {
+        "namespace": "shop", "name": "shop", "event": "Held", "reason": "Undecided", "message": "undecided after 24h",
+        "weightPercent": 10, "generation": 1, "attempt": 1,
+    }  # fmt: skip
+    assert bodies[1] == {"text": "shop/shop: Held: undecided after 24h (at 2030-01-01T12:00:00Z, told late)"}
+    assert "undecided after 24h" in json.dumps(bodies[2])
+
+
+def test_what_happened_is_kept_while_it_is_to_be_told_and_cut() -> None:
+    [waiting] = told(replace(STUCK, message="x" * 5000), notify=EVERYBODY[:1])
+    assert waiting.happened is not None and waiting.happened.message == "x" * 1024
+    assert waiting.after(NOW, "it answered 500").happened == waiting.happened
+    assert waiting.after(NOW, "").happened is None
+    assert replace(waiting, attempts=MOST_ATTEMPTS - 1).after(NOW, "it answered 500").happened is None
+
+
+def test_a_notice_of_an_earlier_release_tells_what_is_true_now() -> None:
+    assert "happened" not in NOTICE.to_dict()
+    assert Notice.from_dict(NOTICE.to_dict()) == NOTICE
+    assert json.loads(message_of(seen(), WAITS, NOTICE, seen({"notify": EVERYBODY}).spec.notify[1]).body) == {
+        "text": "shop/shop: RolledBack: few requests"
+    }
 
 
 def sent(kind: str) -> dict[str, Any]:

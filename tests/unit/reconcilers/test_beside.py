@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -125,6 +126,33 @@ async def test_without_a_whole_minute_what_was_counted_last_is_the_peak(monkeypa
     told = status(world)["acceptance"]
     rows = {row["figure"]: row["before"] for row in told["table"]}
     assert float(rows["requests"]) > 0 and rows["requests"] == told["peakRequestsPerSecond"]
+
+
+@pytest.mark.parametrize(("lacking", "state"), [(0.0, "Met"), (15.0, "Met"), (15.5, "Void")])
+async def test_the_cpu_of_pods_that_came_under_the_load_is_not_known(
+    monkeypatch: pytest.MonkeyPatch, lacking: float, state: str
+) -> None:
+    """An autoscaler's: the pods at the end would be taken for those of the whole, and the CPU for a fraction of it."""
+    world, usual = a_world(acceptance={"duration": "2m"}), FakeMetrics.usage
+
+    async def usage(
+        self: FakeMetrics, namespace: str, pods: Sequence[str], start: datetime, end: datetime
+    ) -> Usage | NoData:
+        found = await usual(self, namespace, pods, start, end)
+        assert isinstance(found, Usage)
+        return replace(found, span_seconds=found.span_seconds - lacking)
+
+    world.splits.known.insert(0, (world.clock.now() - timedelta(days=2), {"old": 1.0}))
+    monkeypatch.setattr(FakeMetrics, "usage", usage)
+    await passes(world, 60)
+    told = status(world)["acceptance"]
+    cpu = {
+        row["figure"]: row.get("after", "")
+        for row in told["table"]
+        if "cpu" in row["figure"] or "cost" in row["figure"]
+    }
+    assert (told["state"], "not known: cpu" in told["message"]) == (state, state == "Void"), told
+    assert len(cpu) == 3 and all(bool(value) is (state == "Met") for value in cpu.values()), cpu
 
 
 async def test_what_was_not_known_before_the_first_weight_is_read_as_of_then(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,17 @@ class GateStatus(Model):
     message: Text = described("Why it did not pass. Default: empty.", default="")
 
 
+class HappenedStatus(Model):
+    """An event as it was when it happened."""
+
+    at: Instant = described("When.")
+    reason: ShortText = described("Reason of the condition Ready then.")
+    message: Text = described("In words, with the numbers.")
+    weight_percent: int | None = described("Weight of the canary then. Default: none.", default=None)
+    generation: int = described("Generation of the spec then.")
+    attempt: int | None = described("Attempt then, from 1. Default: none.", default=None)
+
+
 class NotificationStatus(Model):
     """One event for one receiver of spec.notify."""
 
@@ -122,6 +133,7 @@ class NotificationStatus(Model):
     attempts: int = described("Attempts made.")
     at: Instant = described("When it was tried last; before, when it happened.")
     message: Text = described("Why the last attempt failed. Default: empty.", default="")
+    happened: HappenedStatus | None = described("What is to be told, while it waits. Default: none.", default=None)
 
 
 class FigureRow(Model):
