@@ -34,11 +34,11 @@ Said = tuple[str, str, dict[str, Judgement], dict[str, Any]]
 
 def summarise(seen: SeenBenchmark, step: Next, failure: ChangeoverError | None) -> Said:
     """Reason, message, conditions and the other fields of status."""
+    records = {} if isinstance(seen.records, Unreadable) else seen.records or {}
     if isinstance(seen.records, Unreadable):
-        kept = {k: v for k, v in seen.owner.status.items() if k not in ("conditions", "observedGeneration")}
-        return _said(seen, Reason.UNREADABLE, seen.records.reason, kept)
-    records = seen.records or {}
-    fields = _fields(seen, step, records)
+        fields = {k: v for k, v in seen.owner.status.items() if k not in ("conditions", "observedGeneration")}
+    else:
+        fields = _fields(seen, step, records)
     if failure is not None:
         # The records that are yet to be deleted are known by this name alone.
         if "report" in seen.owner.status:

@@ -74,7 +74,7 @@ def test_what_was_said_last_is_not_told_while_another_leads() -> None:
     families = [one.name for one in telemetry.resources.collect()]
     telemetry.leading = lambda: False
     assert [one.name for one in telemetry.resources.collect()] == families
-    assert {name: samples(telemetry, name) for name in families} == dict.fromkeys(families, {})
+    assert {name: samples(telemetry, name) for name in families} == {name: {} for name in families}
     telemetry.leading = lambda: True
     assert samples(telemetry, "changeover_migration_step") == {(): 2}
 

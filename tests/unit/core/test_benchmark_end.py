@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from changeover.core.benchmark import Next, SeenBenchmark, decide
 from changeover.core.benchmark_end import conclude
+from changeover.core.benchmark_state import TICK_SECONDS
 from changeover.core.conditions import timestamp
 from changeover.core.plan import Delete, Ref
 
 from tests.unit.core.seen import NOW, owner, seen_benchmark
 from tests.unit.core.test_benchmark_ladder import ALL as MEASURED
-from tests.unit.core.test_benchmark_ladder import HERE, LATE, RUNNING
+from tests.unit.core.test_benchmark_ladder import HERE, LATE, RUNNING, TIMEOUT
 
 ALL = {run: {**record, "remarks": []} for run, record in MEASURED.items()}
 OLD = Ref("ConfigMap", "shop", "web-runs-0ld")
@@ -53,6 +54,11 @@ def deleted(seen: SeenBenchmark) -> list[str]:
 def test_pods_are_removed_as_clean_up_says(clean_up: str, records: dict[str, Any], kept: bool) -> None:
     seen = ended({"cleanUp": clean_up}, **HERE, **LATE, records=records)
     assert ("Deployment" not in deleted(seen)) == kept
+
+
+@pytest.mark.parametrize(("clean_up", "recheck"), [("Always", TICK_SECONDS), ("Never", None)])
+def test_pods_that_cannot_be_read_are_looked_for_until_they_are_removed(clean_up: str, recheck: float | None) -> None:
+    assert concluded(ended({"cleanUp": clean_up}, **LATE, workloads=TIMEOUT, records={})).recheck_after == recheck
 
 
 def test_pods_that_stay_are_removed_before_another_run() -> None:
