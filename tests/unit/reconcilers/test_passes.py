@@ -712,10 +712,10 @@ async def test_an_hour_before_an_approval_the_gate_is_asked_each_minute_and_noth
     world = await before_a_manual_step()
     asked, told = len(world.outgoing.sent), len(world.cluster.events)
     reasons = set()
-    for _ in range(720):
-        await passes(world, 1, seconds=5)
+    for _ in range(360):
+        await passes(world, 1, seconds=10)
         reasons.add(ready(world)[1])
-    assert len(world.outgoing.sent) - asked > 50
+    assert len(world.outgoing.sent) - asked > 45
     assert (world.cluster.events[told:], reasons) == ([], {"WaitingForApproval"})
 
 
