@@ -82,7 +82,7 @@ def _is_long_over(seen: SeenBenchmark) -> bool:
     told = seen.owner.status.get("conditions") or []
     end = find(told, ConditionType.FINISHED)
     if (end.get("reason"), end.get("observedGeneration")) == (Reason.DEADLINE_EXCEEDED, seen.owner.generation):
-        return True
+        return not seen.is_retried
     started = seen.started or true_since(told, ConditionType.RECONCILING)
     return _past_deadline(seen, started, READABLE_WITHIN)
 

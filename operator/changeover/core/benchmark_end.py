@@ -23,18 +23,25 @@ def conclude(seen: SeenBenchmark, step: Next) -> Next:
 
     The runs of an earlier spec (or of before a retry) go only when a new result stands in their place.
     """
-    if step.reason not in ENDED:
+    if step.reason not in ENDED and not _had_ended(seen, step):
         return step
     left = _time_left(seen)
     if left is not None and left <= timedelta(0):
         own = Ref(seen.owner.kind, seen.owner.namespace, seen.owner.name)
         return Next("Deleting", "ttlAfterFinished is over", (Delete(own, seen.owner.version),), recheck_after=None)
+    if step.reason not in ENDED:
+        return step
     keeps_pods = _keeps_pods(seen, step)
     actions = (*(() if keeps_pods else step.actions), *_replaced(seen, step))
     recheck = None if keeps_pods else step.recheck_after
     if recheck is None and left is not None:
         recheck = left.total_seconds()
     return replace(step, actions=actions, recheck_after=recheck)
+
+
+def _had_ended(seen: SeenBenchmark, step: Next) -> bool:
+    """Whether it ended before something could not be read any more, and nobody has asked for a retry since."""
+    return step.reason == Reason.UNREADABLE and _finished_at(seen) is not None and not seen.is_retried
 
 
 def _keeps_pods(seen: SeenBenchmark, step: Next) -> bool:

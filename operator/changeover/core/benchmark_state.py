@@ -15,6 +15,7 @@ from changeover.core.record_store import Place
 from changeover.core.schedule import Run
 
 TICK_SECONDS = 1.0
+MAX_TOKEN = 1024  # characters of a retry's token that status repeats
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ class SeenBenchmark:
     environment: Mapping[str, str]
     places: tuple[Place, ...] = ()  # where the records are; empty with none
     templates: Mapping[str, Any] | Unreadable = field(default_factory=dict)  # candidate -> the pod template it copies
+
+    @property
+    def is_retried(self) -> bool:
+        """Whether a retry was asked for that is not begun yet."""
+        return bool(self.owner.retry[:MAX_TOKEN] != self.owner.status.get("retry", ""))
 
 
 @dataclass(frozen=True)

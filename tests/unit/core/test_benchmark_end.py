@@ -92,6 +92,20 @@ def test_it_is_deleted_when_its_time_is_over(ago: timedelta, reason: str, rechec
     assert (Delete(Ref("FrameworkBenchmark", "shop", "web"), "7") in step.actions) == (reason == "Deleting")
 
 
+@pytest.mark.parametrize(
+    ("ago", "retry", "is_deleted"),
+    [(timedelta(minutes=60), "", True), (timedelta(minutes=59), "", False), (timedelta(hours=2), "again", False)],
+)
+def test_what_has_ended_is_deleted_though_it_cannot_be_read_any_more(
+    ago: timedelta, retry: str, is_deleted: bool
+) -> None:
+    """As when the Deployment that a candidate was copied from is gone by then."""
+    seen = ended({"ttlAfterFinished": "1h"}, ago, templates=TIMEOUT, records=TIMEOUT)
+    step = concluded(replace(seen, owner=replace(seen.owner, retry=retry)))
+    assert (step.reason == "Deleting") == is_deleted
+    assert is_deleted or (step.reason, step.actions) == ("Unreadable", ())
+
+
 def test_the_end_of_an_earlier_spec_does_not_count() -> None:
     assert concluded(ended({"ttlAfterFinished": "1h"}, timedelta(hours=2), generation=0)).reason == "Published"
 

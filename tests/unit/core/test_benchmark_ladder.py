@@ -64,13 +64,13 @@ NO_TEMPLATE = {"templates": TIMEOUT, "records": TIMEOUT, "places": (), "started"
 A_MOMENT_LATE = {"started": NOW - timedelta(hours=4, minutes=5)}
 
 
-def told(kind: str, status: str, reason: str = "Measuring", hours: float = 5, generation: int = 1) -> dict[str, Any]:
-    """A benchmark whose status has this condition since so many hours."""
+def told(kind: str, status: str, reason: str = "Measuring", hours: float = 5, **more: Any) -> dict[str, Any]:
+    """A benchmark whose status has this condition of its first generation since so many hours."""
     condition = {
-        "type": kind, "status": status, "reason": reason, "message": "", "observedGeneration": generation,
+        "type": kind, "status": status, "reason": reason, "message": "", "observedGeneration": 1,
         "lastTransitionTime": timestamp(NOW - timedelta(hours=hours)),
     }  # fmt: skip
-    return {"owner": owner("FrameworkBenchmark", name="web", status={"conditions": [condition]})}
+    return {"owner": owner("FrameworkBenchmark", name="web", status={"conditions": [condition]}, **more)}
 
 
 AT_WORK = told("Reconciling", "True")
@@ -108,7 +108,9 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
      {**HERE, **NO_TEMPLATE, **told("Finished", "True", "DeadlineExceeded", 0)}, "DeadlineExceeded",
      "-Service -Deployment"),
     ("what has ended so under another spec is at work again",
-     {**HERE, **NO_TEMPLATE, **told("Finished", "True", "DeadlineExceeded", 0, generation=0)}, "Unreadable", ""),
+     {**HERE, **NO_TEMPLATE, **told("Finished", "True", "DeadlineExceeded", 0, generation=2)}, "Unreadable", ""),
+    ("what has ended so before a retry was asked for",
+     {**HERE, **NO_TEMPLATE, **told("Finished", "True", "DeadlineExceeded", 0, retry="again")}, "Unreadable", ""),
     ("what was published is not late", {**HERE, **NO_TEMPLATE, **told("Finished", "True", "Published")}, "Unreadable",
      ""),
     ("the place for the records comes before the first run", {"records": None}, "Preparing", "+ConfigMap"),
