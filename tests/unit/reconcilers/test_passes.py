@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from changeover.api.v1alpha1 import BenchmarkSpec
 from changeover.core import names, record_store
+from changeover.core.conditions import is_true
 from changeover.core.errors import ChangeoverError, Conflict, InvalidSpec, Unavailable
 from changeover.core.observed import Counts, NoData
 from changeover.core.plan import Action, Apply, Delete, HoldFinalizer, Manifest, Ref, Scale
@@ -310,6 +311,23 @@ async def test_what_has_ended_stays_so_though_it_cannot_be_looked_at_for_a_while
     world.cluster.fault = lambda *_: None
     await passes(world, 3, 30.0, ref)
     assert judged() == before
+
+
+@pytest.mark.parametrize("ref", [BENCHMARK, MIGRATION])
+async def test_what_has_ended_stays_so_though_the_operator_does_not_take_its_spec_any_more(ref: Ref) -> None:
+    world = a_world(steps=[{"weightPercent": 100, "minDuration": "1m"}])
+    world.cluster.put(a_benchmark())
+    await passes(world, 80, 30.0, ref)
+    ended = ready(world, ref)
+    unconfigured = replace(world.dependencies(), sources={}, scrape_seconds={})
+    reconcile = reconcile_migration if ref is MIGRATION else reconcile_benchmark
+    for _ in range(2):
+        await reconcile(ref, unconfigured)
+        conditions = (world.cluster.peek(ref) or {})["status"]["conditions"]
+        assert [is_true(conditions, name) for name in ("Finished", "Succeeded", "Stalled")] == [True, True, True]
+        assert ready(world, ref)[:2] == ("False", "InvalidSpec")
+    await passes(world, 1, 30.0, ref)
+    assert ready(world, ref) == ended
 
 
 async def test_records_that_could_not_be_read_before_there_are_results_leave_no_doubt_behind() -> None:
