@@ -77,7 +77,7 @@ def make_dependencies(
         clock=clock,
         cluster=cluster,
         router=GatewayAPIRouter(cluster),
-        load=JobLoadDriver(cluster),
+        load=JobLoadDriver(cluster, clock),
         outgoing=HttpOutgoing(config.notifications.allowed_hosts),
         sources={s.name: PrometheusSource(s) for s in settings},
         scrape_seconds={s.name: s.scrape_seconds for s in settings},

@@ -39,7 +39,7 @@ class Telemetry:
             "changeover_leading", "1 while this process leads, and 0 while it waits.", registry=self.registry
         )
         leader.set_function(lambda: float(self.leading()))
-        self.resources = ResourceMetrics()
+        self.resources = ResourceMetrics(lambda: self.leading())
         self.registry.register(self.resources)
 
     def gone(self, ref: Ref) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily
@@ -15,9 +15,13 @@ WORKING, DONE, FAILED = "working", "done", "failed"
 
 
 class ResourceMetrics(Collector):
-    """The latest status of each resource; what was deleted is forgotten."""
+    """The latest status of each resource; what was deleted is forgotten.
 
-    def __init__(self) -> None:
+    While another process leads, what we said last is old: whoever leads tells it.
+    """
+
+    def __init__(self, leading: Callable[[], bool]) -> None:
+        self._leading = leading
         self._statuses: dict[Ref, Status] = {}
 
     def show(self, ref: Ref, status: Status | None) -> None:
@@ -33,9 +37,9 @@ class ResourceMetrics(Collector):
             self._statuses.pop(ref, None)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """All families, of a moment."""
+        """All families, of a moment; without a sample while another process leads."""
         families = _families()
-        for ref, status in list(self._statuses.items()):
+        for ref, status in list(self._statuses.items()) if self._leading() else ():
             _state(families["state"], ref, status)
             if ref.kind == "CanaryMigration":
                 _migration(families, ref, status)

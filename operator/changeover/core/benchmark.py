@@ -8,106 +8,96 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
+from changeover.api.reasons import ConditionType, Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.benchmark import BenchmarkSpec
 from changeover.api.v1alpha1.candidate import Candidate
 from changeover.core import cross_check, names, record_store
 from changeover.core.artefacts import keep_histogram
 from changeover.core.audit import RunRecord, make_record
+from changeover.core.benchmark_state import TICK_SECONDS, Next, SeenBenchmark
+from changeover.core.conditions import find, true_since
 from changeover.core.itinerary import complete_rounds, is_over, next_run
 from changeover.core.knee import at_knee
 from changeover.core.manifests.candidate import Shape, make_deployment, make_service
 from changeover.core.manifests.common import labels_of
 from changeover.core.manifests.load_job import LoadTarget, make_load_job
-from changeover.core.observed import LoadFailed, LoadReport, LoadRunning, NoData, Owner, Unreadable, Usage, Workload
+from changeover.core.observed import LoadFailed, LoadReport, LoadRunning, NoData, Unreadable, Usage, Workload
 from changeover.core.plan import Action, Apply, Delete, Manifest, Record, Ref
-from changeover.core.record_store import Place
 from changeover.core.schedule import Run
 
+__all__ = ["Next", "SeenBenchmark", "decide"]
+
 READY_WITHIN_SECONDS = 120  # a candidate that is not ready by then is recorded as such
-TICK_SECONDS = 1.0
+READABLE_WITHIN = timedelta(minutes=5)  # of the deadline; what cannot be read by then ends without it
 METRICS_PATIENCE_SCRAPES = 4  # scrapes after a window's end before its CPU counts as missing
 METRICS_SETTLE_SCRAPES = 1.5  # by then the last scrape inside the window is in the database
-
-
-@dataclass(frozen=True)
-class SeenBenchmark:
-    """The world of one benchmark, as read in this pass."""
-
-    now: datetime
-    owner: Owner
-    spec: BenchmarkSpec
-    fingerprint: str
-    loader_image: str
-    scrape_seconds: float
-    records: Mapping[str, RunRecord] | Unreadable | None  # None: no run was ever begun
-    started: datetime | None
-    last_record: datetime | None
-    workloads: tuple[Workload, ...] | Unreadable
-    loads: Mapping[str, LoadReport | LoadRunning | LoadFailed] | Unreadable
-    usage: Usage | NoData | Unreadable | None  # of the run in progress, once its load has ended
-    step_usages: tuple[Usage | NoData | Unreadable, ...]  # of each step, when that run is a ramp
-    environment: Mapping[str, str]
-    places: tuple[Place, ...] = ()  # where the records are; empty with none
-    templates: Mapping[str, Any] | Unreadable = field(default_factory=dict)  # candidate -> the pod template it copies
-
-
-@dataclass(frozen=True)
-class Next:
-    """What to do now, why in words, and when to look again."""
-
-    reason: str
-    message: str
-    actions: tuple[Action, ...] = ()
-    run: Run | None = None
-    recheck_after: float | None = TICK_SECONDS
 
 
 def decide(seen: SeenBenchmark) -> Next:
     """The ladder. Reads top to bottom; each rung says what it waits for."""
     if seen.owner.deleting:
         return Next("Deleting", "its pods and jobs go with it", recheck_after=None)
-    unreadable = next(
-        (x for x in (seen.templates, seen.records, seen.workloads, seen.loads) if isinstance(x, Unreadable)), None
-    )
-    if unreadable is not None:
-        return Next("Unreadable", unreadable.reason)
-    assert not isinstance(seen.records, Unreadable)
     if seen.spec.suspend:
-        return Next("Suspended", "spec.suspend is true", _remove_all(seen), recheck_after=None)
+        hidden = _first_unreadable(seen.workloads, seen.loads)
+        recheck = None if hidden is None else TICK_SECONDS
+        return Next("Suspended", "spec.suspend is true", _remove_all(seen), recheck_after=recheck)
+    unreadable = _first_unreadable(seen.templates, seen.records, seen.workloads, seen.loads)
+    if unreadable is not None:
+        return _finish(seen, unreadable) if _is_long_over(seen) else Next("Unreadable", unreadable.reason)
+    assert not isinstance(seen.records, Unreadable)
     if seen.records is None:
         return Next("Preparing", "the place for the runs' records is made", (Apply(_next_place(seen)),))
     run = _wanted_run(seen, seen.records)
     if run is None:
-        return _finish(seen, seen.records)
+        return _finish(seen)
     return _pursue(seen, run, seen.records)
+
+
+def _first_unreadable(*parts: object) -> Unreadable | None:
+    return next((part for part in parts if isinstance(part, Unreadable)), None)
 
 
 def _wanted_run(seen: SeenBenchmark, records: Mapping[str, RunRecord]) -> Run | None:
     """The next run; None when the ranking is made and cross-checked, or the deadline is past."""
-    if _past_deadline(seen):
+    if _past_deadline(seen, seen.started):
         return None
     if is_over(seen.spec, records):
         return cross_check.next_run(seen.spec, records)
     return next_run(seen.spec, records, seen.spec.schedule.rounds.max)
 
 
-def _past_deadline(seen: SeenBenchmark) -> bool:
-    limit = timedelta(seconds=duration_seconds(seen.spec.schedule.deadline))
-    return seen.started is not None and seen.now - seen.started > limit
+def _past_deadline(seen: SeenBenchmark, started: datetime | None, patience: timedelta = timedelta(0)) -> bool:
+    limit = timedelta(seconds=duration_seconds(seen.spec.schedule.deadline)) + patience
+    return started is not None and seen.now - started > limit
 
 
-def _finish(seen: SeenBenchmark, records: Mapping[str, RunRecord]) -> Next:
-    leftovers = _remove_all(seen)
-    enough = complete_rounds(seen.spec, records) >= seen.spec.schedule.rounds.min
-    if not enough:
-        message = f"the deadline of {seen.spec.schedule.deadline} passed before {seen.spec.schedule.rounds.min} rounds"
-        return Next("DeadlineExceeded", message, leftovers, recheck_after=TICK_SECONDS if leftovers else None)
-    return Next("Published", "", leftovers, recheck_after=TICK_SECONDS if leftovers else None)
+def _is_long_over(seen: SeenBenchmark) -> bool:
+    """Whether its time is over though not all can be read: never by a moment's trouble, and for good once it is said.
+
+    When it began may be among what cannot be read; status says since when it is at work.
+    """
+    told = seen.owner.status.get("conditions") or []
+    end = find(told, ConditionType.FINISHED)
+    if (end.get("reason"), end.get("observedGeneration")) == (Reason.DEADLINE_EXCEEDED, seen.owner.generation):
+        return not seen.is_retried
+    started = seen.started or true_since(told, ConditionType.RECONCILING)
+    return _past_deadline(seen, started, READABLE_WITHIN)
+
+
+def _finish(seen: SeenBenchmark, unreadable: Unreadable | None = None) -> Next:
+    """What is known counts, and what is ours is removed, as far as it can be read."""
+    leftovers, hidden = _remove_all(seen), _first_unreadable(seen.workloads, seen.loads)
+    recheck = TICK_SECONDS if leftovers or hidden else None
+    rounds, records = seen.spec.schedule.rounds.min, seen.records if isinstance(seen.records, Mapping) else {}
+    if complete_rounds(seen.spec, records) >= rounds:
+        return Next("Published", "", leftovers, recheck_after=recheck)
+    why = f"before {rounds} rounds" if unreadable is None else f"while this could not be read: {unreadable.reason}"
+    message = f"the deadline of {seen.spec.schedule.deadline} passed {why}"
+    return Next("DeadlineExceeded", message, leftovers, recheck_after=recheck)
 
 
 def _pursue(seen: SeenBenchmark, run: Run, records: Mapping[str, RunRecord]) -> Next:
@@ -251,9 +241,11 @@ def _cool_down_left(seen: SeenBenchmark) -> float:
 
 
 def _remove_all(seen: SeenBenchmark) -> tuple[Action, ...]:
-    assert not isinstance(seen.workloads, Unreadable) and not isinstance(seen.loads, Unreadable)
-    jobs = [Delete(_job(seen, token)) for token in seen.loads]
-    return (*jobs, *_deletions(seen, [w.name for w in seen.workloads if not w.deleting]))
+    """Deletions of everything of ours that can be read."""
+    loads = () if isinstance(seen.loads, Unreadable) else seen.loads
+    workloads = () if isinstance(seen.workloads, Unreadable) else seen.workloads
+    jobs = [Delete(_job(seen, token)) for token in loads]
+    return (*jobs, *_deletions(seen, [w.name for w in workloads if not w.deleting]))
 
 
 def records_names(seen: SeenBenchmark) -> list[str]:

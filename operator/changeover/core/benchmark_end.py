@@ -10,7 +10,7 @@ from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core import names
 from changeover.core.audit import unreliable
 from changeover.core.benchmark import Next, SeenBenchmark, records_names
-from changeover.core.conditions import parse_timestamp
+from changeover.core.conditions import find, true_since
 from changeover.core.plan import Action, Delete, Ref
 from changeover.core.probe import is_noisy
 from changeover.core.ranking_status import make_ranking
@@ -23,17 +23,25 @@ def conclude(seen: SeenBenchmark, step: Next) -> Next:
 
     The runs of an earlier spec (or of before a retry) go only when a new result stands in their place.
     """
-    if step.reason not in ENDED:
+    if step.reason not in ENDED and not _had_ended(seen, step):
         return step
     left = _time_left(seen)
     if left is not None and left <= timedelta(0):
         own = Ref(seen.owner.kind, seen.owner.namespace, seen.owner.name)
         return Next("Deleting", "ttlAfterFinished is over", (Delete(own, seen.owner.version),), recheck_after=None)
-    actions = (*(() if _keeps_pods(seen, step) else step.actions), *_replaced(seen, step))
-    recheck = step.recheck_after if actions else None
+    if step.reason not in ENDED:
+        return step
+    keeps_pods = _keeps_pods(seen, step)
+    actions = (*(() if keeps_pods else step.actions), *_replaced(seen, step))
+    recheck = None if keeps_pods else step.recheck_after
     if recheck is None and left is not None:
         recheck = left.total_seconds()
     return replace(step, actions=actions, recheck_after=recheck)
+
+
+def _had_ended(seen: SeenBenchmark, step: Next) -> bool:
+    """Whether it ended before something could not be read any more, and nobody has asked for a retry since."""
+    return step.reason == Reason.UNREADABLE and _finished_at(seen) is not None and not seen.is_retried
 
 
 def _keeps_pods(seen: SeenBenchmark, step: Next) -> bool:
@@ -68,8 +76,6 @@ def _time_left(seen: SeenBenchmark) -> timedelta | None:
 
 def _finished_at(seen: SeenBenchmark) -> datetime | None:
     """When this very generation ended: an end that is said of an earlier one does not count."""
-    for condition in seen.owner.status.get("conditions") or []:
-        if condition["type"] == ConditionType.FINISHED and condition["status"] == "True":
-            current = condition.get("observedGeneration") == seen.owner.generation
-            return parse_timestamp(condition["lastTransitionTime"]) if current else None
-    return None
+    told = seen.owner.status.get("conditions") or []
+    is_current = find(told, ConditionType.FINISHED).get("observedGeneration") == seen.owner.generation
+    return true_since(told, ConditionType.FINISHED) if is_current else None

@@ -11,6 +11,7 @@ from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core import cross_check, probe, ranking_status
 from changeover.core.audit import RunRecord, unreliable
 from changeover.core.benchmark import Next, SeenBenchmark, records_names
+from changeover.core.benchmark_state import MAX_TOKEN
 from changeover.core.claims import make_claims
 from changeover.core.conditions import timestamp
 from changeover.core.conformance import RAW
@@ -20,7 +21,6 @@ from changeover.core.observed import NoData, Unreadable
 from changeover.core.plan import Judgement
 
 RUN_OVERHEAD_SECONDS = 12.0  # start of the pods, the last scrape, and the ticks between; measured on the local cluster
-MAX_TOKEN = 1024  # characters of a retry's token that status repeats
 
 VERDICT = ("ranking", "winner", "claims", "claimedPairsLeftOut")  # what is published
 FAILED = frozenset({
@@ -34,11 +34,11 @@ Said = tuple[str, str, dict[str, Judgement], dict[str, Any]]
 
 def summarise(seen: SeenBenchmark, step: Next, failure: ChangeoverError | None) -> Said:
     """Reason, message, conditions and the other fields of status."""
+    records = {} if isinstance(seen.records, Unreadable) else seen.records or {}
     if isinstance(seen.records, Unreadable):
-        kept = {k: v for k, v in seen.owner.status.items() if k not in ("conditions", "observedGeneration")}
-        return _said(seen, Reason.UNREADABLE, seen.records.reason, kept)
-    records = seen.records or {}
-    fields = _fields(seen, step, records)
+        fields = {k: v for k, v in seen.owner.status.items() if k not in ("conditions", "observedGeneration")}
+    else:
+        fields = _fields(seen, step, records)
     if failure is not None:
         # The records that are yet to be deleted are known by this name alone.
         if "report" in seen.owner.status:

@@ -68,6 +68,17 @@ def _one(
     }
 
 
+def find(conditions: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    """The condition of a type; empty when there is none."""
+    return next((c for c in conditions if c["type"] == name), {})
+
+
+def true_since(conditions: Sequence[Mapping[str, Any]], name: str) -> datetime | None:
+    """Since when a condition is True; None when it is not."""
+    found = find(conditions, name)
+    return parse_timestamp(found["lastTransitionTime"]) if found.get("status") == "True" else None
+
+
 def is_true(conditions: Sequence[Mapping[str, Any]], name: str) -> bool:
     """Whether a condition is present and True."""
-    return any(c["type"] == name and c["status"] == "True" for c in conditions)
+    return find(conditions, name).get("status") == "True"

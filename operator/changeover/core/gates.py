@@ -17,7 +17,7 @@ from changeover.api.v1alpha1.migration import MigrationSpec
 from changeover.core import names
 from changeover.core.conditions import parse_timestamp, timestamp
 from changeover.core.mark import Mark
-from changeover.core.migration_state import SeenMigration, next_step
+from changeover.core.migration_state import SeenMigration, Step, next_step
 from changeover.core.observed import GateAnswer
 
 PASSED, REFUSED, SILENT = "Passed", "Refused", "Silent"
@@ -58,6 +58,11 @@ def gates_of(seen: SeenMigration, mark: Mark) -> list[Gate]:
 def unasked(seen: SeenMigration, mark: Mark) -> list[Gate]:
     """Those whose answer does not count any more, or that have given none."""
     return [gate for gate in gates_of(seen, mark) if _counting(seen, mark, gate) is None]
+
+
+def awaited(seen: SeenMigration, step: Step) -> list[Gate]:
+    """The gates that a step waits for and that are to be asked now: what they say to it is not known yet."""
+    return unasked(seen, step.mark) if step.reason is Reason.WAITING_FOR_GATE and step.mark is not None else []
 
 
 def held_by_gates(seen: SeenMigration, mark: Mark) -> tuple[Reason, str] | None:

@@ -2,7 +2,7 @@
 
 At most one request is taken up in a pass. One that is carried out is remembered in the mark that it makes, in the same
 write. One that makes no sense now is refused for good: it never takes effect later. While what it depends on cannot be
-read a request stays open, since nothing is known to refuse it by.
+read, or a gate is yet to answer, a request stays open, since nothing is known to refuse it by.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from changeover.api.v1alpha1.objective import Objective
 from changeover.core import migration, requests
 from changeover.core.evidence import limit_of
 from changeover.core.fence import sealed
+from changeover.core.gates import awaited
 from changeover.core.guards import held_against
 from changeover.core.harm import roll_back
 from changeover.core.mark import Mark, Phase
@@ -125,7 +126,8 @@ def _answer(verb: str, asked: Asked) -> Answered | str | None:
         return f"it has ended: {asked.step.message}"
     if asked.step.reason in ROLLING and verb != "retry":
         return f"it is rolled back already: {asked.step.message}"
-    if (asked.step.reason is Reason.UNREADABLE or asked.seen.behind) and verb in ("approve", "promote"):
+    is_unknown = asked.step.reason is Reason.UNREADABLE or asked.seen.behind or awaited(asked.seen, asked.step)
+    if is_unknown and verb in ("approve", "promote"):
         return None
     return _VERBS[verb](asked)
 

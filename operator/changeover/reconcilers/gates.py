@@ -7,19 +7,29 @@ from dataclasses import replace
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.gate import Gate
 from changeover.core.errors import ChangeoverError
-from changeover.core.gates import PASSED, REFUSED, SILENT, about_next, question, unasked, with_answers
+from changeover.core.gates import PASSED, REFUSED, SILENT, about_next, awaited, question, with_answers
 from changeover.core.mark import Mark
-from changeover.core.migration_state import SeenMigration
+from changeover.core.migration_state import SeenMigration, Step
 from changeover.core.observed import GateAnswer
 from changeover.core.signature import Message
+from changeover.core.verbs import decide
 from changeover.ports import Dependencies
 from changeover.reconcilers.outside import send
 
 
-async def with_gates(seen: SeenMigration, mark: Mark, deps: Dependencies) -> SeenMigration:
-    """What was seen, with the answers of the gates that had to be asked; one after another, each within its time."""
-    new = [await _ask(seen, mark, gate, deps) for gate in unasked(seen, mark)]
-    return replace(seen, gates=with_answers(seen.gates, new))
+async def with_gates(seen: SeenMigration, step: Step, deps: Dependencies) -> tuple[SeenMigration, Step]:
+    """What was seen and is decided, with the answers of the gates that had to be asked.
+
+    They are asked one after another, each within its time, so that this look is old when they have answered. What is
+    to be done then waits for the next pass, which is due at once and looks anew; what is only to be said is said.
+    """
+    gates = awaited(seen, step)
+    if not gates or step.mark is None:
+        return seen, step
+    new = [await _ask(seen, step.mark, gate, deps) for gate in gates]
+    seen = replace(seen, gates=with_answers(seen.gates, new))
+    then = decide(seen)
+    return seen, replace(step, recheck_after=0.0) if then.actions or then.outcome is not None else then
 
 
 async def _ask(seen: SeenMigration, mark: Mark, gate: Gate, deps: Dependencies) -> GateAnswer:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pydantic import ValidationError
 
 from changeover.api.reasons import MIGRATION_CONDITIONS, ConditionType, Reason
 from changeover.api.v1alpha1 import MigrationSpec
 from changeover.core import migration_status
 from changeover.core.errors import InvalidSpec
-from changeover.core.gates import to_dict, unasked
+from changeover.core.gates import to_dict
 from changeover.core.plan import HoldFinalizer, Ref
 from changeover.core.verbs import decide
 from changeover.ports import Dependencies
@@ -41,11 +39,7 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
             return None
         said = await report(body, invalid(plain_errors(error), owner.status), MIGRATION_CONDITIONS, deps)
         return None if said else CHANGED_RETRY_SECONDS
-    step = decide(seen)
-    if step.reason is Reason.WAITING_FOR_GATE and step.mark is not None and unasked(seen, step.mark):
-        # By the time they have answered this look is old: the next pass goes by their answers, and looks anew.
-        seen = await with_gates(seen, step.mark, deps)
-        step = replace(step, recheck_after=0.0)
+    seen, step = await with_gates(seen, decide(seen), deps)
     failure = await execute(step.actions, ref, target, deps)
     if step.reason is Reason.DELETING and failure is None:
         return None

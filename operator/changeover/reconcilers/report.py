@@ -73,15 +73,17 @@ async def report(body: Manifest, summary: Summary, order: Sequence[str], deps: D
 def _as_ended(summary: Summary, before: Mapping[str, Any], generation: int) -> Summary:
     """What has ended stays so, though it cannot be looked at just now; who waits for its end has seen it.
 
-    That something which is to be put back could not be is said all the same.
+    That something which is to be put back could not be, or that its spec is not taken any more (as of a metric source
+    that the operator's configuration lost), is said all the same.
     """
     found = (c for c in before.get("conditions") or [] if c["type"] == ConditionType.FINISHED)
     ended = any(c["status"] == "True" and c.get("observedGeneration") == generation for c in found)
-    if summary.reason != Reason.UNREADABLE or not ended:
+    if summary.reason not in (Reason.UNREADABLE, Reason.INVALID_SPEC) or not ended:
         return summary
-    kept = END if summary.undone else WHOLE
+    is_told = summary.undone or summary.reason == Reason.INVALID_SPEC
+    kept = END if is_told else WHOLE
     conditions = {name: judged for name, judged in summary.conditions.items() if name not in kept}
-    return replace(summary, reason=summary.reason if summary.undone else _reason_of(before), conditions=conditions)
+    return replace(summary, reason=summary.reason if is_told else _reason_of(before), conditions=conditions)
 
 
 async def _emit(body: Manifest, reason: str, message: str, deps: Dependencies) -> None:

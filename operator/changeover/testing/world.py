@@ -74,7 +74,7 @@ class World:
             clock=self.clock,
             cluster=used,
             router=GatewayAPIRouter(used),
-            load=JobLoadDriver(used),
+            load=JobLoadDriver(used, self.clock),
             outgoing=self.outgoing,
             sources={"default": self.metrics},
             scrape_seconds={"default": SCRAPE_SECONDS},
@@ -198,6 +198,7 @@ class World:
         namespace, pod = job["metadata"]["namespace"], f"{job['metadata']['name']}-pod"
         self.cluster.logs[namespace, pod] = f"starting\n{json.dumps(report)}\n"
         condition = {"type": "Failed" if failed else "Complete", "status": "True", "reason": "", "message": ""}
+        condition["lastTransitionTime"] = timestamp(self.clock.now())
         self.cluster.patch(ref_of(job), {"status": {"conditions": [condition]}})
 
     def _end_job(self, job: Manifest, window_end: float, seconds: float) -> None:

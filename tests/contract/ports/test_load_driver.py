@@ -9,7 +9,7 @@ from changeover.core.observed import LoadFailed, LoadRunning
 from changeover.core.plan import Ref
 from changeover.ports import LoadRun
 
-from tests.contract.ports.conftest import Site
+from tests.contract.ports.conftest import Site, SystemClock
 
 
 async def start(site: Site) -> LoadRun:
@@ -23,11 +23,11 @@ async def start(site: Site) -> LoadRun:
 
 
 async def test_no_job_is_no_run(site: Site) -> None:
-    assert await JobLoadDriver(site.cluster).result(LoadRun("load", site.namespace)) is None
+    assert await JobLoadDriver(site.cluster, SystemClock()).result(LoadRun("load", site.namespace)) is None
 
 
 async def test_a_new_job_is_running(site: Site) -> None:
-    assert await JobLoadDriver(site.cluster).result(await start(site)) == LoadRunning()
+    assert await JobLoadDriver(site.cluster, SystemClock()).result(await start(site)) == LoadRunning()
 
 
 async def test_a_job_that_failed_without_a_pod_says_so(site: Site) -> None:
@@ -39,7 +39,7 @@ async def test_a_job_that_failed_without_a_pod_says_so(site: Site) -> None:
         for name in ("FailureTarget", "Failed")
     ]  # fmt: skip
     await site.set_status(Ref("Job", site.namespace, "load"), {"startTime": at, "conditions": conditions})
-    result = await JobLoadDriver(site.cluster).result(run)
+    result = await JobLoadDriver(site.cluster, SystemClock()).result(run)
     assert result == LoadFailed("the load pod is gone; DeadlineExceeded: too long")
 
 
@@ -50,5 +50,5 @@ async def test_a_job_that_goes_away_is_no_run_any_more(site: Site) -> None:
     read = await site.cluster.get(where)
     assert read is not None
     await site.cluster.delete(read)
-    assert await JobLoadDriver(site.cluster).result(run) is None
+    assert await JobLoadDriver(site.cluster, SystemClock()).result(run) is None
     await site.cluster.merge(where, {"metadata": {"finalizers": []}})

@@ -174,7 +174,7 @@ def _of_job(status: Manifest, job: Manifest) -> Manifest:
     [condition] = status["conditions"]
     complete = condition["type"] == "Complete"
     before = {**condition, "type": "SuccessCriteriaMet" if complete else "FailureTarget"}
-    dated = [{**one, "reason": "Tests", "lastTransitionTime": now, "lastProbeTime": now} for one in (before, condition)]
+    dated = [{**one, "reason": "Tests", "lastProbeTime": now} for one in (before, condition)]
     counted = {"succeeded": job["spec"].get("completions", 1), "completionTime": now} if complete else {"failed": 1}
     return {"startTime": now, "conditions": dated, **counted}
 

@@ -197,7 +197,8 @@ async def operator(grounds: Grounds) -> AsyncIterator[Operator]:
     api, clock, outgoing = ApiClient(configuration=configuration), Clock(), FakeOutgoing()
     cluster = Watched(KubernetesCluster(api, clock, "trust"))
     dependencies = Dependencies(
-        clock=clock, cluster=cluster, router=GatewayAPIRouter(cluster), load=JobLoadDriver(cluster), outgoing=outgoing,
+        clock=clock, cluster=cluster, router=GatewayAPIRouter(cluster), load=JobLoadDriver(cluster, clock),
+        outgoing=outgoing,
         sources={"default": FakeMetrics(lambda service, start, end: 1.0 if service == "old" else None)},
         scrape_seconds={"default": 5.0}, open_sources=frozenset(), loader_image=LOADER,
         gateways={"gateway/public": GATEWAY_URL},

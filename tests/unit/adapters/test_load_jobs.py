@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from changeover.adapters.load.jobs import JobLoadDriver, parse_report
+from changeover.adapters.load.jobs import READABLE_WITHIN, JobLoadDriver, parse_report
+from changeover.core.conditions import timestamp
 from changeover.core.errors import Unavailable
 from changeover.core.observed import LoadFailed, LoadReport, LoadRunning
 from changeover.ports import LoadRun
 from changeover.testing.builders import a_report
-from changeover.testing.clock import FakeClock
+from changeover.testing.clock import START, FakeClock
 from changeover.testing.cluster import FakeCluster
 
 RUN = LoadRun("load-1", "shop")
@@ -41,8 +43,10 @@ def test_no_report_says_why(log: str, why: str) -> None:
     assert isinstance(found, LoadFailed) and why in found.reason
 
 
-def job(condition: str = "", **metadata: Any) -> dict[str, Any]:
-    conditions = [{"type": condition, "status": "True", "reason": "BackoffLimitExceeded", "message": "m"}]
+def job(condition: str = "", ago: timedelta = timedelta(0), **metadata: Any) -> dict[str, Any]:
+    """One that ended so, that long ago."""
+    why = {"reason": "BackoffLimitExceeded", "message": "m", "lastTransitionTime": timestamp(START - ago)}
+    conditions = [{"type": condition, "status": "True", **why}]
     return {
         "kind": "Job",
         "metadata": {"name": "load-1", "namespace": "shop", **metadata},
@@ -64,7 +68,7 @@ async def result(*objects: dict[str, Any], log: str | None = None) -> Any:
         cluster.put(one)
     if log is not None:
         cluster.logs["shop", "load-1-x"] = log
-    return await JobLoadDriver(cluster).result(RUN)
+    return await JobLoadDriver(cluster, cluster.clock).result(RUN)
 
 
 async def test_no_job_is_no_run_and_neither_is_one_that_is_going_away() -> None:
@@ -91,8 +95,23 @@ async def test_a_failed_job_gives_the_loaders_reason_or_its_own() -> None:
 
 
 async def test_a_log_that_does_not_come_is_asked_for_again_when_there_is_a_report() -> None:
-    with pytest.raises(Unavailable):
-        await result(job("Complete"), pod())
+    for ago in (timedelta(0), READABLE_WITHIN):
+        with pytest.raises(Unavailable):
+            await result(job("Complete", ago), pod())
+
+
+async def test_a_log_that_does_not_come_for_minutes_is_a_run_without_a_report() -> None:
+    """As on a node that is lost: it keeps its pods for ever, and nobody can read their logs."""
+    found = await result(job("Complete", READABLE_WITHIN + timedelta(seconds=1)), pod())
+    assert found == LoadFailed("its report cannot be read: pod shop/load-1-x has no log any more")
+    undated = job("Complete")
+    undated["status"]["conditions"][0]["lastTransitionTime"] = None
+    assert await result(undated, pod()) == found
+
+
+async def test_a_log_that_comes_late_is_read_all_the_same() -> None:
+    found = await result(job("Complete", timedelta(hours=1)), pod(), log=GOOD)
+    assert isinstance(found, LoadReport)
 
 
 def a_pods_report(p99: float, **more: Any) -> dict[str, Any]:
@@ -114,7 +133,7 @@ async def pods_result(*logs: str, ended: str = "Complete", completions: int = 2)
     for index, log in reversed(list(enumerate(logs))):
         cluster.put(pod(f"load-1-{index}-x", index))
         cluster.logs["shop", f"load-1-{index}-x"] = log
-    return await JobLoadDriver(cluster).result(RUN)
+    return await JobLoadDriver(cluster, cluster.clock).result(RUN)
 
 
 async def test_several_pods_are_one_run() -> None:

@@ -67,6 +67,18 @@ def test_what_is_gone_is_forgotten() -> None:
     assert len(samples(telemetry, "changeover_resource_state")) == 1
 
 
+def test_what_was_said_last_is_not_told_while_another_leads() -> None:
+    """It would stand beside what the other tells, and an old failure would fire for ever."""
+    telemetry = shown(OURS, MIGRATION)
+    telemetry.resources.show(WEB, BENCHMARK)
+    families = [one.name for one in telemetry.resources.collect()]
+    telemetry.leading = lambda: False
+    assert [one.name for one in telemetry.resources.collect()] == families
+    assert {name: samples(telemetry, name) for name in families} == {name: {} for name in families}
+    telemetry.leading = lambda: True
+    assert samples(telemetry, "changeover_migration_step") == {(): 2}
+
+
 @pytest.mark.parametrize("name", STATES)
 def test_the_state_is_that_of_the_conditions(name: str) -> None:
     body = STATES[name].body()

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from changeover.core.benchmark import Next, SeenBenchmark, decide
 from changeover.core.benchmark_end import conclude
+from changeover.core.benchmark_state import TICK_SECONDS
 from changeover.core.conditions import timestamp
 from changeover.core.plan import Delete, Ref
 
 from tests.unit.core.seen import NOW, owner, seen_benchmark
 from tests.unit.core.test_benchmark_ladder import ALL as MEASURED
-from tests.unit.core.test_benchmark_ladder import HERE, LATE, RUNNING
+from tests.unit.core.test_benchmark_ladder import HERE, LATE, RUNNING, TIMEOUT
 
 ALL = {run: {**record, "remarks": []} for run, record in MEASURED.items()}
 OLD = Ref("ConfigMap", "shop", "web-runs-0ld")
@@ -55,6 +56,11 @@ def test_pods_are_removed_as_clean_up_says(clean_up: str, records: dict[str, Any
     assert ("Deployment" not in deleted(seen)) == kept
 
 
+@pytest.mark.parametrize(("clean_up", "recheck"), [("Always", TICK_SECONDS), ("Never", None)])
+def test_pods_that_cannot_be_read_are_looked_for_until_they_are_removed(clean_up: str, recheck: float | None) -> None:
+    assert concluded(ended({"cleanUp": clean_up}, **LATE, workloads=TIMEOUT, records={})).recheck_after == recheck
+
+
 def test_pods_that_stay_are_removed_before_another_run() -> None:
     seen = ended({"cleanUp": "Never"}, **HERE, loads=RUNNING, fingerprint="another", records={})
     assert "Deployment" in deleted(seen)
@@ -84,6 +90,20 @@ def test_it_is_deleted_when_its_time_is_over(ago: timedelta, reason: str, rechec
     step = concluded(replace(seen, owner=named))
     assert (step.reason, step.recheck_after) == (reason, recheck)
     assert (Delete(Ref("FrameworkBenchmark", "shop", "web"), "7") in step.actions) == (reason == "Deleting")
+
+
+@pytest.mark.parametrize(
+    ("ago", "retry", "is_deleted"),
+    [(timedelta(minutes=60), "", True), (timedelta(minutes=59), "", False), (timedelta(hours=2), "again", False)],
+)
+def test_what_has_ended_is_deleted_though_it_cannot_be_read_any_more(
+    ago: timedelta, retry: str, is_deleted: bool
+) -> None:
+    """As when the Deployment that a candidate was copied from is gone by then."""
+    seen = ended({"ttlAfterFinished": "1h"}, ago, templates=TIMEOUT, records=TIMEOUT)
+    step = concluded(replace(seen, owner=replace(seen.owner, retry=retry)))
+    assert (step.reason == "Deleting") == is_deleted
+    assert is_deleted or (step.reason, step.actions) == ("Unreadable", ())
 
 
 def test_the_end_of_an_earlier_spec_does_not_count() -> None:

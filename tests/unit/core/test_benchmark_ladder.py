@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from changeover.core import names
 from changeover.core.benchmark import Next, decide
+from changeover.core.benchmark_state import TICK_SECONDS
+from changeover.core.conditions import timestamp
 from changeover.core.observed import LoadFailed, LoadReport, LoadRunning, NoData, Unreadable, Usage, Workload
 from changeover.core.plan import Action, Apply, Delete, Record
 
@@ -56,6 +58,22 @@ ALL = records(*((number, name) for number in (1, 2, 3) for name in (FIRST, SECON
 RUNNING = {token(): LoadRunning()}
 LATE = {"started": NOW - timedelta(hours=5)}
 HERE = {"workloads": (candidate(),)}
+SUSPENDED = {"spec": {"suspend": True}}
+# Without its template nobody knows which runs these are, nor when the first began.
+NO_TEMPLATE = {"templates": TIMEOUT, "records": TIMEOUT, "places": (), "started": None}
+A_MOMENT_LATE = {"started": NOW - timedelta(hours=4, minutes=5)}
+
+
+def told(kind: str, status: str, reason: str = "Measuring", hours: float = 5, **more: Any) -> dict[str, Any]:
+    """A benchmark whose status has this condition of its first generation since so many hours."""
+    condition = {
+        "type": kind, "status": status, "reason": reason, "message": "", "observedGeneration": 1,
+        "lastTransitionTime": timestamp(NOW - timedelta(hours=hours)),
+    }  # fmt: skip
+    return {"owner": owner("FrameworkBenchmark", name="web", status={"conditions": [condition]}, **more)}
+
+
+AT_WORK = told("Reconciling", "True")
 
 # sentence, what was seen, reason, what is done
 CASES: list[tuple[str, dict[str, Any], str, str]] = [
@@ -63,9 +81,38 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
      {"owner": owner("FrameworkBenchmark", name="web", deleting=True), "records": TIMEOUT}, "Deleting", ""),
     ("unreadable records: nothing is measured twice", {"records": TIMEOUT}, "Unreadable", ""),
     ("unreadable pods: nothing is started beside them", {"workloads": TIMEOUT}, "Unreadable", ""),
-    ("unreadable loads: no second load", {"loads": TIMEOUT, "spec": {"suspend": True}}, "Unreadable", ""),
-    ("suspended, everything is removed", {**HERE, "loads": RUNNING, "spec": {"suspend": True}, "records": None},
+    ("unreadable loads: no second load", {"loads": TIMEOUT}, "Unreadable", ""),
+    ("suspended, everything is removed", {**HERE, **SUSPENDED, "loads": RUNNING, "records": None},
      "Suspended", "-Job -Service -Deployment"),
+    ("suspended, what cannot be read of the loads stays, and the pods go", {**HERE, **SUSPENDED, "loads": TIMEOUT},
+     "Suspended", "-Service -Deployment"),
+    ("suspended, what cannot be read of the pods stays, and the loads go",
+     {**SUSPENDED, "workloads": TIMEOUT, "loads": RUNNING}, "Suspended", "-Job"),
+    ("suspended, though its records and its template cannot be read", {**HERE, **SUSPENDED, **NO_TEMPLATE},
+     "Suspended", "-Service -Deployment"),
+    ("unreadable a moment after the deadline: a hiccup ends nothing", {**HERE, **A_MOMENT_LATE, "loads": TIMEOUT},
+     "Unreadable", ""),
+    ("unreadable long after the deadline", {**HERE, **LATE, "loads": TIMEOUT}, "DeadlineExceeded",
+     "-Service -Deployment"),
+    ("unreadable long after the deadline, what was measured is published",
+     {**LATE, "records": ALL, "workloads": TIMEOUT, "loads": RUNNING}, "Published", "-Job"),
+    ("a template that is missing for longer than the deadline", {**HERE, **NO_TEMPLATE, **AT_WORK}, "DeadlineExceeded",
+     "-Service -Deployment"),
+    ("a template that is missing for less", {**HERE, **NO_TEMPLATE, **told("Reconciling", "True", hours=4)},
+     "Unreadable", ""),
+    ("a template that is missing after a suspension that was longer than the deadline",
+     {**HERE, **NO_TEMPLATE, **told("Reconciling", "False", "Suspended")}, "Unreadable", ""),
+    ("what cannot be read from the first pass on, for longer than the deadline",
+     {**AT_WORK, "records": None, "started": None, "workloads": TIMEOUT}, "DeadlineExceeded", ""),
+    ("what has ended by the deadline has ended, and what can be read by now is removed",
+     {**HERE, **NO_TEMPLATE, **told("Finished", "True", "DeadlineExceeded", 0)}, "DeadlineExceeded",
+     "-Service -Deployment"),
+    ("what has ended so under another spec is at work again",
+     {**HERE, **NO_TEMPLATE, **told("Finished", "True", "DeadlineExceeded", 0, generation=2)}, "Unreadable", ""),
+    ("what has ended so before a retry was asked for",
+     {**HERE, **NO_TEMPLATE, **told("Finished", "True", "DeadlineExceeded", 0, retry="again")}, "Unreadable", ""),
+    ("what was published is not late", {**HERE, **NO_TEMPLATE, **told("Finished", "True", "Published")}, "Unreadable",
+     ""),
     ("the place for the records comes before the first run", {"records": None}, "Preparing", "+ConfigMap"),
     ("past the deadline with too few rounds", {**LATE, **HERE}, "DeadlineExceeded", "-Service -Deployment"),
     ("past the deadline with enough rounds, what there is is published", {**LATE, "records": ALL}, "Published", ""),
@@ -111,6 +158,19 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
 def test_rung(changes: dict[str, Any], reason: str, done: str) -> None:
     step = decide(seen_benchmark(**changes))
     assert (step.reason, " ".join(map(spelled, step.actions))) == (reason, done), step.message
+
+
+@pytest.mark.parametrize("late", [SUSPENDED, LATE], ids=["suspended", "past the deadline"])
+@pytest.mark.parametrize("hidden", ["workloads", "loads"])
+def test_what_is_left_is_looked_for_until_it_can_be_read(late: dict[str, Any], hidden: str) -> None:
+    """Nothing would wake it: it is in nobody's plan that a list can be read again."""
+    assert decide(seen_benchmark(**{**late, hidden: TIMEOUT})).recheck_after == TICK_SECONDS
+    assert decide(seen_benchmark(**late)).recheck_after is None
+
+
+def test_an_end_says_what_could_not_be_read() -> None:
+    step = decide(seen_benchmark(**HERE, **NO_TEMPLATE, **AT_WORK))
+    assert step.message == "the deadline of 4h passed while this could not be read: timed out"
 
 
 def spelled(action: Action) -> str:

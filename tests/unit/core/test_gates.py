@@ -82,16 +82,33 @@ def test_before_the_first_weight_a_no_leaves_nothing_to_roll_back() -> None:
     assert (step.reason, step.actions, step.stalled) == (Reason.GATE_REFUSED, (), True)
 
 
-def test_before_a_person_is_asked_the_gates_have_passed_and_a_promotion_by_hand_waits_for_them() -> None:
+def before_a_manual_step(*answers: GateAnswer, **requests: str) -> SeenMigration:
     manual = [
         {"weightPercent": w, "minDuration": "2m", "maxDuration": "2h", "approval": "Manual"} for w in (10, 50, 100)
     ]
-    told = replace(ready_to_rise(), spec=seen({"gates": [GATE], "steps": manual}).spec)
-    assert decide(told).reason is Reason.WAITING_FOR_GATE
-    assert decide(replace(told, gates=(YES,))).reason is Reason.WAITING_FOR_APPROVAL
-    asked = replace(told, owner=owner(requests={"promote": "now"}))
-    step = decide(asked)
-    assert step.actions == () and step.request is not None and step.request.result == "Refused"
+    spec = seen({"gates": [GATE], "steps": manual}).spec
+    return replace(ready_to_rise(*answers), spec=spec, owner=owner(requests=requests))
+
+
+def test_before_a_person_is_asked_the_gates_have_passed() -> None:
+    assert decide(before_a_manual_step()).reason is Reason.WAITING_FOR_GATE
+    assert decide(before_a_manual_step(YES)).reason is Reason.WAITING_FOR_APPROVAL
+
+
+@pytest.mark.parametrize(("verb", "weight"), [("approve", 50), ("promote", 100)])
+def test_a_persons_word_waits_for_what_the_gates_say(verb: str, weight: int) -> None:
+    """A yes counts for a minute, so that now and then a gate is just being asked again when somebody approves."""
+    unanswered = decide(before_a_manual_step(**{verb: "now"}))
+    assert (unanswered.actions, unanswered.request) == ((), None)
+    refused = decide(before_a_manual_step(NO, **{verb: "now"}))
+    assert refused.actions == () and refused.request is not None
+    assert refused.request.result == "Refused" and "gate board: it answered 403" in refused.request.answer
+    assert weight_written(decide(before_a_manual_step(YES, **{verb: "now"}))) == weight
+
+
+@pytest.mark.parametrize("verb", ["pause", "abort"])
+def test_a_careful_word_waits_for_no_gate(verb: str) -> None:
+    assert weight_written(decide(before_a_manual_step(**{verb: "now"}))) == (10 if verb == "pause" else 0)
 
 
 @pytest.mark.parametrize("answer", [None, PASSED, REFUSED])

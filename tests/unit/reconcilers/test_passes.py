@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from changeover.api.v1alpha1 import BenchmarkSpec
 from changeover.core import names, record_store
+from changeover.core.conditions import is_true
 from changeover.core.errors import ChangeoverError, Conflict, InvalidSpec, Unavailable
 from changeover.core.observed import Counts, NoData
 from changeover.core.plan import Action, Apply, Delete, HoldFinalizer, Manifest, Ref, Scale
@@ -309,6 +311,23 @@ async def test_what_has_ended_stays_so_though_it_cannot_be_looked_at_for_a_while
     world.cluster.fault = lambda *_: None
     await passes(world, 3, 30.0, ref)
     assert judged() == before
+
+
+@pytest.mark.parametrize("ref", [BENCHMARK, MIGRATION])
+async def test_what_has_ended_stays_so_though_the_operator_does_not_take_its_spec_any_more(ref: Ref) -> None:
+    world = a_world(steps=[{"weightPercent": 100, "minDuration": "1m"}])
+    world.cluster.put(a_benchmark())
+    await passes(world, 80, 30.0, ref)
+    ended = ready(world, ref)
+    unconfigured = replace(world.dependencies(), sources={}, scrape_seconds={})
+    reconcile = reconcile_migration if ref is MIGRATION else reconcile_benchmark
+    for _ in range(2):
+        await reconcile(ref, unconfigured)
+        conditions = (world.cluster.peek(ref) or {})["status"]["conditions"]
+        assert [is_true(conditions, name) for name in ("Finished", "Succeeded", "Stalled")] == [True, True, True]
+        assert ready(world, ref)[:2] == ("False", "InvalidSpec")
+    await passes(world, 1, 30.0, ref)
+    assert ready(world, ref) == ended
 
 
 async def test_records_that_could_not_be_read_before_there_are_results_leave_no_doubt_behind() -> None:
@@ -695,6 +714,51 @@ async def test_a_gate_is_asked_when_all_else_speaks_for_it_and_its_answer_is_in_
     assert world.weight_of("shop", "new") == 10
     await passes(world, 3)
     assert len(world.outgoing.sent) == asked + 1, "asked while there was nothing to ask for"
+
+
+async def before_a_manual_step() -> World:
+    """A person is waited for; the gate before has said yes."""
+    gate = {"name": "board", "at": "BeforeStep", "secretRef": {"name": "hooks"}}
+    steps = [{"weightPercent": 10, "minDuration": "2m"}, {"weightPercent": 100, "approval": "Manual"}]
+    world = with_hooks(World(a_deployment("old"), a_deployment("new"), a_migration(gates=[gate], steps=steps)))
+    while world.weight_of("shop", "new") != 10 or ready(world)[1] != "WaitingForApproval":
+        await passes(world, 1, seconds=2)
+    return world
+
+
+async def test_an_hour_before_an_approval_the_gate_is_asked_each_minute_and_nothing_is_told() -> None:
+    world = await before_a_manual_step()
+    asked, told = len(world.outgoing.sent), len(world.cluster.events)
+    reasons = set()
+    for _ in range(360):
+        await passes(world, 1, seconds=10)
+        reasons.add(ready(world)[1])
+    assert len(world.outgoing.sent) - asked > 45
+    assert (world.cluster.events[told:], reasons) == ([], {"WaitingForApproval"})
+
+
+async def test_an_approval_is_taken_up_at_whatever_moment_it_comes() -> None:
+    world = await before_a_manual_step()
+    asked, token = len(world.outgoing.sent), {"changeover.dev/requested-approve": "now"}
+    for seconds in range(0, 64, 2):
+        then = copy.deepcopy(world)
+        then.cluster.patch(MIGRATION, {"metadata": {"annotations": token}})
+        await passes(then, 2, seconds=1)
+        assert then.weight_of("shop", "new") == 100, f"after {seconds} s: {ready(then)}"
+        await passes(world, 1, seconds=2)
+    assert len(world.outgoing.sent) > asked, "in no pass was the gate asked"
+
+
+async def test_a_no_to_what_a_person_approves_is_told_at_once_and_answers_the_approval() -> None:
+    world = await before_a_manual_step()
+    world.outgoing.status = 403
+    world.cluster.patch(MIGRATION, {"metadata": {"annotations": {"changeover.dev/requested-approve": "now"}}})
+    world.advance(61)
+    await passes(world, 1)
+    assert ready(world)[1] == "WaitingForGate" and "gate board: it answered 403" in ready(world)[2]
+    [answer] = (world.cluster.peek(MIGRATION) or {})["status"]["requests"]
+    assert answer["result"] == "Refused" and "gate board: it answered 403" in answer["answer"]
+    assert world.weight_of("shop", "new") == 10
 
 
 async def test_without_its_secret_a_gate_holds_and_says_so() -> None:

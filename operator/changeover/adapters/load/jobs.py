@@ -5,26 +5,40 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
+from changeover.core.conditions import parse_timestamp
 from changeover.core.errors import Unavailable
 from changeover.core.merge import MergeRefused, merge_reports
 from changeover.core.observed import LoadFailed, LoadReport, LoadRunning
 from changeover.core.plan import Manifest, Ref
-from changeover.ports import Cluster, LoadRun
+from changeover.ports import Clock, Cluster, LoadRun
 
 REPORT_VERSION = 1
 NO_REPORT = "no report in the load pod's log"
+COMPLETE = "Complete"
+READABLE_WITHIN = timedelta(minutes=5)  # of the Job's end; a node that is lost keeps its pods, and their logs, for ever
 _FIELDS = (
     "mode", "windowStart", "windowEnd", "durationSeconds", "succeeded", "errors", "requestsPerSecond", "latency",
     "generatorCPU", "littleRatio",
 )  # fmt: skip
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)  # when a Job ended that does not say when, and is thus none of a cluster's
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a Job ended (Complete, or why it failed), and when."""
+
+    how: str
+    at: datetime
 
 
 class JobLoadDriver:
     """The port ``LoadDriver`` on Kubernetes Jobs; the report is the last line of the pod's log."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Cluster, clock: Clock) -> None:
+        self._cluster, self._clock = cluster, clock
 
     async def result(self, run: LoadRun) -> LoadReport | LoadRunning | LoadFailed | None:
         """How the run stands; None when there is no such Job."""
@@ -36,7 +50,7 @@ class JobLoadDriver:
             return LoadRunning()
         pods = await self._cluster.list("Pod", run.namespace, {"batch.kubernetes.io/job-name": run.name})
         if not pods:
-            return LoadFailed(f"the load pod is gone; {ended}")
+            return LoadFailed(f"the load pod is gone; {ended.how}")
         outcomes = await asyncio.gather(*(self._outcome(pod, ended) for pod in sorted(pods, key=_index)))
         failed = [outcome for outcome in outcomes if isinstance(outcome, LoadFailed)]
         if failed:
@@ -44,16 +58,19 @@ class JobLoadDriver:
             return next((outcome for outcome in failed if not outcome.reason.startswith(NO_REPORT)), failed[0])
         wanted = job["spec"].get("completions", 1)
         if len(outcomes) != wanted:
-            return LoadFailed(f"{len(outcomes)} load pods are there where {wanted} reported; {ended}")
+            return LoadFailed(f"{len(outcomes)} load pods are there where {wanted} reported; {ended.how}")
         return merged([outcome for outcome in outcomes if isinstance(outcome, LoadReport)])
 
-    async def _outcome(self, pod: Manifest, ended: str) -> LoadReport | LoadFailed:
+    async def _outcome(self, pod: Manifest, ended: Ending) -> LoadReport | LoadFailed:
+        metadata = pod["metadata"]
         try:
-            found = parse_report(await self._cluster.log(pod["metadata"]["namespace"], pod["metadata"]["name"]), ended)
-        except Unavailable:
-            if ended == "Complete":
+            found = parse_report(await self._cluster.log(metadata["namespace"], metadata["name"]), ended.how)
+        except Unavailable as error:
+            if ended.how != COMPLETE:
+                return LoadFailed(ended.how)
+            if self._clock.now() - ended.at <= READABLE_WITHIN:
                 raise  # the report exists; look again
-            return LoadFailed(ended)
+            return LoadFailed(f"its report cannot be read: {error}")
         if isinstance(found, LoadFailed):
             return found
         return LoadReport({**found.content, "node": pod["spec"].get("nodeName", "")})
@@ -74,13 +91,14 @@ def _index(pod: Manifest) -> int:
     return int((pod["metadata"].get("annotations") or {}).get("batch.kubernetes.io/job-completion-index", 0))
 
 
-def _ending(job: Manifest) -> str | None:
-    """Complete, or why it failed; None while it runs."""
+def _ending(job: Manifest) -> Ending | None:
+    """How and when it ended; None while it runs."""
     for condition in job.get("status", {}).get("conditions") or []:
-        if condition["status"] == "True" and condition["type"] == "Complete":
-            return "Complete"
-        if condition["status"] == "True" and condition["type"] == "Failed":
-            return f"{condition.get('reason', 'Failed')}: {condition.get('message', '')}"
+        if condition["status"] != "True" or condition["type"] not in (COMPLETE, "Failed"):
+            continue
+        why = f"{condition.get('reason', 'Failed')}: {condition.get('message', '')}"
+        at = condition.get("lastTransitionTime")
+        return Ending(COMPLETE if condition["type"] == COMPLETE else why, parse_timestamp(at) if at else _LONG_AGO)
     return None
 
 
