@@ -97,7 +97,10 @@ def prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
     assert isinstance(seen.choice, CanaryChoice)
     assert not isinstance(seen.stable, Unreadable)
     if seen.choice.refused is not None and (starts_over or mark is None or mark.weight == 0):
-        return _refuse(seen.choice.refused, seen.choice.why, mark)
+        refused = _refuse(seen.choice.refused, seen.choice.why, mark)
+        # Another candidate may be named under way: then the canary of before has traffic, on the same backends.
+        at_work = mark if mark is not None and route is not None and 0 < mark.weight == route.canary_percent else None
+        return (harm(seen, at_work) if at_work is not None else None) or refused
     if seen.source_unknown and (mark is None or mark.weight == 0):
         return _refuse(Reason.INVALID_SPEC, seen.source_unknown, mark)
     if seen.stable is None or seen.stable.ready == 0:
