@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import ValidationError
+
 from changeover.api.reasons import ConditionType, Reason
 from changeover.api.v1alpha1 import BenchmarkSpec, MigrationSpec
 from changeover.api.v1alpha1.base import quantity_value
@@ -40,7 +42,12 @@ def choose(owner: Owner, spec: MigrationSpec, benchmark: Manifest | None) -> Can
     candidate, refusal = _chosen(spec.canary.benchmark.candidate, status, ref)
     if refusal:
         return CanaryChoice(Reason.BENCHMARK_REFUSED, refusal)
-    measured = BenchmarkSpec.model_validate(benchmark["spec"])
+    try:
+        measured = BenchmarkSpec.model_validate(benchmark["spec"])
+    except ValidationError as error:
+        # It is no fault of the migration's spec, which would be refused with all its guards.
+        where = ", ".join(".".join(map(str, one["loc"])) for one in error.errors(include_url=False))
+        return CanaryChoice(Reason.BENCHMARK_REFUSED, f"the spec of {ref} is not understood: {where}")
     if all(c.name != candidate for c in measured.candidates):
         return CanaryChoice(Reason.BENCHMARK_REFUSED, f"candidate {candidate} is not in the spec of {ref}")
     if any(c.name == candidate and c.template_from is not None for c in measured.candidates):

@@ -21,7 +21,14 @@ from changeover.core.design import significant
 from changeover.core.evidence import Split, StepEvidence, fold
 from changeover.core.harm import canary_message, harm, roll_back
 from changeover.core.mark import Mark, Phase
-from changeover.core.migration_end import finish_rollback, keep, release, remembered_rollback, why_out_of_reach
+from changeover.core.migration_end import (
+    finish_rollback,
+    keep,
+    release,
+    remembered_rollback,
+    rewrite,
+    why_out_of_reach,
+)
 from changeover.core.migration_state import (
     CanaryChoice,
     SeenMigration,
@@ -32,7 +39,7 @@ from changeover.core.migration_state import (
     split,
 )
 from changeover.core.observed import Evidence, Peak, Route, Unreadable, Workload
-from changeover.core.plan import Apply, Delete, HoldFinalizer, Ref
+from changeover.core.plan import Apply, Delete, HoldFinalizer, Ref, SetSplit
 from changeover.core.raising import advance, hold, paused, rise
 from changeover.core.sequential import Verdict
 from changeover.core.weighing import Weighing, weigh
@@ -91,7 +98,12 @@ def prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
     assert isinstance(seen.choice, CanaryChoice)
     assert not isinstance(seen.stable, Unreadable)
     if seen.choice.refused is not None and (starts_over or mark is None or mark.weight == 0):
-        return _refuse(seen.choice.refused, seen.choice.why, mark)
+        refused = _refuse(seen.choice.refused, seen.choice.why, mark)
+        # Another candidate may be named under way: then the canary of before has traffic, on the same backends.
+        at_work = mark if mark is not None and route is not None and 0 < mark.weight == route.canary_percent else None
+        return (harm(seen, at_work) if at_work is not None else None) or refused
+    if seen.source_unknown and (mark is None or mark.weight == 0):
+        return _refuse(Reason.INVALID_SPEC, seen.source_unknown, mark)
     if seen.stable is None or seen.stable.ready == 0:
         return _wait_for(mark, f"stable {seen.spec.stable.workload.name} has no ready pod")
     if starts_over:
@@ -101,9 +113,9 @@ def prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
     assert route is not None
     if route.canary_percent != mark.weight:
         return (harm(seen, mark) if mark.weight else None) or put_back(seen, route, mark)
-    if mark.weight == 0:
-        return _before_first_step(seen, route, mark)
-    return _on_step(seen, route, mark)
+    step = _before_first_step(seen, route, mark) if mark.weight == 0 else _on_step(seen, route, mark)
+    writes = step.outcome is not None or any(isinstance(action, SetSplit) for action in step.actions)
+    return step if writes else replace(step, actions=(*step.actions, *rewrite(route, mark)))
 
 
 def _before_first_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
@@ -160,6 +172,9 @@ def _withoutharm(seen: SeenMigration, route: Route, mark: Mark, weighing: Weighi
     """Nothing speaks for a rollback: up, or stay."""
     assert isinstance(seen.canary, Workload)
     assert isinstance(seen.choice, CanaryChoice)
+    if seen.source_unknown:
+        message = f"{seen.source_unknown}; without evidence the canary goes back after spec.decision.maxBlind"
+        return Step(Reason.INVALID_SPEC, message, (), mark, weighing, stalled=True)
     if not route.accepted:
         return Step(Reason.ROUTE_NOT_ACCEPTED, route.why_not, (), mark, weighing)
     if seen.canary.ready < seen.canary.replicas:

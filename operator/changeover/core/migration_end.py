@@ -12,7 +12,7 @@ from changeover.core.headroom import next_part, waiting_for
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import SeenMigration, Step, attempt_of, make_outcome, split
 from changeover.core.observed import Evidence, Route
-from changeover.core.plan import Action, HoldFinalizer, ReleaseRoute
+from changeover.core.plan import Action, HoldFinalizer, ReleaseRoute, SetSplit
 from changeover.core.scale_away import scale_away
 
 SETTLE_SECONDS = 15.0  # a rollback is over when no canary traffic is measured, or this long after weight 0
@@ -85,15 +85,22 @@ def keep(seen: SeenMigration, route: Route | None, mark: Mark | None, outcome: d
         return Step(reason, message, (), mark, None, outcome, recheck_after=LOOK_AFTER_SECONDS)
     final = mark or _final_mark(seen, outcome)
     drifted = route is None or mark is None or route.canary_percent != final.weight
+    again = rewrite(route, final)
     actions: tuple[Action, ...] = ()
     if seen.spec.suspend:
-        message += "; spec.suspend is true, so nothing is written" if drifted else ""
+        message += "; spec.suspend is true, so nothing is written" if drifted or again else ""
     elif drifted:
         actions = () if why_out_of_reach(seen, route) else (split(final),)
     else:
         actions, of_canary = scale_away(seen, route, outcome)
         message += f"; {of_canary}" if of_canary else ""
+        actions = (*actions, *again)
     return Step(reason, message, actions, final, None, outcome, recheck_after=LOOK_AFTER_SECONDS)
+
+
+def rewrite(route: Route | None, mark: Mark) -> tuple[SetSplit, ...]:
+    """The write, at the same weight, of a route that has other Gateways, hostnames or matches than the spec."""
+    return (split(mark),) if route is not None and not route.as_asked else ()
 
 
 def why_out_of_reach(seen: SeenMigration, route: Route | None) -> str:

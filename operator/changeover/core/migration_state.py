@@ -96,6 +96,12 @@ class SeenMigration:
     testers: str | Unreadable | None = None  # what the testers' route that is there was made for; None: there is none
     behind: bool = False  # whether there are whole blocks later than those read in this pass
     term: int = 0  # of leadership, under which this is decided; 0 without a Lease
+    source_unknown: str = ""  # why there is no metric source of the name that the spec gives
+
+    @property
+    def is_partly_unread(self) -> bool:
+        """Whether the route or a backend could not be read: what stands beside the weights then stays as it is."""
+        return any(isinstance(one, Unreadable) for one in (self.route, self.stable, self.canary))
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,19 @@ def summarise(seen: SeenMigration, step: Step, failure: ChangeoverError | None) 
     if failure is not None:
         # The plan was not carried out, so nothing of it is said; the next pass starts from what is.
         kept = {k: v for k, v in seen.owner.status.items() if k not in ("conditions", "observedGeneration")}
+        kept |= _read_all_the_same(seen, step)
         message = f"an action failed and is tried again: {failure}"
         return Reason.UNREADABLE, message, _main(Reason.UNREADABLE, message, stalled=False), kept
     conditions = {**_main(step.reason, step.message, step.stalled), **_about_parts(seen, step)}
     return str(step.reason), step.message, conditions, _fields(seen, step)
+
+
+def _read_all_the_same(seen: SeenMigration, step: Step) -> dict[str, Any]:
+    """The step as status has it, with what was read of it since: a write that is refused for ever must not blind us."""
+    told, evidence = seen.owner.status.get("step"), step.weighing.evidence if step.weighing is not None else None
+    if not told or evidence is None or told.get("since") != timestamp(evidence.since):
+        return {}
+    return {"step": {**told, **_as_kept(evidence)}}
 
 
 def _main(reason: Reason, message: str, stalled: bool) -> dict[str, Judgement]:
@@ -191,8 +200,12 @@ def _step(seen: SeenMigration, step: Step, mark: Mark) -> dict[str, Any]:
     if mark.phase is Phase.ROLLING_BACK and mark.weight > 0:
         fields["rollingBack"] = True
     if evidence is not None:
-        fields |= {"evidence": evidence.to_text(), "evidenceUntil": timestamp(evidence.until)}
+        fields |= _as_kept(evidence)
     return fields
+
+
+def _as_kept(evidence: StepEvidence) -> dict[str, str]:
+    return {"evidence": evidence.to_text(), "evidenceUntil": timestamp(evidence.until)}
 
 
 def _kept_evidence(seen: SeenMigration, step: Step, mark: Mark) -> StepEvidence | None:

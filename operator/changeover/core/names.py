@@ -22,7 +22,7 @@ ROLE_LOAD = "load"
 ROLE_CANARY = "canary"
 
 ANNOTATION_MARK = "changeover.dev/mark"  # on the route: the state that was written together with the weights
-ANNOTATION_ABOUT = "changeover.dev/about"  # on a testers' route: stands for the spec that it was made for
+ANNOTATION_ABOUT = "changeover.dev/about"  # on a testers' route: stands for what it was made for
 ANNOTATION_HAND_OVER = "changeover.dev/hand-over-to"  # on a user's route: the migration that may take it over
 ANNOTATION_REQUESTED = "changeover.dev/requested-"  # and a verb: what a person asks for; the value is a token
 ANNOTATION_RETRY = ANNOTATION_REQUESTED + "retry"  # on a benchmark: a new token starts a new run

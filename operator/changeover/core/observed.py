@@ -109,6 +109,7 @@ class Route:
     gateways: tuple[str, ...] = ()  # namespace/name of those that it attaches to
     hostnames: tuple[str, ...] = ()
     version: str = ""  # the API server's, of the very object that was read
+    as_asked: bool = True  # Gateways, hostnames and matches are those of the spec; of an adopted route none are asked
 
 
 @dataclass(frozen=True)

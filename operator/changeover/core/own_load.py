@@ -53,7 +53,7 @@ def drive(seen: SeenMigration, step: Step) -> Driven:
     """Own load through the route from before the first weight to the end of the last step."""
     before, now = seen.owner.status.get("load"), timestamp(seen.now)
     state, ref = seen.load.of_steps, Ref("Job", seen.owner.namespace, job_of(seen))
-    if isinstance(state, Unreadable):
+    if isinstance(state, Unreadable) or seen.is_partly_unread:
         return Driven(before)
     remove = (Delete(ref),) if state is not None else ()
     if not _is_wanted(seen, step):

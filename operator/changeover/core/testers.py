@@ -12,11 +12,11 @@ from changeover.api.v1alpha1.traffic import RouteMatch, Testers
 from changeover.core import names
 from changeover.core.errors import ChangeoverError
 from changeover.core.manifests.common import owner_reference
-from changeover.core.manifests.route import ALL, RouteShape, make_testers_route
+from changeover.core.manifests.route import ALL, RouteShape, make_testers_route, takes
 from changeover.core.mark import Phase
 from changeover.core.migration_state import SeenMigration, Step
 from changeover.core.observed import Unreadable, Workload
-from changeover.core.plan import Apply
+from changeover.core.plan import Apply, Manifest
 
 PARKED = ""  # what a testers' route is for that is on no Gateway
 
@@ -66,18 +66,31 @@ def take_testers(seen: SeenMigration, step: Step, shape: RouteShape) -> tuple[Ap
 
     It is parked and not deleted, so that the operator needs no right to delete routes; it goes with its migration.
     """
-    if isinstance(seen.testers, Unreadable):
+    if isinstance(seen.testers, Unreadable) or seen.is_partly_unread:
         return ()
     wanted = _is_wanted(seen, step)
     if not wanted and seen.testers in (None, PARKED):
         return ()
     matches = matches_of_testers(seen.spec) if wanted else list(ALL)
-    about = names.digest([matches, list(shape.parents), list(shape.hostnames), seen.arms]) if wanted else PARKED
+    manifest = make_testers_route(shape if wanted else replace(shape, parents=()), matches)
+    about = purpose(manifest)
     if seen.testers == about:
         return ()
-    manifest = make_testers_route(shape if wanted else replace(shape, parents=()), matches, about)
-    manifest["metadata"]["ownerReferences"] = [owner_reference(seen.owner)]
+    manifest["metadata"] |= {
+        "annotations": {names.ANNOTATION_ABOUT: about},
+        "ownerReferences": [owner_reference(seen.owner)],
+    }
     return (Apply(manifest),)
+
+
+def purpose(route: Manifest) -> str:
+    """What a testers' route is for, by what it takes and whom that goes to: another, once somebody edited it."""
+    spec = route.get("spec") or {}
+    if not spec.get("parentRefs"):
+        return PARKED
+    backends = [one for rule in spec.get("rules") or [] for one in rule.get("backendRefs") or []]
+    to = [[one.get("name"), one.get("port")] for one in backends]
+    return names.digest([*takes(spec, route["metadata"].get("namespace", "")), to])
 
 
 def told(seen: SeenMigration, actions: tuple[Apply, ...], failure: ChangeoverError | None) -> dict[str, Any] | None:

@@ -7,8 +7,9 @@ from pydantic import ValidationError
 from changeover.api.reasons import MIGRATION_CONDITIONS, ConditionType, Reason
 from changeover.api.v1alpha1 import MigrationSpec
 from changeover.core import migration_status
-from changeover.core.errors import InvalidSpec
+from changeover.core.errors import ChangeoverError, InvalidSpec
 from changeover.core.gates import to_dict
+from changeover.core.migration_state import TICK_SECONDS, Step
 from changeover.core.plan import HoldFinalizer, Ref
 from changeover.core.verbs import decide
 from changeover.ports import Dependencies
@@ -56,4 +57,10 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
     summary = Summary(reason, message, conditions, fields, refusal, undone=failure is not None)
     if not await report(body, summary, MIGRATION_CONDITIONS, deps):
         return CHANGED_RETRY_SECONDS
-    return retry_after(failure) if failure is not None else recheck
+    return _after_failure(failure, step) if failure is not None else recheck
+
+
+def _after_failure(failure: ChangeoverError, step: Step) -> float | None:
+    """Whatever is refused, a canary with traffic is watched as closely as ever."""
+    is_watched = step.mark is not None and step.mark.weight > 0
+    return sooner(retry_after(failure), TICK_SECONDS if is_watched else None)

@@ -22,6 +22,7 @@ from changeover.core.observed import LoadFailed, LoadReport, LoadRunning, NoData
 from changeover.core.plan import Manifest, Ref
 from changeover.core.queries import fill
 from changeover.ports import Dependencies, LoadRun
+from changeover.reconcilers.sources import why_unknown
 from changeover.reconcilers.workloads import orphaned, parse_workload
 
 MOST_TOLD = 128  # characters of what a node says of itself
@@ -99,9 +100,9 @@ async def observe(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> Seen
 def _refuse_what_cannot_be_measured(spec: BenchmarkSpec, deps: Dependencies) -> None:
     """InvalidSpec when the operator's configuration has no such source, or one that looks too seldom."""
     source, window = spec.metrics.source, duration_seconds(spec.schedule.measure)
-    if source not in deps.sources:
-        known = ", ".join(sorted(deps.sources)) or "none"
-        raise InvalidSpec(f"spec.metrics.source: {source!r} is not configured; known sources: {known}")
+    unknown = why_unknown(source, deps)
+    if unknown:
+        raise InvalidSpec(unknown)
     if spec.metrics.queries and source not in deps.open_sources:
         raise InvalidSpec(
             f"spec.metrics.queries: metric source {source!r} takes no queries of resources; leave them out, or set "

@@ -17,8 +17,10 @@ from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import Before, LoadState, SeenLoad
 from changeover.core.observed import Figures, LoadReport, NoData, Owner, Peak, Route, Unreadable, Usage, Workload
 from changeover.core.plan import Ref
+from changeover.core.testers import purpose
 from changeover.ports import DAY, BackendPort, Bound, CountQuery, Dependencies, LoadRun, SplitTarget
 from changeover.reconcilers.observe_benchmark import readable
+from changeover.reconcilers.sources import source_of
 from changeover.reconcilers.workloads import pod_names
 
 # How often the figures before are taken anew while stable has all the traffic.
@@ -86,7 +88,7 @@ async def read_testers(owner: Owner, spec: MigrationSpec, deps: Dependencies) ->
     metadata = found["metadata"]
     if (metadata.get("labels") or {}).get(names.LABEL_MIGRATION) != owner.name:
         return Unreadable(f"HTTPRoute {metadata['name']} is somebody else's")
-    return str((metadata.get("annotations") or {}).get(names.ANNOTATION_ABOUT, ""))
+    return purpose(found)
 
 
 async def _result(owner: Owner, job: str, deps: Dependencies) -> LoadState:
@@ -125,12 +127,13 @@ async def _before(arms: Arms, as_of: datetime, deps: Dependencies) -> Before | N
     Where not even a whole minute was counted, what was counted last is the peak.
     """
     _, (stable, canary) = _pairs(arms.target)
-    peak = await readable(deps.sources[arms.spec.metrics.source].peak([_query(arms, stable, canary)], as_of))
+    source = source_of(arms.spec, deps)
+    peak = await readable(source.port.peak([_query(arms, stable, canary)], as_of))
     if isinstance(peak, Unreadable):
         return peak
     best: Before | None = None
     why = NoData("it was not asked")
-    for end, seconds in _spans(peak, as_of, deps.scrape_seconds[arms.spec.metrics.source]):
+    for end, seconds in _spans(peak, as_of, source.scrape_seconds):
         found = await _figures(arms, stable=True, span=(end - timedelta(seconds=seconds), end), deps=deps)
         if isinstance(found, Unreadable):
             return found
@@ -155,7 +158,7 @@ def _spans(peak: Peak | NoData, as_of: datetime, scrape: float) -> tuple[tuple[d
 
 async def _after(arms: Arms, report: LoadReport, now: datetime, deps: Dependencies) -> Figures | NoData | Unreadable:
     """The canary in the window of the acceptance's load."""
-    scrape = deps.scrape_seconds[arms.spec.metrics.source]
+    scrape = source_of(arms.spec, deps).scrape_seconds
     start, end = (datetime.fromtimestamp(float(report.content[key]), UTC) for key in ("windowStart", "windowEnd"))
     if now < end + timedelta(seconds=scrape):
         return NoData("the last scrapes are awaited")
@@ -167,17 +170,17 @@ async def _figures(
     arms: Arms, stable: bool, span: tuple[datetime, datetime], deps: Dependencies
 ) -> Figures | NoData | Unreadable:
     """One arm over a span; its CPU is left out where it is not known, as that of pods that came meanwhile."""
-    source, (start, end) = deps.sources[arms.spec.metrics.source], span
+    found, (start, end) = source_of(arms.spec, deps), span
     arm, other = _pairs(arms.target)[1 if stable else 0]
-    counts = await readable(source.counts(_query(arms, arm, other), start, end))
+    counts = await readable(found.port.counts(_query(arms, arm, other), start, end))
     if isinstance(counts, NoData | Unreadable):
         return counts
     workload = arms.stable if stable else arms.canary
     pods = pod_names(workload)
-    usage = await readable(source.usage(arms.owner.namespace, pods, start, end)) if pods else NoData("no pods")
+    usage = await readable(found.port.usage(arms.owner.namespace, pods, start, end)) if pods else NoData("no pods")
     cores = workload.cpu_limit * len(pods) if isinstance(workload, Workload) and workload.cpu_limit else None
     seconds = (end - start).total_seconds()
-    least = seconds - LACKING_SCRAPES * deps.scrape_seconds[arms.spec.metrics.source]
+    least = seconds - LACKING_SCRAPES * found.scrape_seconds
     known = usage if isinstance(usage, Usage) and usage.span_seconds >= least else None
     return Figures(seconds, counts, known, cores)
 

@@ -10,7 +10,6 @@ from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core import names
 from changeover.core.canary import canary_backend, choose
 from changeover.core.day import HOUR, LEAST_HOURS_SHARE, Day, hours_of, is_due, key_of, make_day
-from changeover.core.errors import InvalidSpec
 from changeover.core.evidence import SETTLE_SCRAPES, StepEvidence, is_projected
 from changeover.core.gates import answered
 from changeover.core.mark import Mark
@@ -23,6 +22,7 @@ from changeover.ports import DAY, BackendPort, CountQuery, Dependencies, MetricS
 from changeover.reconcilers.observe_benchmark import readable
 from changeover.reconcilers.observe_load import Arms, accepts, lasting, latency_bounds, observe_load, read_testers
 from changeover.reconcilers.observe_queries import Questions, questions, refusal
+from changeover.reconcilers.sources import source_of
 from changeover.reconcilers.workloads import pod_names, read_workload
 
 LEAST_SPAN = timedelta(seconds=1)  # of what is asked for; nothing is counted in no time
@@ -59,7 +59,7 @@ def fingerprint_of(target: SplitTarget, spec: MigrationSpec) -> str:
 
 async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: Dependencies) -> SeenMigration:
     """Everything that a migration's decision depends on, at one instant."""
-    source, scrape = _source(spec, deps)
+    source, scrape, unknown = source_of(spec, deps)
     route = await readable(deps.router.observe(target))
     stable = await readable(read_workload(deps.cluster, owner.namespace, spec.stable.workload.name))
     canary = await readable(read_workload(deps.cluster, owner.namespace, canary_workload(owner.name, spec)))
@@ -96,6 +96,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         testers=await read_testers(owner, spec, deps),
         load=load,
         term=deps.term(),
+        source_unknown=unknown,
     )
 
 
@@ -106,14 +107,6 @@ async def _peak(
     if accepts(owner, reader.spec):
         return await reader.peak(now, lasting(owner, now))
     return await reader.peak(now) if is_new_block and is_projected(reader.spec) else None
-
-
-def _source(spec: MigrationSpec, deps: Dependencies) -> tuple[MetricSource, float]:
-    """The metric source that the spec names, and how often it scrapes, seconds."""
-    if spec.metrics.source not in deps.sources:
-        known = ", ".join(sorted(deps.sources)) or "none"
-        raise InvalidSpec(f"spec.metrics.source: {spec.metrics.source!r} is not configured; known sources: {known}")
-    return deps.sources[spec.metrics.source], deps.scrape_seconds[spec.metrics.source]
 
 
 async def _day(

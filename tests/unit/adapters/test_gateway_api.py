@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from changeover.adapters.routers.gateway_api import GatewayAPIRouter, parse_route
 from changeover.core import names
-from changeover.core.errors import Conflict
+from changeover.core.errors import Conflict, InvalidSpec
 from changeover.core.manifests.route import Arm, RouteShape, make_route
 from changeover.core.plan import Ref, SetSplit
 from changeover.ports import BackendPort, SplitTarget
@@ -67,6 +68,82 @@ def test_our_own_route_reads_back() -> None:
 )
 def test_foreign_rules_have_no_weight_of_ours(found: dict[str, Any]) -> None:
     assert parse_route(found, TARGET).canary_percent is None
+
+
+def spec_with(**more: Any) -> dict[str, Any]:
+    return {**route(), "spec": {**route()["spec"], **more}}
+
+
+def matching(*matches: dict[str, Any]) -> dict[str, Any]:
+    return spec_with(rules=[{**route()["spec"]["rules"][0], "matches": list(matches)}])
+
+
+ROOT = {"type": "PathPrefix", "value": "/"}
+PARENT = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": "gw", "name": "public"}
+HEADERS = [{"name": "X-Shop", "value": "eu"}]
+
+
+@pytest.mark.parametrize(
+    ("found", "as_asked"),
+    [
+        pytest.param(route(), True, id="as we write it"),
+        pytest.param(route(90), True, id="at another weight"),
+        pytest.param(spec_with(hostnames=None), True, id="no hostnames"),
+        pytest.param(spec_with(parentRefs=[{"name": "public", "namespace": "gw"}]), True, id="a Gateway by name"),
+        pytest.param(matching(), True, id="no matches: all"),
+        pytest.param(matching({}), True, id="an empty match: all"),
+        pytest.param(matching({"path": {"value": "/"}, "headers": []}), True, id="a path without a type"),
+        pytest.param(spec_with(rules=[{**route()["spec"]["rules"][0], "filters": [{}]}]), True, id="a filter"),
+        pytest.param(spec_with(hostnames=["shop.example.com"]), False, id="a hostname"),
+        pytest.param(spec_with(parentRefs=[]), False, id="on no Gateway"),
+        pytest.param(spec_with(parentRefs=[{"name": "public"}]), False, id="a Gateway of its own namespace"),
+        pytest.param(spec_with(parentRefs=[PARENT, {"name": "other"}]), False, id="a second Gateway"),
+        pytest.param(spec_with(parentRefs=[{**PARENT, "sectionName": "http"}]), False, id="a listener"),
+        pytest.param(matching({"path": {"value": "/items"}}), False, id="another path"),
+        pytest.param(matching({"path": {"type": "Exact"}}), False, id="another type of path"),
+        pytest.param(matching({"method": "GET"}), False, id="a method"),
+        pytest.param(matching({"headers": HEADERS}), False, id="a header"),
+        pytest.param(matching({"path": ROOT}, {"path": {"value": "/items"}}), False, id="a second match"),
+        pytest.param({**route(), "spec": {}}, False, id="an empty spec"),
+    ],
+)
+def test_a_route_is_as_asked_whatever_the_api_server_filled_in(found: dict[str, Any], as_asked: bool) -> None:
+    assert parse_route(found, TARGET).as_asked is as_asked
+
+
+def test_of_a_route_in_full_what_is_left_out_is_no_difference() -> None:
+    header = {"type": "Exact", "name": "X-Shop", "value": "eu"}
+    match = {"path": {"type": "PathPrefix", "value": "/items"}, "method": "GET", "headers": [header]}
+    target = replace(TARGET, hostnames=("a.example.com", "b.example.com"), matches=(match,))
+    brief = {"path": {"value": "/items"}, "method": "GET", "headers": HEADERS}
+    found = matching(brief)
+    found["spec"]["hostnames"] = ["a.example.com", "b.example.com"]
+    assert parse_route(found, target).as_asked
+    assert not parse_route(found, TARGET).as_asked
+    assert not parse_route(found, replace(target, hostnames=())).as_asked
+
+
+def test_of_an_adopted_route_nothing_but_weights_is_asked() -> None:
+    target = replace(TARGET, adopted=True, parents=())
+    assert parse_route(spec_with(hostnames=["shop.example.com"]), target).as_asked
+
+
+@pytest.mark.parametrize(("percent", "shown"), [(0, 0), (5, 5), (10, 10), (50, 10)])
+async def test_hostnames_that_are_refused_let_the_weight_fall_or_stay_and_not_rise(percent: int, shown: int) -> None:
+    cluster = FakeCluster(FakeClock())
+    version = cluster.put(route())["metadata"]["resourceVersion"]
+
+    def refused(verb: str, kind: str, name: str) -> None:
+        if verb == "apply":
+            raise InvalidSpec("spec.hostnames[0]: Invalid value")
+
+    cluster.fault = refused
+    target = replace(TARGET, hostnames=("a..b",))
+    with pytest.raises(InvalidSpec, match="hostnames"):
+        await GatewayAPIRouter(cluster).ensure(target, SetSplit(percent, mark(percent, paused=True).to_dict(), version))
+    found = parse_route(cluster.peek(REF) or {}, target)
+    assert found.canary_percent == shown
+    assert found.mark == mark(shown, paused=percent == shown).to_dict(), "weights and mark are one write"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "42"])

@@ -52,6 +52,10 @@ def chosen(body: Manifest | None, candidate: str = "") -> CanaryChoice:
             benchmark(ranking=[{**FAST, "imageDigest": ""}]), "", Reason.BENCHMARK_REFUSED,
             "does not know which image of fast it measured", id="an unknown image",
         ),
+        pytest.param(
+            {**benchmark(), "spec": {**a_benchmark()["spec"], "scenarios": []}}, "", Reason.BENCHMARK_REFUSED,
+            "the spec of web is not understood: scenarios", id="a spec that only an older release took",
+        ),
     ],
 )  # fmt: skip
 def test_a_doubtful_choice_is_refused(body: Manifest | None, candidate: str, reason: Reason, why: str) -> None:

@@ -13,7 +13,7 @@ from changeover.core.as_measured import Benchmarked
 from changeover.core.day import Day
 from changeover.core.mark import Mark
 from changeover.core.migration import decide
-from changeover.core.migration_state import CanaryChoice
+from changeover.core.migration_state import CanaryChoice, split
 from changeover.core.observed import NoData, Route, Unreadable
 from changeover.core.plan import Apply, Delete, HoldFinalizer, Ref
 
@@ -27,6 +27,8 @@ from tests.unit.core.test_migration_ladder import (
     NO_WEIGHT,
     READY_TO_START,
     TIMEOUT,
+    UNKNOWN,
+    edited,
     ended,
     of_candidate,
     written,
@@ -127,6 +129,30 @@ def test_a_weight_that_waits_for_a_person_is_looked_at_again_within_seconds() ->
     for changes in ({"route": route(ours=False)}, {"choice": REFUSED, "route": None}):
         step = decide(seen(**changes))
         assert (step.stalled, step.recheck_after) == (True, 5.0)
+
+
+def test_a_metric_source_that_is_not_known_is_for_a_person_who_is_told_what_comes_else() -> None:
+    before, under_way = decide(seen(**NO_WEIGHT | UNKNOWN)), decide(seen(**UNKNOWN))
+    assert (before.stalled, before.message) == (True, "no such source")
+    then = "without evidence the canary goes back after spec.decision.maxBlind"
+    assert (under_way.stalled, under_way.message) == (True, f"no such source; {then}")
+    assert under_way.weighing is not None
+
+
+@pytest.mark.parametrize("of", [READY_TO_START, mark(contests=2, contested_at=NOW)])
+def test_what_is_written_of_an_edited_route_changes_nothing_of_its_mark(of: Mark) -> None:
+    """An edit of hostnames is no foreign weight, and begins no step anew."""
+    step = decide(
+        seen(route=edited(of), blocks=()) if of.weight else seen(**NO_WEIGHT | {"route": edited(of), "canary": None})
+    )
+    assert step.actions == (split(of),)
+    assert step.mark == of
+
+
+def test_an_edit_after_the_end_is_not_said_to_be_written_while_suspended() -> None:
+    world = {"owner": owner(status=ended("Promoted")), "route": edited(mark(100, 3))}
+    assert decide(seen({"suspend": True}, **world)).message == "m; spec.suspend is true, so nothing is written"
+    assert decide(seen(**world)).message == "m"
 
 
 def test_the_guard_against_deletion_is_the_first_write_and_the_next_pass_follows_at_once() -> None:

@@ -14,7 +14,7 @@ from changeover.core.contest import MOST
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration import decide
 from changeover.core.migration_state import CanaryChoice, Step
-from changeover.core.observed import Counts, Evidence, NoData, Unreadable, Workload
+from changeover.core.observed import Counts, Evidence, NoData, Route, Unreadable, Workload
 from changeover.core.plan import Apply, Delete, HoldFinalizer, Ref, ReleaseRoute, SetSplit
 
 from tests.unit.core.seen import NOW, blocks, counts, kept, latest, mark, owner, pod, route, seen, workload
@@ -30,6 +30,7 @@ TIMEOUT = Unreadable("timed out")
 BAD = counts(600, slow=200)
 FOUGHT_OVER = mark(contests=MOST, contested_at=NOW - timedelta(minutes=1))
 NO_WEIGHT = {"route": route(READY_TO_START), "blocks": ()}
+UNKNOWN = {"source_unknown": "no such source", "blocks": (), "latest": Unreadable("no such source")}
 
 
 def off(number: int, canary: Counts | None = None) -> tuple[Evidence, ...]:
@@ -41,6 +42,11 @@ def crashed(at: datetime, **more: Any) -> Workload:
     """A canary one of whose pods has been started again since."""
     first, second = workload().pods
     return replace(workload(), pods=(replace(first, ended=at, why_ended="Error, exit code 1", **more), second))
+
+
+def edited(of: Mark | None = None, **more: Any) -> Route:
+    """A route with other Gateways, hostnames or matches than the spec asks for."""
+    return route(of, as_asked=False, **more)
 
 
 def ended(result: str, generation: int = 1) -> dict[str, Any]:
@@ -128,6 +134,14 @@ CASES: list[Case] = [
      {"choice": CanaryChoice(Reason.BENCHMARK_REFUSED, "tied"), "route": None}, Reason.BENCHMARK_REFUSED, None),
     ("a canary refused before its first weight does not get it",
      {**NO_WEIGHT, "choice": CanaryChoice(Reason.BENCHMARK_REFUSED, "tied")}, Reason.BENCHMARK_REFUSED, None),
+    ("another candidate that is refused under way does not start over",
+     {"choice": CanaryChoice(Reason.BENCHMARK_REFUSED, "tied"), "arms": "others"}, Reason.BENCHMARK_REFUSED, None),
+    ("refused under way, the canary of before is rolled back all the same when it goes",
+     {"choice": CanaryChoice(Reason.BENCHMARK_REFUSED, "tied"), "arms": "others", "canary": workload(0)},
+     Reason.ROLLING_BACK, 0),
+    ("refused under way with other backends, nothing is written to them",
+     {"choice": CanaryChoice(Reason.BENCHMARK_REFUSED, "tied"), "arms": "others", "canary": workload(0),
+      "route": route(canary_percent=None)}, Reason.BENCHMARK_REFUSED, None),
     ("a canary refused later goes on: it is judged by its own traffic now",
      {"choice": CanaryChoice(Reason.BENCHMARK_REFUSED, "tied")}, Reason.WAITING_EVIDENCE, None),
     ("an unreadable stable holds", {"stable": TIMEOUT, "canary": workload(0)}, Reason.UNREADABLE, None),
@@ -266,6 +280,40 @@ CASES: list[Case] = [
      {"spec": one_step(maxDuration="10m")}, Reason.UNDECIDED, None),
     ("undecided for too long is rolled back when the spec says so",
      {"spec": one_step(maxDuration="10m", onUndecided="Rollback")}, Reason.ROLLING_BACK, 0),
+    ("nothing is made for a spec whose metric source is not known", {**UNKNOWN, "route": None}, Reason.INVALID_SPEC,
+     None),
+    ("no first step under a metric source that is not known", {**NO_WEIGHT, **UNKNOWN}, Reason.INVALID_SPEC, None),
+    ("other backends start over at 0 although the metric source is not known",
+     {**UNKNOWN, "arms": "others", "route": route(canary_percent=None)}, Reason.PREPARING, 0),
+    ("a metric source that is not known any more holds the weight, whatever was known", {**UNKNOWN, "evidence": ENOUGH},
+     Reason.INVALID_SPEC, None),
+    ("a canary that goes while the metric source is not known is rolled back all the same",
+     {**UNKNOWN, "canary": workload(0)}, Reason.ROLLING_BACK, 0),
+    ("a metric source that is not known for too long is rolled back as blind",
+     {**UNKNOWN, "blocks": TIMEOUT}, Reason.ROLLING_BACK, 0),
+    ("edited under way, the route is written as the spec has it, at the weight that stands", {"route": edited()},
+     Reason.WAITING_EVIDENCE, 10),
+    ("edited before the first step, the route is written as the spec has it, at 0",
+     {**NO_WEIGHT, "route": edited(READY_TO_START), "canary": None}, Reason.WAITING_FOR_WORKLOADS, 0),
+    ("edited, a raise carries it", {"evidence": ENOUGH, "blocks": (), "route": edited()}, Reason.STEPPED, 50),
+    ("edited, harm comes first", {"canary": workload(0), "route": edited()}, Reason.ROLLING_BACK, 0),
+    ("edited, nothing is written while the weights are fought over",
+     {"route": edited(FOUGHT_OVER, canary_percent=90)}, Reason.CONTESTED, None),
+    ("edited while suspended, nothing is written", {"route": edited(), "spec": {"suspend": True}}, Reason.SUSPENDED,
+     None),
+    ("edited as it ends, the end is told first",
+     {"evidence": ENOUGH, "blocks": (), "spec": one_step(), "route": edited()}, Reason.PROMOTED, None),
+    ("edited after the promotion, the route is written as the spec has it, at the last weight",
+     {"owner": owner(status=ended("Promoted"), generation=2), "route": edited(mark(100, 3))},
+     Reason.ALREADY_PROMOTED, 100),
+    ("edited after a rollback by somebody else, it is put right at 0",
+     {"owner": owner(status=ended("RolledBack")), "route": edited(LONG_ROLLING)}, Reason.ROLLED_BACK, 0),
+    ("edited after the promotion, with another canary in the spec, nothing is written",
+     {"owner": owner(status=ended("Promoted"), generation=2), "route": edited(mark(100, 3)), "arms": "others"},
+     Reason.ALREADY_PROMOTED, None),
+    ("edited after the promotion while suspended, nothing is written",
+     {"owner": owner(status=ended("Promoted"), generation=2), "route": edited(mark(100, 3)),
+      "spec": {"suspend": True}}, Reason.ALREADY_PROMOTED, None),
 ]  # fmt: skip
 
 

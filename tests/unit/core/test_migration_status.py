@@ -10,6 +10,7 @@ from changeover.api.reasons import MIGRATION_CONDITIONS, Reason
 from changeover.api.v1alpha1 import MigrationStatus
 from changeover.core.conditions import merge
 from changeover.core.errors import Unavailable
+from changeover.core.evidence import StepEvidence
 from changeover.core.mark import Phase
 from changeover.core.migration_state import SeenMigration
 from changeover.core.migration_status import summarise
@@ -53,6 +54,24 @@ def test_every_answer_is_told_and_the_state_valid(verb: str, changes: dict[str, 
     assert [(answer["verb"], answer["token"]) for answer in status["requests"]] == [(verb, "t")]
     again = asking(verb, changes={**changes, "owner": replace(changes.get("owner", owner()), status=status)})
     assert decide(again).request is None
+
+
+def test_what_was_read_is_kept_although_a_write_was_refused() -> None:
+    """Else a write that is refused again and again would leave the newer blocks unread, and the canary unwatched."""
+    before = status_of(seen(blocks=blocks(1)))
+    world = seen(owner=owner(status=before), route=route(as_asked=False), blocks=blocks(3))
+    fields = summarise(world, decide(world), Unavailable("spec.hostnames[0]: Invalid value"))[3]
+    evidence = StepEvidence.parse(fields["step"]["evidence"], mark().since)
+    assert evidence is not None and evidence.until == blocks(3)[-1].end
+    assert {**fields["step"], **{key: before["step"][key] for key in ("evidence", "evidenceUntil")}} == before[
+        "step"
+    ], "nothing else of it is said"
+
+
+def test_of_a_write_that_failed_nothing_is_kept_that_belongs_to_another_weight() -> None:
+    old = {"index": 0, "text": "0/3", "weightPercent": 0, "since": "2030-01-01T10:00:00Z"}
+    world = seen(owner=owner(status={"step": old}))
+    assert summarise(world, decide(world), Unavailable("timed out"))[3] == {"step": old}
 
 
 def test_an_answer_is_still_told_after_a_crash_between_mark_and_status() -> None:

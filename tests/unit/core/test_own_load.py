@@ -59,6 +59,15 @@ def test_what_runs_or_cannot_be_seen_is_left_alone(state: Any) -> None:
     assert kinds(world(replace(KNOWN, of_steps=state))) == []
 
 
+@pytest.mark.parametrize("unread", ["route", "stable", "canary"])
+def test_one_answer_that_does_not_come_ends_nothing(unread: str) -> None:
+    """What cannot be read is not gone: load that ended for it would be missing from the evidence."""
+    before = {"state": "Running", "at": "2030-01-01T11:00:00Z", "message": "200 requests/s"}
+    told = world(replace(KNOWN, of_steps=LoadRunning()), owner=owner(status={"load": before}))
+    driven = drive(replace(told, **{unread: Unreadable("timed out")}), STEPPING)
+    assert (driven.status, driven.actions) == (before, ())
+
+
 @pytest.mark.parametrize(
     ("more", "step"),
     [

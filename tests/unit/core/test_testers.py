@@ -14,7 +14,7 @@ from changeover.core.mark import Phase
 from changeover.core.migration_state import SeenMigration, Step
 from changeover.core.observed import Unreadable
 from changeover.core.plan import Apply, Manifest
-from changeover.core.testers import PARKED, matches_of_testers, take_testers, told
+from changeover.core.testers import PARKED, matches_of_testers, purpose, take_testers, told
 
 from tests.unit.core.seen import mark, migration_spec, seen, workload
 
@@ -79,6 +79,39 @@ def test_at_the_end_it_is_parked_and_not_deleted(step: Step) -> None:
 def test_without_a_ready_canary_nobody_is_sent_to_it() -> None:
     assert applied(world(canary=workload(0))) is None
     assert about(applied(world(canary=workload(0), testers="x"))) == PARKED
+
+
+@pytest.mark.parametrize("unread", ["route", "stable", "canary"])
+def test_one_answer_that_does_not_come_takes_nobody_off_it(unread: str) -> None:
+    there = world(testers=about(applied(world())))
+    unknown = replace(there, **{unread: Unreadable("timed out")})
+    assert applied(unknown, replace(PREPARING, mark=None)) is None
+    assert told(unknown, (), None) == {"route": "shop-testers", "state": "OnCanary"}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"hostnames": ["other.example.com"]},
+        {"parentRefs": [{"name": "other"}]},
+        {"rules": [{"backendRefs": [{"name": "new", "port": 80}]}]},
+        {"rules": [{"matches": matches_of_testers(migration_spec(match=MATCH)), "backendRefs": []}]},
+    ],
+)
+def test_what_somebody_made_of_it_is_put_right(edit: dict[str, Any]) -> None:
+    made = applied(world())
+    assert made is not None
+    found = purpose({**made, "spec": {**made["spec"], **edit}})
+    assert found != purpose(made) == about(made)
+    assert applied(world(testers=found)) == made
+
+
+def test_what_somebody_put_on_a_gateway_again_is_parked_again() -> None:
+    made = applied(world())
+    assert made is not None
+    parked = applied(world(testers=purpose(made)), replace(PREPARING, mark=None))
+    assert parked is not None and purpose(parked) == PARKED
+    assert purpose({**parked, "spec": {**parked["spec"], "parentRefs": [{"name": "public"}]}}) != PARKED
 
 
 def test_left_out_of_the_spec_it_is_parked() -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from changeover.core.errors import InvalidSpec
+from changeover.core.errors import InvalidSpec, Unavailable
 from changeover.core.observed import Counts, NoData, Peak, Usage
 from changeover.core.plan import Manifest, Ref
 from changeover.ports import DAY, CountQuery
@@ -64,6 +64,41 @@ async def test_own_load_runs_while_the_steps_last_and_no_longer() -> None:
     assert (False, 1) in seen and (True, 0) in seen
     assert max(number for _, number in seen) == 1, "two loads at once"
     assert status(world)["load"]["state"] == "Stopped"
+
+
+@pytest.mark.parametrize(("kind", "name"), [("HTTPRoute", "shop"), ("Deployment", "old"), ("Deployment", "new")])
+async def test_one_read_that_fails_ends_no_load_and_takes_no_tester_off(kind: str, name: str) -> None:
+    world = a_world(load={"requestsPerSecond": 50}, match={"headers": [{"name": "X-Canary", "value": "always"}]})
+    await passes(world, 4)
+    assert [one["metadata"]["name"] for one in world.cluster.all("Job")]
+    before = (
+        list(world.cluster.all("Job")),
+        world.cluster.peek(TESTERS),
+        status(world)["load"],
+        status(world)["testers"],
+    )
+
+    def slow(verb: str, *what: str) -> None:
+        if (verb, *what) == ("get", kind, name):
+            raise Unavailable("one slow answer")
+
+    world.cluster.fault = slow
+    await reconcile_migration(MIGRATION, world.dependencies())
+    after = list(world.cluster.all("Job")), world.cluster.peek(TESTERS), status(world)["load"], status(world)["testers"]
+    assert after == before
+    assert "one slow answer" in next(c for c in status(world)["conditions"] if c["type"] == "Ready")["message"]
+
+
+async def test_what_somebody_made_of_the_testers_route_is_put_right_in_the_next_pass() -> None:
+    world = a_world(match={"headers": [{"name": "X-Canary", "value": "always"}]})
+    await passes(world, 4)
+    before = (world.cluster.peek(TESTERS) or {})["spec"]
+    world.cluster.patch(TESTERS, {"spec": {"rules": [{"backendRefs": [{"name": "new", "port": 80}]}]}})
+    await passes(world, 1)
+    assert (world.cluster.peek(TESTERS) or {})["spec"] == before
+    generation = (world.cluster.peek(TESTERS) or {})["metadata"]["generation"]
+    await passes(world, 2)
+    assert (world.cluster.peek(TESTERS) or {})["metadata"]["generation"] == generation
 
 
 async def test_a_peak_is_a_costly_question(monkeypatch: pytest.MonkeyPatch) -> None:

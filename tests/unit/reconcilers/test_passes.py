@@ -13,6 +13,7 @@ from changeover.api.v1alpha1 import BenchmarkSpec
 from changeover.core import names, record_store
 from changeover.core.conditions import is_true
 from changeover.core.errors import ChangeoverError, Conflict, InvalidSpec, Unavailable
+from changeover.core.mark import Mark
 from changeover.core.observed import Counts, NoData
 from changeover.core.plan import Action, Apply, Delete, HoldFinalizer, Manifest, Ref, Scale
 from changeover.ports import CountQuery
@@ -28,6 +29,7 @@ from changeover.reconcilers.migration import reconcile_migration
 from changeover.reconcilers.observe_benchmark import fingerprint_of
 from changeover.testing.builders import NAMESPACE, a_benchmark, a_deployment, a_migration
 from changeover.testing.clock import START
+from changeover.testing.metrics import Behaviour
 from changeover.testing.world import World
 
 from tests.unit.crash.scenarios import with_hooks
@@ -68,11 +70,84 @@ async def test_what_is_gone_is_not_looked_at_again() -> None:
 
 async def test_an_unknown_metric_source_is_refused_in_words_and_may_be_deleted() -> None:
     world = a_world(metrics={"source": "elsewhere"})
-    assert await passes(world, 1) is None
+    await passes(world, 3)
     assert ready(world)[1:] == (
         "InvalidSpec", "spec.metrics.source: 'elsewhere' is not configured; known sources: default",
     )  # fmt: skip
-    assert "finalizers" not in (world.cluster.peek(MIGRATION) or {})["metadata"]
+    assert condition(world, "Stalled")["status"] == "True"
+    assert world.cluster.peek(ROUTE) is None
+    world.cluster.discard(MIGRATION)
+    await passes(world, 1)
+    assert world.cluster.peek(MIGRATION) is None
+
+
+async def test_a_metric_source_that_is_renamed_under_way_is_told_and_switches_off_no_rollback() -> None:
+    hooks = [{"name": "on-call", "type": "Slack", "secretRef": {"name": "hooks"}}]
+    world = with_hooks(a_world(notify=hooks))
+    await passes(world, 4)
+    assert world.weight_of("shop", "new") == 10
+    world.cluster.patch(MIGRATION, {"spec": {"metrics": {"source": "defualt"}}})
+    await passes(world, 1)
+    assert (world.weight_of("shop", "new"), ready(world)[1]) == (10, "InvalidSpec")
+    assert condition(world, "MetricsAvailable")["status"] == "False"
+    told = (world.cluster.peek(MIGRATION) or {})["status"]["notifications"]
+    assert [(notice["event"], notice["state"]) for notice in told] == [("Held", "Sent")]
+    dead = copy.deepcopy(world)
+    dead.broken.add("new")
+    dead.tick()
+    await passes(dead, 1)
+    assert (dead.weight_of("shop", "new"), ready(dead)[1]) == (0, "RollingBack")
+    await passes(world, 20)
+    outcome = (world.cluster.peek(MIGRATION) or {})["status"]["outcome"]
+    assert (world.weight_of("shop", "new"), outcome["result"], outcome["reason"]) == (0, "RolledBack", "Blind")
+    assert "'defualt' is not configured" in outcome["message"]
+
+
+def hosts(world: World) -> list[str]:
+    return list((world.cluster.peek(ROUTE) or {})["spec"]["hostnames"])
+
+
+def with_hosts(world: World, *hostnames: str) -> None:
+    world.cluster.patch(MIGRATION, {"spec": {"traffic": {"gatewayAPI": {"hostnames": list(hostnames)}}}})
+
+
+async def test_another_hostname_is_on_the_route_in_the_next_pass_and_after_the_promotion_too() -> None:
+    world = a_world()
+    await passes(world, 4)
+    mark = Mark.parse(json.loads((world.cluster.peek(ROUTE) or {})["metadata"]["annotations"][names.ANNOTATION_MARK]))
+    with_hosts(world, "shop.example.com")
+    await passes(world, 1)
+    assert (hosts(world), world.weight_of("shop", "new")) == (["shop.example.com"], 10)
+    after = (world.cluster.peek(ROUTE) or {})["metadata"]["annotations"][names.ANNOTATION_MARK]
+    assert Mark.parse(json.loads(after)) == mark
+    await passes(world, 60)
+    assert ready(world)[1] == "Promoted"
+    with_hosts(world)
+    await passes(world, 1)
+    assert (hosts(world), world.weight_of("shop", "new")) == ([], 100)
+    calls: list[tuple[str, str]] = []
+    world.cluster.fault = lambda verb, kind, name: calls.append((verb, kind))
+    await passes(world, 3)
+    assert ("get", "HTTPRoute") in calls and ("apply", "HTTPRoute") not in calls, "it is written once"
+
+
+async def test_hostnames_that_the_api_server_refuses_hold_no_traffic_on_a_bad_canary() -> None:
+    world = a_world()
+    await passes(world, 4)
+    with_hosts(world, "a..b")
+
+    def refused(verb: str, kind: str, name: str) -> None:
+        if (verb, kind) == ("apply", "HTTPRoute"):
+            raise InvalidSpec("spec.hostnames[0]: Invalid value")
+
+    world.cluster.fault = refused
+    assert await passes(world, 30) == 2.0, "the canary is watched as closely as ever"
+    assert world.weight_of("shop", "new") == 10 and "spec.hostnames[0]" in ready(world)[2]
+    assert condition(world, "Ready")["status"] == "False"
+    world.metrics.behaviours["new"] = Behaviour(error_share=0.05)
+    await passes(world, 20)
+    outcome = (world.cluster.peek(MIGRATION) or {})["status"]["outcome"]
+    assert (world.weight_of("shop", "new"), outcome["reason"]) == (0, "ErrorsObjectiveMissed")
 
 
 async def test_a_day_of_stable_is_read_once_and_kept() -> None:

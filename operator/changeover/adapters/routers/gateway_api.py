@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from changeover.core import adopted, names
-from changeover.core.errors import Conflict
-from changeover.core.manifests.route import Arm, make_bare_route, make_route, mark_text
+from changeover.core.errors import Conflict, InvalidSpec
+from changeover.core.manifests.route import Arm, make_bare_route, make_route, mark_text, takes
 from changeover.core.observed import Route
 from changeover.core.plan import Manifest, Ref, SetSplit
 from changeover.ports import Cluster, SplitTarget, shape_of
@@ -42,7 +42,16 @@ class GatewayAPIRouter:
         route = make_route(shape, wanted.canary_percent, wanted.mark)
         # The API server compares it, too: what comes late must not undo what came meanwhile.
         route["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
-        await self._cluster.apply(route)
+        try:
+            await self._cluster.apply(route)
+        except InvalidSpec:
+            # Hostnames or matches that the API server refuses must hold no traffic on the canary, and no mark back.
+            shown = _canary_percent(found, target)
+            if shown is not None and wanted.canary_percent <= shown:
+                await self._cluster.merge(
+                    _ref(target), _weights_only(found, target, wanted.canary_percent, wanted.mark)
+                )
+            raise
 
     async def release(self, target: SplitTarget) -> None:
         """Take label and mark off; the weights stay, the route is its users'."""
@@ -66,7 +75,13 @@ def parse_route(found: Manifest, target: SplitTarget) -> Route:
         gateways=_gateways(found),
         hostnames=tuple(found.get("spec", {}).get("hostnames") or ()),
         version=found["metadata"].get("resourceVersion", ""),
+        as_asked=target.adopted or _takes_what_is_asked(found, target),
     )
+
+
+def _takes_what_is_asked(found: Manifest, target: SplitTarget) -> bool:
+    asked = make_route(shape_of(target), 0, {})["spec"]
+    return takes(found.get("spec", {}), target.namespace) == takes(asked, target.namespace)
 
 
 def _gateways(found: Manifest) -> tuple[str, ...]:

@@ -50,10 +50,10 @@ def make_bare_route(shape: RouteShape) -> Manifest:
     return _bare(shape, shape.name)
 
 
-def make_testers_route(shape: RouteShape, matches: Sequence[Match], about: str) -> Manifest:
+def make_testers_route(shape: RouteShape, matches: Sequence[Match]) -> Manifest:
     """A route of its own for the testers, all to the canary: its requests have counters of their own."""
     name, backend = names.testers_route(shape.migration), _backend(shape.canary, 1)
-    return _route(shape, name, matches, [backend], {names.ANNOTATION_ABOUT: about})
+    return _route(shape, name, matches, [backend], {})
 
 
 def _route(
@@ -64,10 +64,10 @@ def _route(
             {"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": namespace, "name": parent}
             for namespace, parent in shape.parents
         ],
+        # Said although there may be none: what we do not say, we could not take away from whoever adds it.
+        "hostnames": list(shape.hostnames),
         "rules": [{"matches": [dict(match) for match in matches], "backendRefs": backends}],
     }
-    if shape.hostnames:
-        spec["hostnames"] = list(shape.hostnames)
     bare = _bare(shape, name)
     return {**bare, "metadata": {**bare["metadata"], "annotations": annotations}, "spec": spec}
 
@@ -75,6 +75,23 @@ def _route(
 def _bare(shape: RouteShape, name: str) -> Manifest:
     metadata = {"name": name, "namespace": shape.namespace, "labels": labels_of(migration=shape.migration)}
     return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": metadata, "spec": {}}
+
+
+def takes(spec: Mapping[str, Any], namespace: str) -> tuple[Any, ...]:
+    """Where a route takes requests, and which. What is left out has the defaults with which it would be stored."""
+    gateway = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": namespace}
+    parents = [{**gateway, **parent} for parent in spec.get("parentRefs") or []]
+    matches = [[_whole(match) for match in rule.get("matches") or ALL] for rule in spec.get("rules") or []]
+    return parents, list(spec.get("hostnames") or []), matches
+
+
+def _whole(match: Match) -> dict[str, Any]:
+    path = {"type": "PathPrefix", "value": "/", **(match.get("path") or {})}
+    given = {key: value for key, value in match.items() if value}
+    lists: dict[str, Any] = {
+        key: [{"type": "Exact", **one} for one in given[key]] for key in ("headers", "queryParams") if key in given
+    }
+    return {**given, **lists, "path": path}
 
 
 def mark_text(mark: Mapping[str, Any]) -> str:
