@@ -86,8 +86,8 @@ def condition_reason(status: Body) -> str:
     return next((str(c["reason"]) for c in conditions if c["type"] == "Ready"), "")
 
 
-def queries(body: Body) -> Mapping[str, str]:
-    """What Prometheus is asked of each arm, to be pasted into its own page."""
+def queries(body: Body, label: str) -> Mapping[str, str]:
+    """What Prometheus is asked of each arm, whose backends this label names; to be pasted into its own page."""
     spec = MigrationSpec.model_validate(body["spec"])
     found = {
         arm: f"sum by (le, code) (increase({BUCKETS}{{{label}=~{quoted(traefik_service(query))}}}[5m]))"
