@@ -290,7 +290,7 @@ def test_too_little_traffic_is_undecided_and_the_step_is_named() -> None:
 
 
 def test_a_canary_that_nobody_asks_goes_back_as_blind() -> None:
-    """A block without a request is a blind one (decision-rule.md §2.6d): what spec.load is for."""
+    """A block without a request is a blind one: what spec.load is for."""
     assert run_one(simulated(), 0.01, 0.1, random.Random(1)).result == ROLLED_BACK
 
 
