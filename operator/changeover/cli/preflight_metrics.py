@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
+from statistics import median_low
 from typing import Any
 
 from changeover.adapters.metrics.counters import bucket_for
@@ -149,7 +149,10 @@ def _kubelets_are_scraped(asked: Asked) -> Iterator[Check]:
 
 
 def _interval(series: list[Body]) -> float | None:
-    """Seconds between two samples, by the series that has most of them; None for fewer than three."""
+    """Seconds between two samples, by the series that has most of them; None for fewer than three.
+
+    Of two gaps the shorter: the longer may be a scrape that failed.
+    """
     longest: list[Any] = max((one.get("values", []) for one in series), key=len, default=[])
     gaps = [float(after[0]) - float(before[0]) for before, after in pairwise(longest)]
-    return median(gaps) if len(gaps) >= 2 else None
+    return median_low(gaps) if len(gaps) >= 2 else None
