@@ -11,6 +11,9 @@ from pydantic.alias_generators import to_camel
 
 from changeover.core.errors import InvalidSpec
 
+SCRAPE_INTERVAL_SECONDS = 15.0  # where a source does not say; a minute's block then holds four
+SERVICE_LABEL = "service"
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
@@ -22,7 +25,9 @@ class MetricSourceConfig(_Settings):
     name: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$")]
     url: Annotated[str, Field(pattern=r"^https?://")]
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
-    scrape_interval_seconds: Annotated[float, Field(gt=0, le=300)] = 15.0
+    scrape_interval_seconds: Annotated[float, Field(gt=0, le=300)] = SCRAPE_INTERVAL_SECONDS
+    # What a ServiceMonitor without honorLabels makes of the gateway's own `service` is `exported_service`.
+    service_label: Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")] = SERVICE_LABEL
     allow_queries: bool = False  # whoever may write a benchmark could then read every series there
 
 

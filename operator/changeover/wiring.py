@@ -71,7 +71,8 @@ def make_dependencies(
     clock, may_write = SystemClock(), (lambda: None) if lease is None else lease.check
     cluster = KubernetesCluster(client, clock, socket.gethostname(), may_write)
     settings = [
-        SourceSettings(s.name, s.url, s.timeout_seconds, s.scrape_interval_seconds) for s in config.metric_sources
+        SourceSettings(s.name, s.url, s.timeout_seconds, s.scrape_interval_seconds, s.service_label)
+        for s in config.metric_sources
     ]
     return Dependencies(
         clock=clock,

@@ -29,6 +29,7 @@ EVERYTHING = {
             "url": "http://two.example:9090",
             "timeoutSeconds": 2.5,
             "scrapeIntervalSeconds": 30,
+            "serviceLabel": "exported_service",
             "allowQueries": True,
         },
     ],

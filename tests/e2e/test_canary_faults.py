@@ -1,7 +1,7 @@
 """Canaries that fail in the ways in which a peer was measured, at its steps and rate, on real parts.
 
 The peer took 58 to 61 s from the first bad answer to weight 0, let three of five canaries through that crash after they
-had become ready, and went from a hand-edited weight of 37 to 100 (shared/research/peer-flagger.md).
+had become ready, and went from a hand-edited weight of 37 to 100 (docs/beside-a-peer.md).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from changeover.config import parse_config, read_config
+from changeover.config import SCRAPE_INTERVAL_SECONDS, parse_config, read_config
 from changeover.core.errors import InvalidSpec
 
 GOOD = """
@@ -23,6 +23,13 @@ def test_a_good_one_is_read_with_defaults(tmp_path: Path) -> None:
     assert config.metric_sources[0].scrape_interval_seconds == 5
     assert (config.watch_namespaces, config.port, config.log_level) == (["shop"], 8080, "info")
     assert not config.metric_sources[0].allow_queries
+    assert config.metric_sources[0].service_label == "service"
+
+
+def test_a_source_that_does_not_say_how_often_it_scrapes() -> None:
+    config = parse_config(GOOD.replace(", scrapeIntervalSeconds: 5", ", serviceLabel: exported_service"))
+    [source] = config.metric_sources
+    assert (source.scrape_interval_seconds, source.service_label) == (SCRAPE_INTERVAL_SECONDS, "exported_service")
 
 
 @pytest.mark.parametrize(
@@ -38,6 +45,7 @@ def test_a_good_one_is_read_with_defaults(tmp_path: Path) -> None:
         pytest.param(GOOD.replace("http://", "file://"), "metricSources.0.url", id="no URL"),
         pytest.param(GOOD.replace("timeoutSeconds: 2", "timeoutSeconds: 0"), "timeoutSeconds", id="no time"),
         pytest.param(GOOD.replace("name: default", "name: My Source"), "metricSources.0.name", id="no name"),
+        pytest.param(GOOD.replace("timeoutSeconds: 2", "serviceLabel: 'a-b'"), "serviceLabel", id="no label"),
     ],
 )
 def test_a_mistake_is_named(text: str, named: str) -> None:

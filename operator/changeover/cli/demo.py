@@ -16,7 +16,7 @@ from rich.console import Console
 from changeover.cli.gather import fetch
 from changeover.cli.kubectl import Kubectl
 from changeover.cli.preflight import preflight
-from changeover.cli.prometheus import operator_config
+from changeover.cli.prometheus import operator_config, scrape_seconds, source_of
 from changeover.cli.render import pairs
 from changeover.cli.target import MIGRATION, Target, UsageError
 from changeover.cli.verdict import BAD, ROLLED_BACK, SUCCEEDED, exit_code
@@ -70,11 +70,11 @@ def stage_of(kubectl: Kubectl, gateway: str) -> Stage:
             f"the operator has to know where load reaches the Gateway; {knows}; helm upgrade with {example}"
         )
     chosen = known[gateway] if gateway else next(iter(known.values()))
-    source = next((one for one in config.get("metricSources", []) if one["name"] == "default"), None)
+    source = source_of(config, "default")
     if source is None:
         raise UsageError("the operator has no metric source called default; name one so in the chart's metricSources")
-    scrape = float(source.get("scrapeIntervalSeconds", 5))
-    return Stage(config["loaderImage"], (chosen["namespace"], chosen["name"]), f"{NAMESPACE}.example.com", scrape)
+    where = (chosen["namespace"], chosen["name"])
+    return Stage(config["loaderImage"], where, f"{NAMESPACE}.example.com", scrape_seconds(source))
 
 
 def run(kubectl: Kubectl, stage: Stage, console: Console) -> int:

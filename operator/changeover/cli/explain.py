@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from changeover.adapters.metrics.traefik import quoted, traefik_service
+from changeover.adapters.metrics.traefik import BUCKETS, quoted, traefik_service
 from changeover.api.v1alpha1 import MigrationSpec
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.cli.verdict import BAD, OK, PAUSED, WAITING, WARNING, condition, headline
@@ -87,11 +87,11 @@ def condition_reason(status: Body) -> str:
     return next((str(c["reason"]) for c in conditions if c["type"] == "Ready"), "")
 
 
-def queries(body: Body) -> Mapping[str, str]:
-    """What Prometheus is asked of each arm, to be pasted into its own page."""
-    spec, buckets = MigrationSpec.model_validate(body["spec"]), "traefik_service_request_duration_seconds_bucket"
+def queries(body: Body, label: str) -> Mapping[str, str]:
+    """What Prometheus is asked of each arm, whose backends this label names; to be pasted into its own page."""
+    spec = MigrationSpec.model_validate(body["spec"])
     found = {
-        arm: f"sum by (le, code) (increase({buckets}{{service=~{quoted(traefik_service(query))}}}[5m]))"
+        arm: f"sum by (le, code) (increase({BUCKETS}{{{label}=~{quoted(traefik_service(query))}}}[5m]))"
         for arm, query in arms_of(body, spec).items()
     }
     return found | {o.name: o.query.prom_ql for o in spec.objectives if o.query is not None}

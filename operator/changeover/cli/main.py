@@ -146,16 +146,20 @@ def explain(target: Migration, namespace: Namespace = "", context: Context = "",
 
     from rich.text import Text
 
+    from changeover.api.v1alpha1 import MigrationSpec
     from changeover.cli.explain import explain as gates_of
     from changeover.cli.explain import queries
     from changeover.cli.gather import fetch
+    from changeover.cli.prometheus import label_as_configured
     from changeover.cli.render import make_console, pairs
     from changeover.cli.target import migration
 
-    body, console = fetch(_kubectl(namespace, context, kubeconfig), migration(target)), make_console()
+    kubectl, console = _kubectl(namespace, context, kubeconfig), make_console()
+    body = fetch(kubectl, migration(target))
     console.print(pairs([(sign, gate, value) for sign, gate, value in gates_of(body, datetime.now(UTC))]))
     console.print(Text("\nPrometheus is asked:", style="bold"))
-    for name, query in queries(body).items():
+    label = label_as_configured(kubectl, MigrationSpec.model_validate(body["spec"]).metrics.source)
+    for name, query in queries(body, label).items():
         console.print(Text(f"  {name}: {query}"), soft_wrap=True)
 
 

@@ -9,25 +9,12 @@ from typing import Any
 from changeover.api.v1alpha1 import MigrationSpec
 from changeover.api.v1alpha1.backend import ServicePort
 from changeover.cli.kubectl import Kubectl, KubectlFailed
-from changeover.cli.prometheus import ask, operator_config, proxied
-from changeover.cli.verdict import BAD, OK, WARNING
+from changeover.cli.preflight_metrics import Asked, metrics
+from changeover.cli.prometheus import operator_config, proxied
+from changeover.cli.verdict import BAD, OK, WARNING, Check
 
 Body = dict[str, Any]
 GATEWAY_API = "httproutes.gateway.networking.k8s.io"
-GATEWAYS_COUNTER, GATEWAYS_OWN = "traefik_service_request_duration_seconds_bucket", "traefik_config_last_reload_success"
-NEEDED = {
-    GATEWAYS_COUNTER: "run Traefik with --metrics.prometheus.addServicesLabels and let Prometheus scrape it",
-    "container_cpu_usage_seconds_total": "let Prometheus scrape the kubelets' /metrics/cadvisor",
-}
-
-
-@dataclass(frozen=True)
-class Check:
-    """What was looked at, how it is, and the mend where it is not well."""
-
-    sign: str
-    what: str
-    how: str
 
 
 def preflight(kubectl: Kubectl, body: Body) -> Iterator[Check]:
@@ -191,33 +178,15 @@ def _prometheus(kubectl: Kubectl, operator: Operator, spec: MigrationSpec) -> It
     """Through the API server, where the source is a Service of the cluster; the operator itself asks it directly."""
     what = f"metric source {spec.metrics.source}"
     known = {source["name"]: source for source in operator.config.get("metricSources", [])}
+    source = known.get(spec.metrics.source)
     if not known:
         yield Check(WARNING, what, "the operator's configuration may not be read, so it was not looked for")
-        return
-    if spec.metrics.source not in known:
+    elif source is None:
         yield Check(BAD, what, f"is not configured; there are {', '.join(sorted(known))}")
-        return
-    path = proxied(known[spec.metrics.source]["url"])
-    if not path:
-        yield Check(
-            WARNING, what, f"{known[spec.metrics.source]['url']} is outside the cluster, so it was not asked from here"
-        )
-        return
-    yield from (_series(kubectl, path, what, series, mend) for series, mend in NEEDED.items())
-
-
-def _series(kubectl: Kubectl, path: str, what: str, series: str, mend: str) -> Check:
-    """Whether Prometheus has a series. A gateway that nobody has asked yet counts nothing, but tells of itself."""
-    named = f"{what}: {series}"
-    try:
-        found = ask(kubectl, path, f"count({series})")
-        if found:
-            return Check(OK, named, f"{found[0]['value'][1]} series")
-        if series == GATEWAYS_COUNTER and ask(kubectl, path, f"count({GATEWAYS_OWN})"):
-            return Check(WARNING, named, "has no series yet; they come with the first request")
-    except KubectlFailed as failure:
-        return Check(WARNING, named, f"could not be asked: {str(failure)[:120]}")
-    return Check(BAD, named, f"has no series; {mend}")
+    elif not proxied(source["url"]):
+        yield Check(WARNING, what, f"{source['url']} is outside the cluster, so it was not asked from here")
+    else:
+        yield from metrics(Asked(kubectl, source, spec, kubectl.namespace))
 
 
 def _own_load(operator: Operator, spec: MigrationSpec, namespace: str) -> Iterator[Check]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from changeover.cli.kubectl import Kubectl, KubectlFailed
+from changeover.config import SCRAPE_INTERVAL_SECONDS, SERVICE_LABEL
 
 if TYPE_CHECKING:
     from changeover.ports import MetricSource
@@ -46,6 +47,30 @@ def operator_config(kubectl: Kubectl) -> tuple[Body | None, Body]:
     return deployment, next((yaml.safe_load(text) for text in texts if "metricSources" in text), {})
 
 
+def source_of(config: Body, name: str) -> Body | None:
+    """A metric source of the operator's configuration."""
+    return next((one for one in config.get("metricSources", []) if one["name"] == name), None)
+
+
+def scrape_seconds(source: Body) -> float:
+    """How often the operator takes it to scrape."""
+    return float(source.get("scrapeIntervalSeconds", SCRAPE_INTERVAL_SECONDS))
+
+
+def service_label(source: Body) -> str:
+    """The label by which its series of the gateway name a backend."""
+    return str(source.get("serviceLabel", SERVICE_LABEL))
+
+
+def label_as_configured(kubectl: Kubectl, name: str) -> str:
+    """The label of the metric source of a name; where the configuration cannot be read, the default stands."""
+    try:
+        _, config = operator_config(kubectl)
+    except KubectlFailed:
+        return SERVICE_LABEL
+    return service_label(source_of(config, name) or {})
+
+
 def ask(kubectl: Kubectl, path: str, query: str, **parameters: str) -> list[Body]:
     """The result of an instant query, or of a range with start, end and step. Raises KubectlFailed."""
     kind = "query_range" if "step" in parameters else "query"
@@ -71,15 +96,15 @@ def series_of(kubectl: Kubectl, name: str) -> Series:
     from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSettings
 
     _, config = operator_config(kubectl)
-    known = next((one for one in config.get("metricSources", []) if one["name"] == name), None)
+    known = source_of(config, name)
     path = proxied(known["url"]) if known is not None else ""
     if known is None or not path:
         raise KubectlFailed(
             f"metric source {name!r} cannot be asked from here: no Service of the cluster, or not known"
         )
-    scrape = float(known.get("scrapeIntervalSeconds", 5))
+    scrape = scrape_seconds(known)
     remembered = Remembered(lambda query, at: ask(kubectl, path, query, time=f"{at:.3f}"))
-    settings = SourceSettings(name, known["url"], PATIENCE_SECONDS, scrape)
+    settings = SourceSettings(name, known["url"], PATIENCE_SECONDS, scrape, service_label(known))
     return Series(PrometheusSource(settings, remembered), scrape, remembered)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 SUCCEEDED, USAGE, ROLLED_BACK, UNDECIDED, TIMED_OUT = 0, 1, 2, 4, 124
@@ -12,6 +13,15 @@ OK, BAD, WARNING, WAITING, PAUSED = "✔", "✖", "⚠", "◷", "॥"
 _PAUSED = ("Suspended", "Paused")
 
 Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, how it is, and the mend where it is not well."""
+
+    sign: str
+    what: str
+    how: str
 
 
 def condition(body: Body, name: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from changeover.core.observed import LoadFailed, LoadReport, NoData, Unreadable,
 from changeover.core.schedule import CROSS_CHECK, Run
 from changeover.loader.report import FRACTIONS, is_known, lost
 
+# Every run audits itself: beyond one of these it is void, or its figures are not what they are called.
 GENERATOR_SHARE = 0.70  # cores of the generator's one core, beyond which it may be what is slow
 LITTLE_TOLERANCE = 0.02  # throughput x mean latency must not exceed the connections by more
 ERROR_SHARE = 0.01  # beyond it the throughput is that of another job

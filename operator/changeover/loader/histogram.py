@@ -12,8 +12,7 @@ its raw count, and in the end
     final[n] = raw[n]                               for n ≤ e
 
 The sum for n+e is the tail of the sum for n, so raw[n] = final[n] − final[n+e]: exact, and linear in the
-buckets. Measured effect of the rewrite (research/mission-benchmark.md §4.4): means 1.04 to 27 times too
-high.
+buckets. Measured effect of the rewrite: means 1.04 to 27 times too high.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Canaries that are 25 % over their p99 budget, beside each other as a peer had them: how many are promoted?
 
-The peer (shared/research/peer-flagger.md, lanes c-over) promoted 6 of 18: steps 20, 22, 24, 26, 30 at 100 requests a
+The peer (docs/beside-a-peer.md) promoted 6 of 18: steps 20, 22, 24, 26, 30 at 100 requests a
 second, 1.25 % of the answers at 160 ms against a budget of p99 <= 100 ms, decided after 85 to 119 s. A lane has twice
 that time here; one that has not ended by then is undecided.
 """

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -273,6 +274,37 @@ async def test_it_asks_for_raw_samples_that_reach_back_over_the_start(server: Se
     assert asked["time"] == [f"{END.timestamp():.3f}"]
     assert asked["query"][0].endswith("[75s]")
     assert asked["query"][0].startswith('traefik_service_request_duration_seconds_bucket{service=~"')
+
+
+def renamed(series: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As a ServiceMonitor without honorLabels hands them on."""
+    labels = [{**one["metric"], "service": "traefik", "exported_service": one["metric"]["service"]} for one in series]
+    return [{**one, "metric": metric} for one, metric in zip(series, labels, strict=True)]
+
+
+async def test_a_renamed_label_changes_no_count() -> None:
+    """Two gateways, two names of the backend and the other arm: told apart, and not taken for doubles."""
+    told = [
+        {"metric": {**one["metric"], "pod": pod, "service": name}, "values": one["values"]}
+        for pod in ("gw-1", "gw-2")
+        for name in (SERVICE, "shop-new-http-80@kubernetesgateway", "shop-old-80@kubernetesgateway")
+        for one in (
+            samples("0.05", *(str(9 * n) for n in range(14))),
+            samples("+Inf", *(str(10 * n) for n in range(14))),
+        )
+    ]
+    asked: list[str] = []
+    found = []
+    query = replace(QUERY, beside=BackendPort("old", 80))
+    for label, series in (("service", told), ("exported_service", renamed(told))):
+        settings = SourceSettings("default", "http://unused", TIMEOUT_SECONDS, 5.0, label)
+        used = PrometheusSource(settings, lambda query, at, series=series: asked.append(query) or series)
+        found.append(await used.counts(query, START, END))
+        await used.peak([query], END)
+    plain, other = found
+    assert isinstance(plain, Counts) and (plain.requests, plain.slow) == (480, {"latency": 48}), plain
+    assert other == plain
+    assert [one.count("exported_service=~") for one in asked] == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize(("lookback", "span"), [({}, 86_400), ({"lookback": timedelta(hours=1)}, 3600)])

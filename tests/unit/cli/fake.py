@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import yaml
 from changeover.cli.kubectl import Kubectl, KubectlFailed
 from changeover.cli.main import app
 from changeover.core.plan import Ref
@@ -106,3 +109,71 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], Played]:
 def command(*words: str, stdin: str | None = None) -> Result:
     """Runs ``kubectl changeover`` with these words."""
     return CliRunner().invoke(app, list(words), input=stdin)
+
+
+GATEWAY = {
+    "kind": "Gateway", "metadata": {"name": "public", "namespace": NAMESPACE},
+    "status": {"conditions": [{"type": "Programmed", "status": "True"}]},
+}  # fmt: skip
+OPERATOR = {
+    "kind": "Deployment",
+    "metadata": {"name": "changeover", "namespace": "changeover-system"},
+    "status": {"readyReplicas": 1},
+}
+
+
+def configured(**source: Any) -> dict[str, Any]:
+    """The operator's configuration, with one metric source."""
+    sources = [{"name": "default", "url": "http://prometheus.monitoring.svc:9090", **source}]
+    data = {"config.yaml": yaml.safe_dump({"metricSources": sources})}
+    return {"kind": "ConfigMap", "metadata": {"name": "changeover"}, "data": data}
+
+
+CONFIG = configured()
+
+
+@dataclass
+class Scraped:
+    """A Prometheus: how often it scrapes gateway and kubelets, how backends are named, and the histogram's buckets."""
+
+    every: float = 15.0
+    kubelets: float = 15.0
+    label: str = "service"
+    buckets: tuple[str, ...] = ("0.025", "0.05", "0.1", "+Inf")
+    samples: int = 40
+
+    def __call__(self, path: str) -> str:
+        """The answer to `get --raw`."""
+        return json.dumps({"data": {"result": self.result(parse_qs(urlsplit(path).query)["query"][0])}})
+
+    def result(self, query: str) -> list[dict[str, Any]]:
+        """Of an instant query."""
+        if query.endswith("[10m]"):
+            every = self.kubelets if query.startswith("container_cpu") else self.every
+            lately = [[1893499200.0 + every * number, "1"] for number in range(self.samples)]
+            return [{"metric": {"pod": "a"}, "values": lately[-2:]}, {"metric": {"pod": "b"}, "values": lately}]
+        if query.startswith("group by (le)"):
+            return [{"metric": {"le": bound}, "value": [0, "1"]} for bound in self.buckets]
+        there = "@kubernetesgateway" not in query or f"{{{self.label}=~" in query
+        return [{"metric": {}, "value": [0, "12"]}] if there else []
+
+
+def well(play: Any, **spec: Any) -> Any:
+    """A world in which everything is there."""
+    world = a_world(**spec)
+    for name in ("old", "new"):
+        world.cluster.put(
+            {"kind": "Service", "metadata": {"name": name, "namespace": NAMESPACE}, "spec": {"ports": [{"port": 80}]}}
+        )
+        world.cluster.patch(Ref("Deployment", NAMESPACE, name), {"status": {"readyReplicas": 2}})
+    played = play(world)
+    played.gateways["public"] = GATEWAY
+    played.everywhere, played.raw = [OPERATOR, CONFIG], Scraped()
+    return played
+
+
+def checked(code: int, *words: str) -> str:
+    """What `preflight` says."""
+    done = command("preflight", *(words or ("cmig/shop",)))
+    assert done.exit_code == code, done.output
+    return done.output

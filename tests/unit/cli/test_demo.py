@@ -22,6 +22,7 @@ from changeover.cli.kubectl import Kubectl
 from changeover.cli.lint import lint
 from changeover.cli.target import UsageError
 from changeover.cli.verdict import BAD, OK
+from changeover.config import SCRAPE_INTERVAL_SECONDS
 from rich.console import Console
 
 from tests.unit.cli.fake import Played, a_world, command, play
@@ -30,7 +31,7 @@ __all__ = ["play"]  # the fixture
 STAGE = demo.Stage("registry.example/loader:1", ("gateway", "public"), "changeover-demo.example.com", 5.0)
 OPERATOR = {"kind": "Deployment", "metadata": {"namespace": "changeover-system", "name": "changeover"}}
 GATEWAY = {"namespace": "gateway", "name": "public", "url": "http://traefik.gateway.svc"}
-SOURCE = {"name": "default", "url": "http://prometheus.monitoring.svc:9090", "scrapeIntervalSeconds": 15}
+SOURCE = {"name": "default", "url": "http://prometheus.monitoring.svc:9090", "scrapeIntervalSeconds": 30}
 Play = Callable[[Any], Played]
 
 
@@ -41,7 +42,9 @@ def told(**more: Any) -> list[dict[str, Any]]:
 
 def test_the_stage_is_what_the_operator_knows(play: Play) -> None:
     play(a_world()).everywhere = told()
-    assert demo.stage_of(Kubectl(), "") == demo.Stage(STAGE.image, STAGE.gateway, STAGE.host, 15.0)
+    assert demo.stage_of(Kubectl(), "") == demo.Stage(STAGE.image, STAGE.gateway, STAGE.host, 30.0)
+    play(a_world()).everywhere = told(metricSources=[{"name": "default", "url": SOURCE["url"]}])
+    assert demo.stage_of(Kubectl(), "").scrape_seconds == SCRAPE_INTERVAL_SECONDS, "the operator's own default"
 
 
 @pytest.mark.parametrize(

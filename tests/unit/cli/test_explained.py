@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from changeover.api.v1alpha1 import MigrationSpec
+from changeover.cli.kubectl import Kubectl, KubectlFailed
 from changeover.cli.prometheus import proxied
 from changeover.cli.simulate import ROLLED_BACK, binomial, summarise
 from changeover.cli.simulate import run as run_one
@@ -19,7 +20,7 @@ from changeover.cli.target import UsageError
 from changeover.core.plan import Ref
 from changeover.testing.builders import NAMESPACE, a_migration
 
-from tests.unit.cli.fake import STEPS, a_world, command, go_on, play
+from tests.unit.cli.fake import CONFIG, STEPS, a_world, checked, command, configured, go_on, play, well
 
 __all__ = ["play"]  # the fixture
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
@@ -67,6 +68,32 @@ def test_the_exact_queries_are_shown(play: Any) -> None:
     asked = command("explain", "shop").output.split("Prometheus is asked:")[1]
     assert 'service=~"(httproute-shop-shop-gw-.+-svc-shop-new-[0-9]+|shop-new-(http-)?80)@kubernetesgateway"' in asked
     assert asked.count("traefik_service_request_duration_seconds_bucket") == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "label"), [({"serviceLabel": "exported_service"}, "exported_service"), ({}, "service")]
+)
+def test_the_queries_have_the_label_that_is_configured(play: Any, source: dict[str, Any], label: str) -> None:
+    world = a_world()
+    go_on(world, 3)
+    play(world).everywhere = [configured(**source)]
+    asked = command("explain", "shop").output.split("Prometheus is asked:")[1]
+    assert asked.count(f'_bucket{{{label}=~"(httproute-shop') == 2
+
+
+def test_where_the_configuration_cannot_be_read_the_label_is_the_gateways_own(
+    play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = a_world()
+    go_on(world, 3)
+    play(world)
+
+    def refused(*_: Any, **__: Any) -> str:
+        raise KubectlFailed("configmaps is forbidden")
+
+    monkeypatch.setattr(Kubectl, "run", refused)
+    done = command("explain", "shop")
+    assert done.exit_code == 0 and done.output.count('_bucket{service=~"(httproute-shop') == 2
 
 
 def test_what_ended_has_no_gates(play: Any) -> None:
@@ -139,42 +166,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert isinstance(done.exception, UsageError) and "No such file" in str(done.exception)
 
 
-GATEWAY = {
-    "kind": "Gateway", "metadata": {"name": "public", "namespace": NAMESPACE},
-    "status": {"conditions": [{"type": "Programmed", "status": "True"}]},
-}  # fmt: skip
-OPERATOR = {
-    "kind": "Deployment",
-    "metadata": {"name": "changeover", "namespace": "changeover-system"},
-    "status": {"readyReplicas": 1},
-}
-SOURCES = [{"name": "default", "url": "http://prometheus.monitoring.svc:9090"}]
-CONFIG = {
-    "kind": "ConfigMap",
-    "metadata": {"name": "changeover"},
-    "data": {"config.yaml": yaml.safe_dump({"metricSources": SOURCES})},
-}
 ENOUGH = json.dumps({"data": {"result": [{"value": [0, "12"]}]}})
-
-
-def well(play: Any, **spec: Any) -> Any:
-    """A world in which everything is there."""
-    world = a_world(**spec)
-    for name in ("old", "new"):
-        world.cluster.put(
-            {"kind": "Service", "metadata": {"name": name, "namespace": NAMESPACE}, "spec": {"ports": [{"port": 80}]}}
-        )
-        world.cluster.patch(Ref("Deployment", NAMESPACE, name), {"status": {"readyReplicas": 2}})
-    played = play(world)
-    played.gateways["public"] = GATEWAY
-    played.everywhere, played.raw = [OPERATOR, CONFIG], lambda path: ENOUGH
-    return played
-
-
-def checked(code: int, *words: str) -> str:
-    done = command("preflight", *(words or ("cmig/shop",)))
-    assert done.exit_code == code, done.output
-    return done.output
 
 
 def test_all_is_there(play: Any) -> None:
@@ -298,7 +290,7 @@ def test_too_little_traffic_is_undecided_and_the_step_is_named() -> None:
 
 
 def test_a_canary_that_nobody_asks_goes_back_as_blind() -> None:
-    """A block without a request is a blind one (decision-rule.md §2.6d): what spec.load is for."""
+    """A block without a request is a blind one: what spec.load is for."""
     assert run_one(simulated(), 0.01, 0.1, random.Random(1)).result == ROLLED_BACK
 
 

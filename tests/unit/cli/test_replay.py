@@ -13,16 +13,18 @@ import pytest
 from changeover.cli.kubectl import Kubectl, KubectlFailed
 from changeover.cli.prometheus import CHUNK_SECONDS, Remembered, Series, series_of
 from changeover.cli.replay import Replayed, periods, replay_all
+from changeover.config import SCRAPE_INTERVAL_SECONDS
 from changeover.core.observed import Counts, NoData
 from changeover.core.plan import Ref
 from changeover.core.sequential import Verdict
-from changeover.ports import CountQuery
+from changeover.ports import BackendPort, CountQuery
 from changeover.reconcilers.migration import reconcile_migration
 from changeover.testing.builders import NAMESPACE
+from changeover.testing.clock import START
 from changeover.testing.metrics import Behaviour, FakeMetrics
 from changeover.testing.world import SCRAPE_SECONDS, World
 
-from tests.unit.cli.fake import MIGRATION, Played, a_world, command, go_on, play
+from tests.unit.cli.fake import MIGRATION, Played, a_world, command, configured, go_on, play
 
 __all__ = ["play"]  # the fixture
 PODS = [{"metric": {"pod": "new-5f-1"}}, {"metric": {"pod": "new-5f-2"}}]
@@ -231,11 +233,22 @@ def test_the_source_is_the_operators_own(play: Play) -> None:
     played = play(a_world())
     with pytest.raises(KubectlFailed, match="cannot be asked from here"):
         series_of(Kubectl(), "default")
-    sources = [{"name": "default", "url": "http://prometheus.monitoring.svc:9090", "scrapeIntervalSeconds": 15}]
+    sources = [{"name": "default", "url": "http://prometheus.monitoring.svc:9090", "scrapeIntervalSeconds": 30}]
     config = {"kind": "ConfigMap", "data": {"config.yaml": json.dumps({"metricSources": sources})}}
     played.everywhere = [config]
     found = series_of(Kubectl(), "default")
-    assert found.scrape_seconds == 15
+    assert found.scrape_seconds == 30
     assert found.ask("up", 12.5) == []
     path = played.commands[-1][2]
     assert path == "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query?query=up&time=12.500"
+
+
+def test_the_source_is_read_as_the_operator_reads_it(play: Play) -> None:
+    """Its defaults, and the label by which it names backends."""
+    played = play(a_world())
+    played.everywhere = [configured(serviceLabel="exported_service")]
+    found = series_of(Kubectl(), "default")
+    assert found.scrape_seconds == SCRAPE_INTERVAL_SECONDS
+    query = CountQuery("shop", "shop", BackendPort("new", 80), {})
+    asyncio.run(found.source.counts(query, START, START + timedelta(minutes=1)))
+    assert "_bucket%7Bexported_service%3D~" in played.commands[-1][2]

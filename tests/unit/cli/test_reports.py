@@ -22,7 +22,7 @@ from changeover.core.plan import Ref
 from changeover.testing.builders import NAMESPACE
 from changeover.testing.world import World
 
-from tests.unit.cli.fake import BENCHMARK, KINDS, MIGRATION, a_world, benchmark_world, command, go_on, play
+from tests.unit.cli.fake import BENCHMARK, KINDS, MIGRATION, a_world, benchmark_world, command, configured, go_on, play
 
 __all__ = ["play"]  # the fixture
 KINDS["configmaps"] = "ConfigMap"
@@ -165,6 +165,17 @@ def test_a_migration_on_one_time_axis(play: Any) -> None:
         assert {entry["at"], f"{entry['to']} %", entry["message"]} <= cells(page)
     asked = [words[2] for words in played.commands if words[:2] == ("get", "--raw")]
     assert len(asked) == 7 and all("/prometheus:9090/proxy/api/v1/query_range" in one for one in asked)
+
+
+def test_backends_are_looked_for_by_the_label_that_is_configured(play: Any) -> None:
+    played = promoted(play)
+    body = played.world.cluster.peek(MIGRATION)
+    for source, label in (({}, "service"), ({"serviceLabel": "exported_service"}, "exported_service")):
+        played.commands.clear()
+        played.everywhere = [configured(**source)]
+        migration.collect(Kubectl(), body, NOW)
+        asked = [words[2] for words in played.commands if "traefik_" in words[-1]]
+        assert len(asked) == 5 and all(f"%7B{label}%3D~" in one for one in asked)
 
 
 def test_without_prometheus_the_decisions_are_left(play: Any) -> None:

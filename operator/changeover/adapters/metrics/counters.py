@@ -7,7 +7,7 @@ The value at an edge is the last sample at or before it, so that the difference 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -128,8 +128,13 @@ def quantile(buckets: Mapping[float, float], share: float) -> float | None:
 
 def _slow(buckets: Mapping[float, float], bound: Bound) -> float | None:
     """Requests over the bound: the exact bucket, or the next lower one, which errs towards calling requests slow."""
-    usable = [b for b in buckets if b <= bound.seconds * (1 + 1e-9)]
-    return None if not usable else buckets[math.inf] - buckets[max(usable)]
+    nearest = bucket_for(buckets, bound.seconds)
+    return None if nearest is None else buckets[math.inf] - buckets[nearest]
+
+
+def bucket_for(bounds: Iterable[float], seconds: float) -> float | None:
+    """The bucket by which requests over so many seconds are counted; None when there is none at or under it."""
+    return max((bound for bound in bounds if bound <= seconds * (1 + 1e-9)), default=None)
 
 
 def _bound_of(labels: Mapping[str, str]) -> float:

@@ -24,7 +24,7 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from changeover.adapters.metrics import counters
 from changeover.adapters.metrics.breaker import Breaker
 from changeover.adapters.metrics.guarded import GuardedSession
-from changeover.adapters.metrics.traefik import quoted, traefik_service
+from changeover.adapters.metrics.traefik import BUCKETS, quoted, traefik_service
 from changeover.core.errors import Unavailable
 from changeover.core.observed import Counts, NoData, Peak, Usage
 from changeover.ports import DAY, CountQuery
@@ -46,6 +46,7 @@ class SourceSettings:
     url: str
     timeout_seconds: float
     scrape_seconds: float
+    service_label: str = "service"  # the label that names the backend in the gateway's series
 
 
 class PrometheusSource:
@@ -67,11 +68,13 @@ class PrometheusSource:
         span = self._span(start, end)
         name = traefik_service(query)
         both = name if query.beside is None else f"{name}|{traefik_service(replace(query, backend=query.beside))}"
-        selector = f"traefik_service_request_duration_seconds_bucket{{service=~{quoted(both)}}}"
+        label = self._settings.service_label
+        selector = f"{BUCKETS}{{{label}=~{quoted(both)}}}"
 
         def judged(series: list[counters.Series]) -> Counts | NoData:
-            own = [one for one in series if re.fullmatch(name, str(one["metric"].get("service", "")))]
-            return counters.counts(own, span, query.bounds, series)
+            named = [_under_its_own_name(one, label) for one in series]
+            own = [one for one in named if re.fullmatch(name, str(one["metric"].get("service", "")))]
+            return counters.counts(own, span, query.bounds, named)
 
         return await self._range(selector, span, judged)
 
@@ -90,7 +93,7 @@ class PrometheusSource:
         names = quoted("|".join(traefik_service(query) for query in queries))
         # rate() needs two samples, and one scrape may be missing.
         minute = max(60.0, 4 * self._settings.scrape_seconds)
-        requests_ = f'traefik_service_request_duration_seconds_bucket{{service=~{names},le="+Inf"}}'
+        requests_ = f'{BUCKETS}{{{self._settings.service_label}=~{names},le="+Inf"}}'
         span = f"{max(120.0, lookback.total_seconds()):.0f}s"
         asked = f"sum(rate({requests_}[{minute:.0f}s]))[{span}:1m]"
         return await self._ask("peak", asked, at.timestamp(), lambda result: highest(checked(result), minute))
@@ -157,6 +160,13 @@ def highest(series: Sequence[counters.Series], seconds: float) -> Peak | NoData:
         return NoData("the query gave no sample")
     rate, at = max(finite)
     return Peak(rate, datetime.fromtimestamp(at, UTC), seconds)
+
+
+def _under_its_own_name(series: counters.Series, label: str) -> counters.Series:
+    """The series with the gateway's own ``service``, which on the way here became another label."""
+    if label == "service":
+        return series
+    return {**series, "metric": {**series["metric"], "service": series["metric"].get(label, "")}}
 
 
 def checked(result: Any) -> list[counters.Series]:

@@ -6,6 +6,9 @@ import re
 
 from changeover.ports import CountQuery
 
+BUCKETS = "traefik_service_request_duration_seconds_bucket"  # the latency histogram, by service, code and le
+REQUESTS = "traefik_service_requests_total"
+
 
 def quoted(text: str) -> str:
     """A PromQL string literal."""

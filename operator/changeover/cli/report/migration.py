@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from changeover.adapters.metrics.traefik import quoted, traefik_service
+from changeover.adapters.metrics.traefik import BUCKETS, REQUESTS, quoted, traefik_service
 from changeover.api.v1alpha1 import MigrationSpec
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.cli.explain import arms_of
 from changeover.cli.gather import Gathered
 from changeover.cli.kubectl import Kubectl, KubectlFailed
-from changeover.cli.prometheus import ask, operator_config, proxied
+from changeover.cli.prometheus import ask, operator_config, proxied, service_label, source_of
 from changeover.cli.report.charts import over_time
 from changeover.cli.report.page import DataTable, Section, make_page
 from changeover.cli.verdict import condition, headline
@@ -23,7 +23,6 @@ from changeover.core import names
 Body = dict[str, Any]
 Points = Sequence[tuple[float, float]]  # seconds since the epoch, value
 POINTS = 240  # of each line
-BUCKETS, REQUESTS = "traefik_service_request_duration_seconds_bucket", "traefik_service_requests_total"
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,8 @@ def collect(kubectl: Kubectl, body: Body, now: datetime) -> Measured:
     spec = MigrationSpec.model_validate(body["spec"])
     try:
         _, config = operator_config(kubectl)
-        known = {source["name"]: source["url"] for source in config.get("metricSources", [])}
-        path = proxied(known.get(spec.metrics.source, ""))
+        source = source_of(config, spec.metrics.source) or {}
+        path = proxied(source.get("url", ""))
         if not path:
             return Measured(why="Prometheus cannot be asked from here: no Service of the cluster, or not known")
         start, end = span_of(body, now)
@@ -60,22 +59,22 @@ def collect(kubectl: Kubectl, body: Body, now: datetime) -> Measured:
         span = {"start": f"{start:.0f}", "end": f"{end:.0f}", "step": f"{step:.0f}"}
         lines = {
             panel: {name: _points(ask(kubectl, path, query, **span)) for name, query in asked.items()}
-            for panel, asked in queries(body, spec, window).items()
+            for panel, asked in queries(body, spec, window, service_label(source)).items()
         }
     except KubectlFailed as failure:
         return Measured(why=f"Prometheus could not be asked: {failure}")
     return Measured(lines)
 
 
-def queries(body: Body, spec: MigrationSpec, window: str) -> dict[str, dict[str, str]]:
+def queries(body: Body, spec: MigrationSpec, window: str, label: str) -> dict[str, dict[str, str]]:
     """PromQL by panel and name of the line."""
-    arms = {arm: quoted(traefik_service(query)) for arm, query in arms_of(body, spec).items()}
-    requests = {arm: f"sum(rate({REQUESTS}{{service=~{service}}}[{window}]))" for arm, service in arms.items()}
+    arms = {arm: f"{label}=~{quoted(traefik_service(query))}" for arm, query in arms_of(body, spec).items()}
+    requests = {arm: f"sum(rate({REQUESTS}{{{backend}}}[{window}]))" for arm, backend in arms.items()}
     latency = next((o.latency for o in spec.objectives if o.latency is not None), None)
     share = float(latency.percentile) / 100 if latency is not None else 0.99
     slow = {
-        arm: f"1000 * histogram_quantile({share:g}, sum by (le) (rate({BUCKETS}{{service=~{service}}}[{window}])))"
-        for arm, service in arms.items()
+        arm: f"1000 * histogram_quantile({share:g}, sum by (le) (rate({BUCKETS}{{{backend}}}[{window}])))"
+        for arm, backend in arms.items()
     }
     workload = (
         spec.canary.workload.workload.name if spec.canary.workload else names.canary_workload(body["metadata"]["name"])
