@@ -72,8 +72,8 @@ class Hostile:
     async def merge(self, ref: Ref, patch: Manifest) -> None:
         self.writes.append(("merge", ref, patch))
 
-    async def delete(self, ref: Ref) -> None:
-        self.writes.append(("delete", ref, None))
+    async def delete(self, read: Manifest) -> None:
+        self.writes.append(("delete", _ref(read), None))
 
     async def apply_status(self, ref: Ref, status: Mapping[str, Any], version: str = "") -> None:
         self.writes.append(("status", ref, dict(status)))
