@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from changeover.core.errors import InvalidSpec
+from changeover.testing.world import weights
 
 from tests.apiserver.conftest import with_our_kinds
 from tests.apiserver.harness import Client
 from tests.apiserver.test_agreement import KIND, dry_run
 from tests.trust.failures import Failures
-from tests.trust.tenant.climb import reason
+from tests.trust.tenant.climb import on_canary, reason
 from tests.trust.tenant.leaves import REMOVED, SIBLING, TWICE, Steps, changed, leaves, odd_values, place_in, spec_schema
 from tests.trust.tenant.rises import missing
 from tests.trust.tenant.starts import Start, aspect, put_spec, starts
@@ -39,6 +40,8 @@ REFUSED, DEGRADED, TAKEN, FAILURE = (
     "refused at admission", "taken, and another reason said", "taken, and the reason that is said without", "failures",
 )  # fmt: skip
 ROSE = "of those taken, under which the weight rose, as it may"
+LOST = "of those taken, under which a route gives weight to a Service that is not there"
+LEFT = "of those taken, under which the canary has a share by a route that the spec does not name"
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,11 @@ class Tally:
 
     def report(self) -> str:
         """One line a figure."""
-        names = (REFUSED, DEGRADED, TAKEN, FAILURE)
+        names = (REFUSED, DEGRADED, TAKEN, FAILURE)  # each transition is one of them
         return "\n".join([
             f"leaf fields: {len(self.covered)} of {self.all_leaves}",
             f"transitions: {sum(self.counts[name] for name in names)} of {self.planned}",
-            *(f"{name}: {self.counts[name]}" for name in (*names, ROSE)),
+            *(f"{name}: {self.counts[name]}" for name in (*names, ROSE, LOST, LEFT)),
         ])  # fmt: skip
 
     @property
@@ -129,7 +132,8 @@ async def outcome(one: Transition, client: Client, known: Mapping[str, Undisturb
     try:
         put_spec(start.world, start.ref, spec)
         await start.go_on()
-        said, rose, gone = reason(start.world, start.ref), start.watch.rises > began, _gone(start)
+        said, gone = reason(start.world, start.ref), _gone(start)
+        beside = [ROSE] * (start.watch.rises > began) + _astray(start)
         put_spec(start.world, start.ref, start.spec)
         await start.come_back()
     except InvalidSpec as error:
@@ -139,14 +143,25 @@ async def outcome(one: Transition, client: Client, known: Mapping[str, Undisturb
         return [FAILURE], f"{type(error).__name__}: {error!s:.200} at {where.filename}:{where.lineno}"
     undisturbed = known[start.name]
     why = _silent(said, gone, undisturbed) or "; ".join(start.watch.wrong) or _ends_otherwise(one, start, undisturbed)
-    counts = [FAILURE if why else TAKEN if said == undisturbed.said else DEGRADED, *([ROSE] if rose else [])]
-    return counts, why
+    return [FAILURE if why else TAKEN if said == undisturbed.said else DEGRADED, *beside], why
 
 
 def _gone(start: Start) -> list[str]:
     """What the spec that stands names, and is not there."""
     body = start.world.cluster.peek(start.ref)
     return missing(body["spec"], start.world) if body is not None and start.pace.climbs else []
+
+
+def _astray(start: Start) -> list[str]:
+    """What a changed spec does to the traffic that is not forbidden, and that nobody wants (docs/trust.md)."""
+    edit = start.watch.edit
+    if not start.pace.climbs or edit is None:
+        return []
+    routed = {name for route in start.world.cluster.all("HTTPRoute") for name, n in weights(route).items() if n}
+    named = edit.spec["traffic"]["gatewayAPI"]["route"]["name"]
+    shares = on_canary(start.world, edit)
+    lost = routed - {one["metadata"]["name"] for one in start.world.cluster.all("Service")}
+    return [LOST] * bool(lost) + [LEFT] * any(share for route, share in shares.items() if route != named)
 
 
 def _silent(said: str, gone: list[str], undisturbed: Undisturbed) -> str:
