@@ -10,7 +10,8 @@ from unittest import mock
 
 import pytest
 from changeover.api.reasons import Reason
-from changeover.core import raising, verbs
+from changeover.api.v1alpha1 import MigrationSpec
+from changeover.core import evidence, raising, verbs
 from changeover.core.evidence import StepEvidence
 from changeover.core.mark import Mark
 from changeover.core.migration_state import SeenMigration, Step
@@ -46,7 +47,7 @@ def climbing() -> Start:
     return next(one for one in asyncio.run(starts()) if one.name == "a migration on its first step")
 
 
-def has_time(seen: SeenMigration, mark: Mark, evidence: StepEvidence) -> None:
+def has_time(seen: SeenMigration, mark: Mark, of: StepEvidence) -> None:
     """The trap: a step may end at any time."""
 
 
@@ -65,6 +66,10 @@ def says_what_it_said(seen: SeenMigration) -> Step:
     return replace(step, reason=Reason.WAITING_EVIDENCE) if step.reason is Reason.WAITING_FOR_WORKLOADS else step
 
 
+def goes_by_another_bound(of: StepEvidence, spec: MigrationSpec) -> StepEvidence:
+    return of
+
+
 @dataclass(frozen=True)
 class Trap:
     """What of the operator is broken, with which edit that is seen, and as what."""
@@ -79,6 +84,7 @@ class Trap:
 
 TRAPS = [
     Trap(raising, "_too_early", has_time, ("steps", 0, "minDuration"), "9h", "it stood for"),
+    Trap(evidence, "_of_this_spec", goes_by_another_bound, ("objectives", 0, "latency", "max"), "1ms", "a block lasts"),
     Trap(reconciler, "decide", goes_on_suspended, ("suspend",), True, "the spec suspends it"),
     Trap(reconciler, "decide", never_comes_back, ("suspend",), True, "it ends otherwise"),
     Trap(reconciler, "decide", says_what_it_said, ("stable", "workload", "name"), "nobody", "nobody is told"),
