@@ -165,13 +165,13 @@ def _migrations() -> Iterator[tuple[str, Manifest, int]]:
     }  # fmt: skip
     later = [{"weightPercent": weight, "minDuration": "30m", "maxDuration": "48h"} for weight in (50, 100)]
     objectives = [one if one["type"] != "CPU" else {**one, "cpu": {"maxPercent": 40}} for one in full["objectives"]]
+    chosen = {**full["canary"]["benchmark"], "ref": {"name": "published"}, "candidate": "quick"}
     full |= {
         "suspend": False, "stable": ARMS["stable"], "metrics": {"source": "default", "requests": "Traefik"},
         "canary": {"type": "Workload", "workload": ARMS["canary"]}, "steps": [first, *later],
         "windows": {**full["windows"], "allowed": [OPEN]}, "decision": {**full["decision"], "block": "5m"},
         "objectives": [{**one} for one in objectives],
     }  # fmt: skip
-    chosen = {"ref": {"name": "published"}, "candidate": "quick", "replicas": 3}
     yield "a migration before its first step", a_migration(**full), 0
     yield "a migration on its first step", a_migration(**full), 10
     winner = {**full, "canary": {"type": "Benchmark", "benchmark": chosen}}
