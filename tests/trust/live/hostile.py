@@ -106,6 +106,9 @@ class Play:
         self._own = f"/namespaces/{stage.objects.namespace}/"
         self._known = 0  # calls that were looked at
         self._unread: dict[str, int] = {yard.owner: 0 for yard in yards}  # cases since the last look at an object
+        self._lap = ""  # uid of the migration that climbs
+        for yard in yards:
+            stage.proxy.logs.update(yard.logs())
         stage.proxy.wrote = lambda call: stage.written(call) if self._own in call.path else None
 
     def run(self) -> None:
@@ -155,13 +158,16 @@ class Play:
             while objects.fresh(MIGRATION) is not None and time.monotonic() < until:
                 stage.play()
             objects.discard(ROUTE)
+        began = time.monotonic()
         objects.put(migration(**CLIMBING))
-        return time.monotonic()
+        self._lap = (objects.fresh(MIGRATION) or {"metadata": {"uid": ""}})["metadata"]["uid"]
+        return began
 
     def _is_over(self, began: float) -> bool:
         """Whether the lap that began then has ended, which is noted."""
-        result, _ = outcome_of(self._stage)
-        if not result or time.monotonic() < began + 1:  # the mirror may still show the one before
+        found = self._stage.objects.peek(MIGRATION)
+        is_of_this_lap = found is not None and found["metadata"]["uid"] == self._lap  # what shows it may be late
+        if not is_of_this_lap or not outcome_of(self._stage)[0]:
             return False
         writes = [(at, weight) for at, weight in self._written() if at > began]
         self._side.ladders.append([weight for _, weight in writes])
@@ -197,8 +203,10 @@ def a_round(bench: Bench, around: Sequence[State], seeds: Sequence[str]) -> Roun
             yards = [Yard(client, f"{stage.objects.namespace}-{n}", state, now) for n, state in enumerate(around)]
             _watch(stage, [yard.namespace for yard in yards])
             side.wrong += [f"not as the state has it: {why}" for yard in yards for why in yard.unlike]
+            for yard in yards:
+                stack.callback(yard.clear)
             Play(stage, yards, side, seeds).run()
-            side.starts = stage.starts
+            side.starts = stage.starts + (stage.operator is None or not stage.operator.is_alive())
             log = (stage.setting.folder / "operator.log").read_text()
             side.wrong += [f"traceback: {line}" for line in sorted(set(tracebacks(log)))]
         return side

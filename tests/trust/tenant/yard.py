@@ -57,10 +57,16 @@ class Yard:
         self._client.merge(self.owner, {"metadata": {"annotations": {POKE: seed}}})
         return taken
 
-    def logs(self, seed: str) -> dict[str, str]:
-        """By pod, the logs that a case spoils."""
-        _, cluster = attack(self._state, random.Random(seed))
-        return {pod: text for (_, pod), text in cluster.logs.items()}
+    def logs(self, seed: str = "") -> dict[str, str]:
+        """By pod, the logs that a case spoils; without one, all as they are."""
+        known = attack(self._state, random.Random(seed))[1].logs if seed else self._state.world.cluster.logs
+        return {pod: text for (_, pod), text in known.items()}
+
+    def clear(self) -> None:
+        """What is in it goes, so that the API server stays small."""
+        for kind in ("Pod", "Job", "Deployment", *OURS):
+            collection = self._path(Ref(kind, "", "")).rstrip("/")
+            self._client.request("DELETE", collection, {"gracePeriodSeconds": 0})
 
     def _spoil(self, chance: random.Random) -> bool:
         _, cluster = attack(self._state, chance)
