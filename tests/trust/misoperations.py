@@ -3,7 +3,9 @@
     python -m tests.trust.misoperations [--seed S] [--seconds N]
 
 For every leaf of both specs, bad and odd values: s -> s' -> s. The API server refuses s' in words that name the field;
-or the operator takes it, says a reason, raises no weight, and after s has come back stands where it stood.
+or the operator takes it, says a reason, and after s has come back ends as it would have without. A migration is changed
+at the moment at which its evidence would raise its weight: each rise under s' is held against what s' says and what is
+there (``tenant/rises.py``), and after s has come back it must go on to its promotion.
 """
 
 from __future__ import annotations
@@ -15,25 +17,31 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from changeover.core.errors import InvalidSpec
+from changeover.testing.world import weights
 
 from tests.apiserver.conftest import with_our_kinds
 from tests.apiserver.harness import Client
 from tests.apiserver.test_agreement import KIND, dry_run
 from tests.trust.failures import Failures
+from tests.trust.tenant.climb import on_canary, reason
 from tests.trust.tenant.leaves import REMOVED, SIBLING, TWICE, Steps, changed, leaves, odd_values, place_in, spec_schema
-from tests.trust.tenant.starts import PASSES_AFTER, PASSES_BACK, Start, aspect, put_spec, reason, run, starts
+from tests.trust.tenant.rises import missing
+from tests.trust.tenant.starts import Start, aspect, put_spec, starts
 
 FAILED = Failures(Path(__file__).parent / "misoperations.json")
 LONGEST_KEPT = 500  # characters of a value
-REFUSED, DEGRADED, HARMLESS, FAILURE = "refused at admission", "degraded with a reason", "harmless", "failures"
-# What a person asks for by these is that the weight may rise, or that another migration begins.
-MOVES_WEIGHT = ("spec.stable", "spec.canary", "spec.traffic")
+REFUSED, DEGRADED, TAKEN, FAILURE = (
+    "refused at admission", "taken, and another reason said", "taken, and the reason that is said without", "failures",
+)  # fmt: skip
+ROSE = "of those taken, under which the weight rose, as it may"
+LOST = "of those taken, under which a route gives weight to a Service that is not there"
+LEFT = "of those taken, under which the canary has a share by a route that the spec does not name"
 
 
 @dataclass(frozen=True)
@@ -51,25 +59,42 @@ class Transition:
         return [self.start.name, self.leaf, self.what, self.value]
 
 
+@dataclass(frozen=True)
+class Undisturbed:
+    """What a start says, and how it ends, when nothing is changed."""
+
+    said: str
+    end: dict[str, Any]
+
+
 @dataclass
 class Tally:
     """What was tried and what came of it."""
 
     all_leaves: int
+    planned: int
     covered: set[str] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[tuple[Transition, str]] = field(default_factory=list)
 
     def report(self) -> str:
         """One line a figure."""
-        counts = [f"{name}: {self.counts[name]}" for name in (REFUSED, DEGRADED, HARMLESS, FAILURE)]
-        return "\n".join([f"leaf fields: {len(self.covered)} of {self.all_leaves}",
-                          f"transitions: {self.counts.total()}", *counts])  # fmt: skip
+        names = (REFUSED, DEGRADED, TAKEN, FAILURE)  # each transition is one of them
+        return "\n".join([
+            f"leaf fields: {len(self.covered)} of {self.all_leaves}",
+            f"transitions: {sum(self.counts[name] for name in names)} of {self.planned}",
+            *(f"{name}: {self.counts[name]}" for name in (*names, ROSE, LOST, LEFT)),
+        ])  # fmt: skip
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing failed, and nothing was left out."""
+        return not self.failed and len(self.covered) == self.all_leaves
 
 
 def transitions(known: Sequence[Start], rng: random.Random) -> tuple[int, list[Transition]]:
     """How many leaves there are, and all transitions: first one of each leaf, the rest in a drawn order."""
-    first, rest, number = [], [], 0
+    first, rest, number = list[Transition](), list[Transition](), 0
     for plural in ("frameworkbenchmarks", "canarymigrations"):
         for leaf in leaves(spec_schema(plural)):
             number += 1
@@ -94,43 +119,78 @@ def _of(start: Start, leaf: Any) -> Iterator[Transition]:
         yield Transition(start, leaf.path, place, what, 1)
 
 
-async def outcome(one: Transition, client: Client, references: dict[str, Any]) -> tuple[str, str]:
-    """What came of a transition, and why it is a failure if it is one."""
+async def outcome(one: Transition, client: Client, known: Mapping[str, Undisturbed]) -> tuple[list[str], str]:
+    """As what a transition counts, and why it is a failure if it is one."""
     spec = changed(one.start.spec, one.place, one.what, one.value)
     answer = dry_run(client, KIND[one.start.ref.kind], spec)
     if not answer.ok:
         names = {str(key) for key in one.place} | {"unknownSibling"}
         named = any(name in answer.message for name in names)
-        return (REFUSED, "") if named else (FAILURE, f"the refusal names no field: {answer.message[:200]}")
-    world, ref = one.start.again(), one.start.ref
-    before = aspect(world, ref)["weight"]
+        return ([REFUSED], "") if named else ([FAILURE], f"the refusal names no field: {answer.message[:200]}")
+    start = one.start.again()
+    began = start.watch.rises
     try:
-        put_spec(world, ref, spec)
-        await run(world, ref, PASSES_AFTER)
-        said, weight = reason(world, ref), aspect(world, ref)["weight"]
-        put_spec(world, ref, one.start.spec)
-        await run(world, ref, PASSES_BACK)
+        put_spec(start.world, start.ref, spec)
+        await start.go_on()
+        said, gone = reason(start.world, start.ref), _gone(start)
+        beside = [ROSE] * (start.watch.rises > began) + _astray(start)
+        put_spec(start.world, start.ref, start.spec)
+        await start.come_back()
     except InvalidSpec as error:
-        return FAILURE, f"only the model refuses it: {error!s:.300}"
+        return [FAILURE], f"only the model refuses it: {error!s:.300}"
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
-        return FAILURE, f"{type(error).__name__}: {error!s:.200} at {where.filename}:{where.lineno}"
-    why = _judged(one, (before, weight), said, (aspect(world, ref), references[one.start.name]))
-    return (FAILURE, why) if why else (HARMLESS if said == reason(one.start.world, ref) else DEGRADED, "")
+        return [FAILURE], f"{type(error).__name__}: {error!s:.200} at {where.filename}:{where.lineno}"
+    undisturbed = known[start.name]
+    why = _silent(said, gone, undisturbed) or "; ".join(start.watch.wrong) or _ends_otherwise(one, start, undisturbed)
+    return [FAILURE if why else TAKEN if said == undisturbed.said else DEGRADED, *beside], why
 
 
-def _judged(one: Transition, weights: tuple[int, int], said: str, ends: tuple[Any, Any]) -> str:
+def _gone(start: Start) -> list[str]:
+    """What the spec that stands names, and is not there."""
+    body = start.world.cluster.peek(start.ref)
+    return missing(body["spec"], start.world) if body is not None and start.pace.climbs else []
+
+
+def _astray(start: Start) -> list[str]:
+    """What a changed spec does to the traffic that is not forbidden, and that nobody wants (docs/trust.md)."""
+    edit = start.watch.edit
+    if not start.pace.climbs or edit is None:
+        return []
+    routed = {name for route in start.world.cluster.all("HTTPRoute") for name, n in weights(route).items() if n}
+    named = edit.spec["traffic"]["gatewayAPI"]["route"]["name"]
+    shares = on_canary(start.world, edit)
+    lost = routed - {one["metadata"]["name"] for one in start.world.cluster.all("Service")}
+    return [LOST] * bool(lost) + [LEFT] * any(share for route, share in shares.items() if route != named)
+
+
+def _silent(said: str, gone: list[str], undisturbed: Undisturbed) -> str:
+    """Why what was said is not enough; empty when it is."""
     if not said:
         return "no condition Ready with a reason"
-    if weights[1] > weights[0]:
-        return f"the weight rose from {weights[0]} to {weights[1]}"
-    end, reference = ends
+    return f"{', '.join(gone)}: not there, and nobody is told" if gone and said == undisturbed.said else ""
+
+
+def _ends_otherwise(one: Transition, start: Start, undisturbed: Undisturbed) -> str:
+    """How the end differs from that without a change; empty when it does not."""
+    end, reference = aspect(start), undisturbed.end
     if one.leaf == "spec.traffic.gatewayAPI.route.name":
         # A route is never deleted, since it may carry traffic: that of the wrong name stays, with all of it on stable.
         end, reference = ({**state, "objects": ()} for state in (end, reference))
-    if one.start.world.metrics.mode == "good" and one.leaf.startswith(MOVES_WEIGHT):
-        end, reference = end["finalizers"], reference["finalizers"]  # it was another migration, and began anew
     return "" if end == reference else f"it ends otherwise: {_difference(end, reference)}"
+
+
+async def undisturbed(start: Start) -> Undisturbed:
+    """What happens when nothing is changed; what climbs must rise, and come to its end."""
+    alone = start.again()
+    began = alone.watch.rises
+    await alone.go_on()
+    said, rose = reason(alone.world, alone.ref), alone.watch.rises > began
+    await alone.come_back()
+    end = aspect(alone)
+    if start.pace.climbs:
+        assert rose and end["outcome"] == "Promoted" and not alone.watch.wrong, f"{start.name}: {end} {alone.watch}"
+    return Undisturbed(said, end)
 
 
 def _difference(end: dict[str, Any], reference: dict[str, Any]) -> str:
@@ -142,18 +202,14 @@ async def explore(client: Client, seed: int, seconds: float) -> Tally:
     """Stored failures first, then as many transitions as there is time for."""
     until = time.monotonic() + seconds
     known = await starts()
-    references = {}
-    for start in known:
-        world = start.again()
-        await run(world, start.ref, PASSES_AFTER + PASSES_BACK)
-        references[start.name] = aspect(world, start.ref)
+    references = {start.name: await undisturbed(start) for start in known}
     number, drawn = transitions(known, random.Random(seed))
-    stored, tally = FAILED.read(), Tally(number)
+    stored, tally = FAILED.read(), Tally(number, len(drawn))
     for one in sorted(drawn, key=lambda t: _position(t, stored)):
         if time.monotonic() > until:
             break
         what, why = await outcome(one, client, references)
-        tally.counts[what] += 1
+        tally.counts.update(what)
         tally.covered.add(f"{one.start.ref.kind} {one.leaf}")
         if why:
             tally.failed.append((one, why))
@@ -176,7 +232,7 @@ def main(argv: list[str] | None = None) -> int:
     for one, why in tally.failed:
         print(f"{one.start.name}: {one.leaf} {one.what} {one.value!r:.60}: {why}")
     FAILED.add(one.key() for one, _ in tally.failed if len(str(one.value)) < LONGEST_KEPT)
-    return 1 if tally.failed else 0
+    return 0 if tally.is_well else 1
 
 
 if __name__ == "__main__":

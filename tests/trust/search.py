@@ -27,6 +27,7 @@ from tests.trust.ladder.milestones import milestones
 from tests.trust.ladder.passes import Decide, Pass, Passes
 from tests.trust.ladder.rules import broken
 
+STATES, LEAST = 1_100_000, 1_000_000  # that are decided in, and fewer than which prove too little
 EVERY = 50  # of so many states one is walked to its end
 EDGES_STATES = 200_000  # of what the live stories tell
 EVERY_TWICE = 4  # of so many passes one is decided twice
@@ -173,10 +174,31 @@ def told(found: Found) -> str:
     )
 
 
+def summed(found: Sequence[Found]) -> str:
+    """The last line."""
+    states, memories, transitions, waiting = (
+        sum(getattr(one, name) for one in found) for name in ("states", "memories", "transitions", "waiting")
+    )
+    violations, seconds = sum(len(one.violations) for one in found), sum(one.seconds for one in found)
+    left = f"{waiting:,} more reached and not played" if waiting else "all there are"
+    return (
+        f"{states:,} states of {memories:,} memories ({left}), {transitions:,} transitions, "
+        f"{violations} violations, {seconds:.0f} s"
+    )
+
+
+def too_few(found: Sequence[Found], asked: int) -> str:
+    """Why a search proves too little, however it was ended; empty when it does not, or no more was asked."""
+    states, least = sum(one.states for one in found), min(asked, LEAST)
+    if states >= least or all(one.is_whole for one in found):
+        return ""
+    return f"too few: {states:,} states of at least {least:,}"
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Search, say what was found; 1 when a rule was broken."""
+    """Search, say what was found; 1 when a rule was broken, or too little was searched."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--states", type=int, help="decide in so many states, in all (default: all there are)")
+    parser.add_argument("--states", type=int, help=f"decide in so many states, in all (default: {STATES:,})")
     parser.add_argument("--seconds", type=float, help="search so long, in all")
     parser.add_argument("--only", choices=sorted(BY_NAME), help="one configuration")
     parser.add_argument("--edges", action="store_true", help="of what the live stories tell: keep the writes there are")
@@ -188,18 +210,17 @@ def main(arguments: Sequence[str]) -> int:
         return 1 if found.violations else 0
     chosen = [BY_NAME[asked.only]] if asked.only else CONFIGURATIONS
     all_found = []
-    for found in search_all(chosen, asked.states, asked.seconds):
+    for found in search_all(chosen, asked.states or STATES, asked.seconds):
         all_found.append(found)
         print(told(found), flush=True)
         for violation, way in found.violations.items():
             print(f"  VIOLATION: {violation}")
             print("".join(f"    {number:2}. {event}\n" for number, event in enumerate(way, 1)), end="")
-    sums = [sum(getattr(one, name) for one in all_found) for name in ("states", "memories", "transitions", "seconds")]
-    violations = sum(len(one.violations) for one in all_found)
-    print(
-        "{:,} states of {:,} memories, {:,} transitions, {} violations, {:.0f} s".format(*sums[:3], violations, sums[3])
-    )
-    return 1 if violations else 0
+    print(summed(all_found))
+    why = too_few(all_found, asked.states or STATES)
+    if why:
+        print(why)
+    return 1 if why or any(one.violations for one in all_found) else 0
 
 
 if __name__ == "__main__":

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any, cast
+from unittest import mock
 
-from tests.apiserver.harness import Client
-from tests.trust.misoperations import explore
-from tests.trust.tenant.leaves import leaves, spec_schema, unbounded
+import pytest
+from changeover.api.reasons import Reason
+from changeover.api.v1alpha1 import MigrationSpec
+from changeover.core import evidence, raising, verbs
+from changeover.core.evidence import StepEvidence
+from changeover.core.mark import Mark
+from changeover.core.migration_state import SeenMigration, Step
+from changeover.reconcilers import migration as reconciler
+
+from tests.apiserver.harness import Answer, Client
+from tests.trust import misoperations
+from tests.trust.misoperations import Tally, Transition, explore, outcome, undisturbed
+from tests.trust.tenant.leaves import Steps, leaves, spec_schema, unbounded
+from tests.trust.tenant.starts import Start, starts
 
 SEED, SECONDS = 1, 50.0
 PLURALS = ("frameworkbenchmarks", "canarymigrations")
@@ -24,3 +39,70 @@ def test_every_text_list_and_map_has_a_bound(plural: str) -> None:
     schema = spec_schema(plural)
     assert list(unbounded(schema)) == []
     assert len(list(leaves(schema))) > 80
+
+
+@pytest.fixture(scope="module")
+def climbing() -> Start:
+    """A migration that the next pass would raise."""
+    return next(one for one in asyncio.run(starts()) if one.name == "a migration on its first step")
+
+
+def has_time(seen: SeenMigration, mark: Mark, of: StepEvidence) -> None:
+    """The trap: a step may end at any time."""
+
+
+def goes_on_suspended(seen: SeenMigration) -> Step:
+    return verbs.decide(replace(seen, spec=seen.spec.model_copy(update={"suspend": False})))
+
+
+def never_comes_back(seen: SeenMigration) -> Step:
+    """Once edited twice, it waits for ever."""
+    step = verbs.decide(seen)
+    return step if seen.owner.generation < 3 or not step.actions else replace(step, actions=())
+
+
+def says_what_it_said(seen: SeenMigration) -> Step:
+    step = verbs.decide(seen)
+    return replace(step, reason=Reason.WAITING_EVIDENCE) if step.reason is Reason.WAITING_FOR_WORKLOADS else step
+
+
+def goes_by_another_bound(of: StepEvidence, spec: MigrationSpec) -> StepEvidence:
+    return of
+
+
+@dataclass(frozen=True)
+class Trap:
+    """What of the operator is broken, with which edit that is seen, and as what."""
+
+    module: ModuleType
+    name: str
+    broken: Any
+    place: Steps
+    value: Any
+    why: str
+
+
+TRAPS = [
+    Trap(raising, "_too_early", has_time, ("steps", 0, "minDuration"), "9h", "it stood for"),
+    Trap(evidence, "_of_this_spec", goes_by_another_bound, ("objectives", 0, "latency", "max"), "1ms", "a block lasts"),
+    Trap(reconciler, "decide", goes_on_suspended, ("suspend",), True, "the spec suspends it"),
+    Trap(reconciler, "decide", never_comes_back, ("suspend",), True, "it ends otherwise"),
+    Trap(reconciler, "decide", says_what_it_said, ("stable", "workload", "name"), "nobody", "nobody is told"),
+]
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.broken.__name__)
+async def test_a_broken_operator_is_seen(climbing: Start, trap: Trap) -> None:
+    """And the operator as it is passes the same transition."""
+    one = Transition(climbing, ".".join(map(str, trap.place)), trap.place, "set", trap.value)
+    known = {climbing.name: await undisturbed(climbing)}
+    with mock.patch.object(misoperations, "dry_run", lambda *asked: Answer(201, {})):
+        assert (await outcome(one, cast(Client, None), known))[1] == ""
+        with mock.patch.object(trap.module, trap.name, trap.broken):
+            assert trap.why in (await outcome(one, cast(Client, None), known))[1]
+
+
+def test_what_leaves_out_a_leaf_has_not_tried_all() -> None:
+    tally = Tally(all_leaves=2, planned=9, covered={"one"})
+    assert not tally.is_well and "1 of 2" in tally.report() and "0 of 9" in tally.report()
+    assert replace(tally, covered={"one", "two"}).is_well

@@ -15,15 +15,15 @@ from changeover.core.sequential import Verdict
 from tests.trust.ladder.configurations import BY_NAME, CONFIGURATIONS, PLAIN, TOLD_LIVE, Configuration
 from tests.trust.ladder.edges import known
 from tests.trust.ladder.passes import Decide
-from tests.trust.search import EVERY, Found, Search, search_all, told
+from tests.trust.search import EVERY, LEAST, Found, Search, main, search_all, summed, told, too_few
 
-STATES = 80_000  # of the sample, shared by the configurations: half a minute
+SAMPLE = 80_000  # of the sample, shared by the configurations: half a minute
 ENOUGH = 20_000  # states: what each broken decision is found within
 
 
 @pytest.mark.trust
 def test_no_decision_in_a_sample_breaks_a_rule() -> None:
-    found = list(search_all(CONFIGURATIONS, states=STATES))
+    found = list(search_all(CONFIGURATIONS, states=SAMPLE))
     for one in found:
         print(told(one))
     assert {one.name: one.violations for one in found if one.violations} == {}
@@ -155,3 +155,14 @@ def test_the_way_to_a_violation_is_short() -> None:
 def test_a_search_says_what_it_left_out() -> None:
     found: Found = Search(BY_NAME["windows"]).run(states=100)
     assert found.waiting > 0 and not found.is_whole and "not played" in told(found)
+    assert f"{found.waiting:,} more reached and not played" in summed([found, Found("whole", states=7)])
+
+
+@pytest.mark.trust
+def test_a_search_that_was_cut_short_is_no_proof(capsys: pytest.CaptureFixture[str]) -> None:
+    cut, whole = Found("cut", states=LEAST - 1, waiting=1), Found("whole", states=LEAST - 1)
+    assert too_few([cut], 2 * LEAST) and not too_few([whole], 2 * LEAST)
+    assert not too_few([cut], LEAST - 1) and not too_few([cut, whole], 2 * LEAST)
+    assert main(["--only", "windows", "--seconds", "0.1"]) == 1
+    assert "too few" in capsys.readouterr().out
+    assert main(["--only", "windows", "--states", "50"]) == 0

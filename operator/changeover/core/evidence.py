@@ -43,6 +43,7 @@ class StepEvidence:
     off: int = 0  # consecutive blocks, up to now, whose split was not that of the weight
     guards: Mapping[str, Guard] = field(default_factory=dict)  # of the user's own queries, by objective
     covered: Coverage = field(default_factory=Coverage)  # of the day's busiest hour, where a step is to cover it
+    counted: Mapping[str, str] = field(default_factory=dict)  # by objective, what its bad requests are: ``counted_as``
     last: Evidence | None = None  # the latest block, to be shown; not kept over a restart
 
     @classmethod
@@ -60,6 +61,7 @@ class StepEvidence:
             **({"load": self.load.to_dict(), "peak": self.peak} if self.load.blocks or self.load.unseen else {}),
             **({"guards": {name: guard.to_dict() for name, guard in self.guards.items()}} if self.guards else {}),
             **({"covered": self.covered.to_dict()} if self.covered.peaks else {}),
+            **({"counted": dict(self.counted)} if self.counted else {}),
             "states": {name: state.to_dict() for name, state in self.states.items()},
             "cpu": {name: share.to_dict() for name, share in self.cpu.items()},
         }
@@ -83,6 +85,8 @@ class StepEvidence:
                 peak=float(content.get("peak", 0.0)),
                 guards={name: Guard.from_dict(guard) for name, guard in content.get("guards", {}).items()},
                 covered=Coverage.from_dict(content["covered"]) if "covered" in content else Coverage(),
+                # An earlier release did not say.
+                counted={name: str(what) for name, what in content.get("counted", {}).items()},
             )
         except UNREADABLE_JSON:
             return None
@@ -136,8 +140,10 @@ def targets_of(spec: MigrationSpec, baselines: Mapping[str, Baseline] | None = N
 def fold(evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence], split: Split) -> StepEvidence:
     """The evidence after more blocks, in order; a block that does not start where the last one ended is an error.
 
-    A block whose split is not that of the weight speaks for nobody, but it may speak against the canary.
+    A block whose split is not that of the weight speaks for nobody, but it may speak against the canary. What was
+    counted for another bound is no evidence for the one that the spec has now.
     """
+    evidence = _of_this_spec(evidence, spec)
     for block in blocks:
         if block.start != evidence.until:
             raise ValueError(f"a block from {block.start} does not follow evidence until {evidence.until}")
@@ -163,6 +169,25 @@ def fold(evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence]
             last=block,
         )
     return evidence
+
+
+def counted_as(spec: MigrationSpec) -> dict[str, str]:
+    """By objective, which requests count against it."""
+    return {
+        o.name: f"slower than {duration_seconds(o.latency.max):g} s" if o.latency is not None else "errors"
+        for o in spec.objectives
+        if limit_of(o) is not None
+    }
+
+
+def _of_this_spec(evidence: StepEvidence, spec: MigrationSpec) -> StepEvidence:
+    """Without the states of objectives whose bound was edited under way: other requests count against them now."""
+    counted = counted_as(spec)
+    states = {
+        name: state for name, state in evidence.states.items()
+        if evidence.counted.get(name, counted.get(name)) == counted.get(name)
+    }  # fmt: skip
+    return replace(evidence, states=states, counted=counted)
 
 
 def _updated(

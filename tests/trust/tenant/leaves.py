@@ -17,7 +17,23 @@ Schema = dict[str, Any]
 Steps = tuple[str | int, ...]
 REMOVED, SIBLING, TWICE = "removed", "an unknown sibling", "twice"
 WRONG_TYPES: tuple[Any, ...] = (None, True, 1.5, [], {}, [None], {"a": None})
-TEXTS = ("", " ", "a\n", "Ж", "\u202e", "-", "a.b", "../a", "Unknown", "x" * 40_000, "$(A)", "{{ .x }}", "0", "-1")
+TEXTS = (
+    "",
+    " ",
+    "nobody",
+    "a\n",
+    "Ж",
+    "\u202e",
+    "-",
+    "a.b",
+    "../a",
+    "Unknown",
+    "x" * 40_000,
+    "$(A)",
+    "{{ .x }}",
+    "0",
+    "-1",
+)
 NUMBERS = (0, -1, 2**31, 2**53, 2**63, 10**30, 1e300)
 DURATIONS = ("0s", "1ms", "99999h", "99999h99999h99999h99999h", "5 s", "-5s", "1y")
 ZONES = ("Europe", "A//B", "posixrules", "Etc/GMT+99", "/")

@@ -53,13 +53,18 @@ class Hostile:
     replaced: Mapping[Ref, Manifest] = field(default_factory=dict)
     logs: Mapping[tuple[str, str], str] = field(default_factory=dict)
     writes: list[tuple[str, Ref, Any]] = field(default_factory=list)
+    was_read: bool = False  # what is replaced
 
     async def get(self, ref: Ref) -> Manifest | None:
-        return copy.deepcopy(self.replaced[ref]) if ref in self.replaced else await self.inner.get(ref)
+        return self._spoilt(ref) if ref in self.replaced else await self.inner.get(ref)
 
     async def list(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
         found = await self.inner.list(kind, namespace, labels)
-        return [copy.deepcopy(self.replaced.get(_ref(one), one)) for one in found]
+        return [self._spoilt(_ref(one)) if _ref(one) in self.replaced else copy.deepcopy(one) for one in found]
+
+    def _spoilt(self, ref: Ref) -> Manifest:
+        self.was_read = True
+        return copy.deepcopy(self.replaced[ref])
 
     async def apply(self, manifest: Manifest) -> Manifest:
         self.writes.append(("apply", _ref(manifest), manifest))
@@ -72,8 +77,8 @@ class Hostile:
     async def merge(self, ref: Ref, patch: Manifest) -> None:
         self.writes.append(("merge", ref, patch))
 
-    async def delete(self, ref: Ref) -> None:
-        self.writes.append(("delete", ref, None))
+    async def delete(self, read: Manifest) -> None:
+        self.writes.append(("delete", _ref(read), None))
 
     async def apply_status(self, ref: Ref, status: Mapping[str, Any], version: str = "") -> None:
         self.writes.append(("status", ref, dict(status)))
@@ -97,9 +102,9 @@ async def look(state: State, cluster: Hostile, ref: Ref | None = None) -> list[t
     return cluster.writes
 
 
-def highest_weight(writes: list[tuple[str, Ref, Any]]) -> int:
-    """Of the canary, in what a pass writes to routes."""
-    routes = [body for _, ref, body in writes if ref == Ref("HTTPRoute", NAMESPACE, "shop") and "spec" in body]
+def highest_weight(writes: list[tuple[str, Ref, Any]], route: str = "shop") -> int:
+    """Of the canary, in what a pass writes to a route."""
+    routes = [body for _, ref, body in writes if ref == Ref("HTTPRoute", NAMESPACE, route) and "spec" in body]
     return max((weights(route).get("new", 0) for route in routes), default=0)
 
 

@@ -50,6 +50,24 @@ def test_latency_that_was_counted_is_judged_by_the_slow_and_not_by_the_errors() 
     assert after(40, LATENCY, Counts(10_000, 9_000, {"fast": 0}, {})).verdict is Verdict.ADVANCE
 
 
+STRICTER = {**LATENCY, "latency": {"percentile": "99", "max": "10ms"}}
+FEWER = {**LATENCY, "latency": {"percentile": "95", "max": "50ms"}}
+
+
+@pytest.mark.parametrize(("edited", "verdict"), [(STRICTER, Verdict.HOLD), (FEWER, Verdict.ADVANCE)])
+def test_of_a_bound_that_was_edited_under_way_nothing_was_counted_yet(edited: dict[str, Any], verdict: Verdict) -> None:
+    """How many may be slow is judged by the counts that there are; what is slow is not."""
+    kept = after(40, LATENCY, Counts(10_000, 0, {"fast": 0}, {})).evidence
+    restarted = StepEvidence.parse(kept.to_text(), START)
+    assert restarted is not None
+    of_an_earlier_release = replace(restarted, counted={})
+
+    for evidence in (kept, restarted):
+        folded = fold(evidence, spec_with(edited), [], Split(100, 1.0))
+        assert weigh(folded, spec_with(edited), Split(100, 1.0)).verdict is verdict
+    assert fold(of_an_earlier_release, spec_with(LATENCY), [], Split(100, 1.0)).states == kept.states
+
+
 def test_cpu_that_stays_unknown_is_rolled_back_and_the_message_names_the_mend() -> None:
     weighing = after(5, CPU, Counts(10_000, 0, {}, {}))
 
