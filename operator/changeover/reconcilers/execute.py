@@ -64,7 +64,7 @@ async def _do(action: Action, owner: Ref, target: SplitTarget | None, deps: Depe
         case SetSplit():
             await deps.router.ensure(_the(target), action)
         case ReleaseRoute():
-            await deps.router.release(_the(target))
+            await _twice(lambda: deps.router.release(_the(target)))
         case HoldFinalizer(present):
             await _hold_finalizer(owner, present, deps)
         case _:

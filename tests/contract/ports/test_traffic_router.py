@@ -99,13 +99,13 @@ async def test_a_route_that_came_since_none_was_seen_is_a_conflict(site: Site) -
 
 
 class Earlier:
-    """The same cluster as it was when there was no route, to those who read; what they write is late."""
+    """The same cluster as it was when there was no route, or that one, to those who read; what they write is late."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Cluster, route: Manifest | None = None) -> None:
+        self._cluster, self._route = cluster, route
 
     async def get(self, ref: Ref) -> Manifest | None:
-        return None
+        return self._route
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cluster, name)
@@ -211,6 +211,26 @@ async def test_release_leaves_the_weights_and_takes_our_marks_off(site: Site) ->
     assert names.ANNOTATION_MARK not in after["metadata"].get("annotations", {})
     found = await router.observe(target(site))
     assert found is not None and not found.ours
+
+
+async def test_a_release_that_comes_late_takes_nothing_off_whoever_has_the_route_by_now(site: Site) -> None:
+    router = GatewayAPIRouter(site.cluster)
+    await write(router, target(site), 10, MARK)
+    earlier = await route(site)
+    await write(router, target(site), 50, {**MARK, "weight": 50})
+    before = await route(site)
+    with pytest.raises(Conflict):
+        await GatewayAPIRouter(cast(Cluster, Earlier(site.cluster, earlier))).release(target(site))
+    assert await route(site) == before
+
+
+async def test_what_another_migration_has_is_not_released(site: Site) -> None:
+    router = GatewayAPIRouter(site.cluster)
+    await write(router, target(site, migration="other"), 10, MARK)
+    before = await route(site)
+    with pytest.raises(Conflict):
+        await router.release(target(site))
+    assert await route(site) == before
 
 
 async def test_releasing_what_is_gone_is_a_conflict_that_the_next_pass_sees(site: Site) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from typing import Any
 
 from changeover.core.mark import Mark
@@ -12,14 +11,15 @@ from changeover.core.plan import Manifest
 from changeover.testing.world import weights
 
 from tests.trust.ladder.edges import edge, known
-from tests.trust.live.calls import Call
+from tests.trust.live.calls import Call, Record
 from tests.trust.live.mirror import COLLECTIONS
+from tests.trust.live.named import unnamed
+from tests.trust.live.repeated import REPEATED, measured_again, told_again
 from tests.trust.live.stage import OURS, Stage, Story
 from tests.unit.crash.guard import mark_of
 from tests.unit.crash.replay import route_facts, status_facts
 
 WAYS = known()
-_REPEATED = re.compile(r"\.\d+$")  # a run that was void is made again under its name and a number
 
 
 def end_of(stage: Stage, story: Story) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def end_of(stage: Stage, story: Story) -> dict[str, Any]:
         "objects": sorted(f"{one['kind']} {one['metadata']['name']}" for one in everything if one["kind"] != "Pod"),
         "routes": [_route(one, story) for one in everything if one["kind"] == "HTTPRoute"],
         "finalizers": [one["metadata"].get("finalizers", []) for one in everything if one["kind"] in OURS],
-        "records": sorted({_REPEATED.sub("", key) for one in everything for key in _records(one)}),
+        "records": sorted({REPEATED.sub("", key) for one in everything for key in _records(one)}),
         "statuses": [_status(one.get("status") or {}, story) for one in everything if one["kind"] in OURS],
     }
 
@@ -57,7 +57,14 @@ def differences(end: dict[str, Any], reference: dict[str, Any]) -> list[str]:
     return [f"{key}: {end[key]} instead of {reference[key]}" for key in reference if end[key] != reference[key]]
 
 
-def broken_rules(writes: list[Call]) -> list[str]:
+def broken_rules(writes: list[Record], starts: int = 1) -> list[str]:
+    """What no sequence of writes may do, however often the operator was started on the way."""
+    calls = [record.call for record in writes]
+    ways = [f"no way of the search: {one}" for one in edges(calls) if one not in WAYS]
+    return [*_of_attempts(calls), *ways, *unnamed(writes), *told_again(writes, starts), *measured_again(writes)]
+
+
+def _of_attempts(writes: list[Call]) -> list[str]:
     """What no sequence of writes to the route may do, attempt by attempt."""
     marks = [(weights(call.body), mark_of(call.body) or {}) for call in writes if _of_traffic(call)]
     found = []
@@ -71,7 +78,7 @@ def broken_rules(writes: list[Call]) -> list[str]:
         # A route that somebody deleted is made anew, with all traffic on stable.
         if any(phase != "Preparing" for phase in lower):
             found.append(f"attempt {attempt}: a weight fell and no rollback was decided: {written}")
-    return found + [f"no way of the search: {one}" for one in edges(writes) if one not in WAYS]
+    return found
 
 
 def edges(writes: list[Call]) -> list[str]:

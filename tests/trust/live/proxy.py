@@ -112,11 +112,11 @@ class Proxy(ThreadingHTTPServer):
         """A client that went away is what this is for."""
 
 
-def carried_out(*proxies: Proxy) -> list[Call]:
+def carried_out(*proxies: Proxy) -> list[Record]:
     """The writes that the API server took, in order: what it refuses, as decided on an old view, did nothing."""
     records = sorted((record for proxy in proxies for record in list(proxy.calls)), key=lambda record: record.done)
     taken = (record for record in records if 0 < record.status < http.HTTPStatus.BAD_REQUEST)
-    return [record.call for record in taken if record.call.is_write]
+    return [record for record in taken if record.call.is_write]
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -54,9 +54,16 @@ class GatewayAPIRouter:
             raise
 
     async def release(self, target: SplitTarget) -> None:
-        """Take label and mark off; the weights stay, the route is its users'."""
+        """Take label and mark off; the weights stay, the route is its users'.
+
+        The write names the version that was read: one that comes late would take the marks off whoever has it by then.
+        """
+        found = await self._cluster.get(_ref(target))
+        if found is None or not is_ours(found, target):
+            raise Conflict(f"HTTPRoute {target.route} is gone, or not ours any more")
         labels = {names.LABEL_MIGRATION: None} | ({} if target.adopted else {names.LABEL_MANAGED_BY: None})
-        gone = {"labels": labels, "annotations": {names.ANNOTATION_MARK: None}}
+        version = found["metadata"]["resourceVersion"]
+        gone = {"resourceVersion": version, "labels": labels, "annotations": {names.ANNOTATION_MARK: None}}
         await self._cluster.merge(_ref(target), {"metadata": gone})
 
 
