@@ -28,6 +28,7 @@ from typing import Any, Self
 
 import yaml
 
+from tests.cluster import audit
 from tests.cluster.layout import Cluster, cluster_from_environment
 from tests.cluster.tools import build_go, fetch_helm
 
@@ -153,6 +154,11 @@ class ApiServer:
         """What the server signed itself with, authority included."""
         return self.folder / "pki" / "apiserver.crt"
 
+    @property
+    def audit_folder(self) -> Path:
+        """Where the log is of what the operator's accounts ask for: see ``tests.cluster.audit``."""
+        return self.folder / "audit"
+
     def __enter__(self) -> Self:
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="changeover-apiserver-")))
         try:
@@ -250,7 +256,7 @@ class ApiServer:
             f"--token-auth-file={tokens}", f"--service-account-key-file={key}",
             f"--service-account-signing-key-file={key}", f"--service-account-issuer={ISSUER}",
             "--disable-admission-plugins=ServiceAccount",  # nobody makes the accounts here
-            "--profiling=false", *self._extra_args,
+            "--profiling=false", *audit.flags(self.audit_folder), *self._extra_args,
         ]  # fmt: skip
 
     def _launch(self, name: str, argv: list[str]) -> None:

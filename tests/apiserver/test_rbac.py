@@ -106,13 +106,14 @@ def rights(client: Client, account: Account, namespace: str) -> set[Right]:
     return found
 
 
-def may(client: Client, account: Account, right: Right, namespace: str) -> bool:
-    group, name, verb = right
-    resource, _, subresource = name.partition("/")
+def may(client: Client, account: Account, right: Right, namespace: str, named: str = "") -> bool:
+    group, kind, verb = right
+    resource, _, subresource = kind.partition("/")
     user = f"system:serviceaccount:{account[0]}:{account[1]}"
     groups = ["system:serviceaccounts", f"system:serviceaccounts:{account[0]}", "system:authenticated"]
     attributes = {
         "group": group, "resource": resource, "subresource": subresource, "verb": verb, "namespace": namespace,
+        "name": named,
     }  # fmt: skip
     review = {"spec": {"user": user, "groups": groups, "resourceAttributes": attributes}}
     answer = client.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", review)

@@ -8,7 +8,7 @@ import socket
 import sys
 from pathlib import Path
 
-from . import pki
+from . import audit, pki
 from .layout import API_PORT, CONTROL_ADDRESS, FIRST_RELAY_PORT, HERE, SERVICE_RANGE, Cluster
 from .processes import Place, pid_of, start
 from .shell import Problem, Words, run, succeeds, wait_until
@@ -65,7 +65,7 @@ def _apiserver(cluster: Cluster, programs: Path) -> Words:
         f"--service-account-signing-key-file={p}/service-account.key",
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
         "--enable-aggregator-routing=true",  # no kube-proxy here: reach a webhook by its pod's address
-        "--profiling=false", "--event-ttl=24h",
+        "--profiling=false", "--event-ttl=24h", *audit.flags(cluster.audit),
     ]  # fmt: skip
 
 

@@ -69,6 +69,11 @@ class Cluster:
         return self.run / "logs"
 
     @property
+    def audit(self) -> Path:
+        """What the operator's accounts asked of the API server."""
+        return self.logs / "audit"
+
+    @property
     def records(self) -> Path:
         """One file a process that we started: its id and start time, so that only ours is ever stopped."""
         return self.run / "processes"

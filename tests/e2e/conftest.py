@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 import yaml
@@ -28,7 +29,13 @@ def kube() -> Kube:
 
 
 @pytest.fixture(scope="session")
-def operator(kube: Kube) -> Iterator[Kube]:
+def began() -> str:
+    """When these tests began, as the API server's audit log would have it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@pytest.fixture(scope="session")
+def operator(kube: Kube, began: str) -> Iterator[Kube]:
     """The operator, installed as a user does, and an empty namespace."""
     acts.install(kube)
     acts.make_namespace(kube)

@@ -127,11 +127,8 @@ class Story:
 
 
 @contextlib.contextmanager
-def a_stage(mirror: Mirror, folder: Path, story: Story, lease: int = 0, token: str = "") -> Iterator[Stage]:
-    """The story's objects in a namespace of their own.
-
-    The operator holds a Lease of so many seconds, or none, and is the bearer of a token, or the administrator.
-    """
+def a_stage(mirror: Mirror, folder: Path, story: Story, lease: int = 0) -> Iterator[Stage]:
+    """The story's objects in a namespace of their own; the operator holds a Lease of so many seconds, or none."""
     number = next(_numbers)
     namespace, place = f"stage-{number}", folder / f"stage-{number}"
     place.mkdir()
@@ -151,7 +148,7 @@ def a_stage(mirror: Mirror, folder: Path, story: Story, lease: int = 0, token: s
         stack.callback(shutil.rmtree, place, ignore_errors=True)
         stack.callback(_clear, server, namespace)
         stack.callback(stage.kill)
-        configure(stage, stage.setting.folder, stage.proxy, lease, token)
+        configure(stage, stage.setting.folder, stage.proxy, lease)
         story.prepare(world)
         for body in story.bodies():
             objects.put(body)
@@ -170,7 +167,7 @@ def _prometheus(stage: Stage, namespace: str) -> contextlib.AbstractContextManag
     return serving(told)
 
 
-def configure(stage: Stage, folder: Path, proxy: Proxy, lease: int, token: str = "") -> None:
+def configure(stage: Stage, folder: Path, proxy: Proxy, lease: int) -> None:
     """Write an operator's files: its configuration, and how it gets to the API server."""
     [port] = free_ports(1)
     address = f"http://127.0.0.1:{stage.prometheus.server_port}"
@@ -184,7 +181,7 @@ def configure(stage: Stage, folder: Path, proxy: Proxy, lease: int, token: str =
     if lease:
         config["lease"] = {"namespace": stage.objects.namespace, "name": "changeover", "seconds": lease}
     (folder / "config.yaml").write_text(json.dumps(config))
-    stage.mirror.server.kubeconfig(folder / "kubeconfig", proxy.url, token or None)
+    stage.mirror.server.kubeconfig(folder / "kubeconfig", proxy.url)
 
 
 def _clear(server: ApiServer, namespace: str) -> None:
