@@ -24,6 +24,7 @@ from changeover.adapters.metrics.traefik import traefik_service
 from changeover.api.v1alpha1 import MigrationSpec
 from changeover.cli import explain
 from changeover.cli.report import migration as page
+from changeover.config import SERVICE_LABEL
 from changeover.core.errors import InvalidSpec
 from changeover.core.queries import fill, fill_for_migration
 from changeover.ports import BackendPort, CountQuery
@@ -125,7 +126,10 @@ def of_the_plugin(names: Names) -> list[str]:
     """What the plugin asks, or tells its user to ask; the names of a spec are checked before it comes to that."""
     body = {"metadata": {"namespace": names.namespace, "name": names.route}, "spec": SPEC}
     panels = page.queries(body, MigrationSpec.model_validate(SPEC), "60s")
-    return [*explain.queries(body).values(), *(query for panel in panels.values() for query in panel.values())]
+    return [
+        *explain.queries(body, SERVICE_LABEL).values(),
+        *(query for panel in panels.values() for query in panel.values()),
+    ]
 
 
 def filled(names: Names) -> Iterator[tuple[str, Callable[[], str]]]:

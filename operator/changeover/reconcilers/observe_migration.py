@@ -77,27 +77,14 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
     return SeenMigration(
         # A slow source must not date a weight back to before it was written: its evidence would begin too early.
         now=deps.clock.now(),
-        owner=owner,
-        spec=spec,
-        arms=arms,
+        owner=owner, spec=spec, arms=arms, stable=stable, canary=canary, route=route,
+        evidence=evidence, blocks=blocks, behind=behind, latest=latest, day=day, peak=peak, load=load,
+        scrape_seconds=scrape, source_unknown=unknown, queries_refused=own.refused,
         choice=await _choice(owner, spec, deps),
-        stable=stable,
-        canary=canary,
-        route=route,
-        evidence=evidence,
-        blocks=blocks,
-        behind=behind,
-        latest=latest,
-        scrape_seconds=scrape,
-        day=day,
-        queries_refused=own.refused,
-        peak=peak,
         gates=answered(owner.status, spec),
         testers=await read_testers(owner, spec, deps),
-        load=load,
         term=deps.term(),
-        source_unknown=unknown,
-    )
+    )  # fmt: skip
 
 
 async def _peak(

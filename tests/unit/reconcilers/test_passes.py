@@ -388,21 +388,26 @@ async def test_what_has_ended_stays_so_though_it_cannot_be_looked_at_for_a_while
     assert judged() == before
 
 
-@pytest.mark.parametrize("ref", [BENCHMARK, MIGRATION])
-async def test_what_has_ended_stays_so_though_the_operator_does_not_take_its_spec_any_more(ref: Ref) -> None:
-    world = a_world(steps=[{"weightPercent": 100, "minDuration": "1m"}])
-    world.cluster.put(a_benchmark())
-    await passes(world, 80, 30.0, ref)
-    ended = ready(world, ref)
+async def test_a_benchmark_that_ended_stays_so_though_the_operator_does_not_take_its_spec_any_more() -> None:
+    world = World(a_benchmark())
+    await passes(world, 80, 30.0, BENCHMARK)
+    ended = ready(world, BENCHMARK)
     unconfigured = replace(world.dependencies(), sources={}, scrape_seconds={})
-    reconcile = reconcile_migration if ref is MIGRATION else reconcile_benchmark
     for _ in range(2):
-        await reconcile(ref, unconfigured)
-        conditions = (world.cluster.peek(ref) or {})["status"]["conditions"]
+        await reconcile_benchmark(BENCHMARK, unconfigured)
+        conditions = (world.cluster.peek(BENCHMARK) or {})["status"]["conditions"]
         assert [is_true(conditions, name) for name in ("Finished", "Succeeded", "Stalled")] == [True, True, True]
-        assert ready(world, ref)[:2] == ("False", "InvalidSpec")
-    await passes(world, 1, 30.0, ref)
-    assert ready(world, ref) == ended
+        assert ready(world, BENCHMARK)[:2] == ("False", "InvalidSpec")
+    await passes(world, 1, 30.0, BENCHMARK)
+    assert ready(world, BENCHMARK) == ended
+
+
+async def test_a_migration_that_ended_needs_no_metric_source_any_more() -> None:
+    world = a_world(steps=[{"weightPercent": 100, "minDuration": "1m"}])
+    await passes(world, 80, 30.0)
+    ended = ready(world)
+    await reconcile_migration(MIGRATION, replace(world.dependencies(), sources={}, scrape_seconds={}))
+    assert ready(world) == ended and ended[1] == "Promoted"
 
 
 async def test_records_that_could_not_be_read_before_there_are_results_leave_no_doubt_behind() -> None:
