@@ -109,6 +109,9 @@ trust-search trust-mutants trust-coverage trust-prometheus trust-injection trust
 trust-misoperations: trust-%: $(VENV)/.installed cluster ## specs changed by mistake, and back
 	@$(PY) -m tests.trust.$* $(WHAT)
 
+trust-hostile-live: $(VENV)/.installed cluster ## nonsense of others beside a live operator and its neighbour
+	@$(PY) -m tests.trust.live.hostile $(WHAT)
+
 trust-escalation: $(VENV)/.installed cluster ## a tenant with our verbs alone
 	@$(PYTEST) -rP -m trust tests/trust/test_escalation.py
 

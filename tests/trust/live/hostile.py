@@ -170,7 +170,7 @@ class Play:
         if not is_of_this_lap or not outcome_of(self._stage)[0]:
             return False
         writes = [(at, weight) for at, weight in self._written() if at > began]
-        self._side.ladders.append([weight for _, weight in writes])
+        self._side.ladders.append([weight for weight, _ in itertools.groupby(weight for _, weight in writes)])
         self._side.laps.append(time.monotonic() - (writes[0][0] if writes else began))
         return True
 
