@@ -39,6 +39,8 @@ ANSWERED = {
 }  # fmt: skip
 FAULTS = (*ANSWERED, How.RESET, How.LOST, How.SLOW)
 """The eight that any call may meet."""
+UNSEEN = (How.HIDDEN, How.HELD, How.GONE, How.BLIND)
+"""What an event may meet that the operator is not told of when it should be."""
 BACK = {How.REWOUND_LITTLE: 0.2, How.REWOUND: 0.5, How.REWOUND_FAR: 0.8}
 """The share of the time so far that a view goes back."""
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from tests.trust.live.calls import BACK, EVENT, FAULTS, ONE_OF_TEN, TEN, WRITES, How, Place, is_of_set_up
+from tests.trust.live.calls import BACK, EVENT, FAULTS, ONE_OF_TEN, TEN, UNSEEN, WRITES, How, Place, is_of_set_up
 from tests.trust.live.stories import STORIES
 from tests.trust.live.trials import Reference, Trial
 
@@ -16,7 +16,6 @@ PAIRS_A_STORY = 120  # of a long one fewer, by its stride
 APART = 4  # writes, at most, between the two of a pair: the second mostly comes while it recovers
 FIRST_EVENTS, LAST_EVENTS = 4, 3  # of each watch, that are met whatever the story's stride
 PAIRS_A_WATCH = 20  # of events that are hidden; of a long story fewer
-LOST_VIEWS = (How.HIDDEN, How.HELD, How.GONE, How.BLIND)
 STARTED_ANEW = ("GET api", 2)  # what an operator asks first that was killed once
 OURS = ("canarymigrations", "frameworkbenchmarks")
 References = Mapping[str, Reference]
@@ -82,7 +81,7 @@ def unseen(name: str, course: Reference, chance: random.Random) -> Iterator[Plan
             [(f"{became} {plural}", n + 1) for n in range(course.events.get(f"{became} {plural}", 0))]
             for became in ("DELETED", "ADDED")
         )
-        yield from [((*place, how),) for place in [*events, *gone, *anew] for how in LOST_VIEWS]
+        yield from [((*place, how),) for place in [*events, *gone, *anew] for how in UNSEEN]
         every = list(itertools.combinations([(f"{EVENT} {plural}", n + 1) for n in range(most)], 2))
         both = [*itertools.product(gone, anew), *drawn(chance, every, PAIRS_A_WATCH // stride)]
         yield from [((*one, How.HIDDEN), (*other, How.HIDDEN)) for one, other in both]

@@ -101,6 +101,13 @@ class Proxy(ThreadingHTTPServer):
                 how = self.chance(call)
         return how
 
+    def by_event(self, became: str, plural: str) -> How | None:
+        """What an event meets, by its number or by what became of the object; a bookmark, or an error, is no event."""
+        if became not in BECAME:
+            return None
+        hows = [self.meets(f"{name} {plural}") for name in (EVENT, became)]
+        return hows[0] or hows[1]
+
     def rewound_for(self) -> float:
         """Seconds for which reads still are answered as they were."""
         return 0.0 if self._view is None else max(0.0, self._view.until - time.monotonic())
@@ -219,7 +226,7 @@ class _Handler(BaseHTTPRequestHandler):
         held: list[bytes] = []
         blind = 0.0  # since when
         for line in response:
-            how = self._met_by_event(json.loads(line)["type"], plural)
+            how = self.server.by_event(json.loads(line)["type"], plural)
             if how is How.BLIND:
                 blind = time.monotonic()
             if blind and time.monotonic() < blind + BLIND_SECONDS:
@@ -234,13 +241,6 @@ class _Handler(BaseHTTPRequestHandler):
                 yield line
                 yield from held
                 held.clear()
-
-    def _met_by_event(self, became: str, plural: str) -> How | None:
-        """By its kind, or by what became of the object; a bookmark, or an error, is nobody's."""
-        if became not in BECAME:
-            return None
-        hows = [self.server.meets(f"{name} {plural}") for name in (EVENT, became)]
-        return hows[0] or hows[1]
 
     def _asked(self, body: bytes | None) -> Answer:
         """The API server's answer, over a connection that is kept as long as the operator keeps its own."""

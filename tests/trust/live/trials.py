@@ -153,10 +153,7 @@ class Bench:
 
 
 def side_by_side(do: Callable[[Asked], Came], trials: Sequence[Asked], until: float) -> Iterator[tuple[Asked, Came]]:
-    """What came of each trial, as soon as it has come; none begins after the moment ``until`` (monotonic seconds).
-
-    Who asks no more, or is ended, does not wait for those under way: they end with the mirror that they look at.
-    """
+    """What came of each trial, as soon as it has come; none begins after the moment ``until`` (monotonic seconds)."""
 
     def one(trial: Asked) -> Came | None:
         return do(trial) if time.monotonic() < until else None
@@ -168,7 +165,7 @@ def side_by_side(do: Callable[[Asked], Came], trials: Sequence[Asked], until: fl
             if (came := future.result()) is not None:
                 yield asked[future], came
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
 
 
 def as_kept(end: dict[str, Any]) -> dict[str, Any]:
@@ -188,18 +185,29 @@ def numbered(calls: Iterable[Call]) -> Iterator[tuple[str, int]]:
 @contextlib.contextmanager
 def a_bench() -> Iterator[Bench]:
     """An API server of its own, with our kinds and the Gateway API's."""
-    with _ended_by_sigterm(), ApiServer() as server:
+    with _ended_by_sigterm() as before, ApiServer() as server:
         install(server)
         with mirroring(server) as mirror, tempfile.TemporaryDirectory(prefix="changeover-trust-") as folder:
+            before.append(mirror.stop)
             yield Bench(mirror, Path(folder))
 
 
 @contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends this process as Ctrl-C does: by way of every ``with``, so that nothing that it started is left."""
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+def _ended_by_sigterm() -> Iterator[list[Callable[[], None]]]:
+    """SIGTERM ends this process as Ctrl-C does: by way of every ``with``, so that nothing that it started is left.
+
+    Before that what is in the list is called: trials that are under way see that it is over, and are waited for.
+    """
+    first = list[Callable[[], None]]()
+
+    def end(number: int, frame: object) -> None:
+        for do in first:
+            do()
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
     try:
-        yield
+        yield first
     finally:
         signal.signal(signal.SIGTERM, before)
 
