@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,4 +27,11 @@ class Failures:
         known = self.read()
         new = [key for key in keys if key not in known]
         if new:
-            self.file.write_text(json.dumps([*known, *new][-MOST_KEPT:], indent=1) + "\n")
+            write_whole(self.file, json.dumps([*known, *new][-MOST_KEPT:], indent=1) + "\n")
+
+
+def write_whole(file: Path, text: str) -> None:
+    """All of it or nothing: who is ended meanwhile leaves what was there before."""
+    beside = file.with_suffix(".new")
+    beside.write_text(text)
+    os.replace(beside, file)

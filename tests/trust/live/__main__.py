@@ -7,34 +7,44 @@ import json
 import random
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
+from tests.trust.live.calls import EVENT
 from tests.trust.live.ends import differences
 from tests.trust.live.goals import GOALS
 from tests.trust.live.stories import STORIES
 from tests.trust.live.trials import REFERENCES, Bench, Trial, a_bench, numbered, references, store, stored
 
-MOST_MISSED = 0.4  # share of the trials whose places may not come; more, and little was tried
+MOST_MISSED = 0.4  # share of the trials that may do nothing; more, and little was tried
 
 
 @dataclass
 class Tally:
     """What came of a goal's trials.
 
-    tried    trials of which something came
-    missed   trials whose places never came: how often status is written depends on how passes fall
+    planned  trials, each another
+    tried    those that were told to their end
+    did      of them, those of which every place came, and did something: how often status is written depends on how
+             passes fall, and what was read earlier may be as it is now
     failed   by trial, what was wrong
     """
 
-    tried: int = 0
-    missed: int = 0
     planned: int = 0
+    tried: int = 0
+    did: int = 0
     seconds: float = 0.0
     failed: dict[Trial, list[str]] = field(default_factory=dict)
 
+    @property
+    def says_something(self) -> bool:
+        """Whether enough was tried."""
+        return self.did > 0 and self.tried - self.did <= MOST_MISSED * self.tried
+
     def __str__(self) -> str:
-        told = f"{self.tried} trials of {self.planned}, {self.missed} of which nothing came, {len(self.failed)} failed"
-        return f"{told}; {self.seconds:.0f} s"
+        told = f"{self.tried} trials of {self.planned}, {self.did} took effect"
+        return f"{told}, {self.tried - self.did} did not or in part, {len(self.failed)} failed; {self.seconds:.0f} s"
 
 
 def chosen(goal: str, seed: int = 1, only: str = "", skip: int = 0) -> list[Trial]:
@@ -46,17 +56,21 @@ def chosen(goal: str, seed: int = 1, only: str = "", skip: int = 0) -> list[Tria
     return (first + [trial for trial in trials if trial not in first])[skip:]
 
 
-def attempt(bench: Bench, trials: list[Trial], seconds: float = float("inf")) -> Tally:
-    """Try these in their order; none is begun after so many seconds."""
-    began, known, tally = time.monotonic(), references(), Tally(planned=len(trials))
+def attempt(
+    bench: Bench, trials: list[Trial], tally: Tally, seconds: float, keep: Callable[[Trial], None] = lambda failed: None
+) -> None:
+    """Try these in their order; none is begun after so many seconds. What fails is told, and kept, at once."""
+    began, known = time.monotonic(), references()
+    tally.planned = len(trials)
     for trial, course in bench.run_all(trials, began + seconds):
         tally.tried += 1
-        tally.missed += not course.met
+        tally.did += course.did(trial)
+        tally.seconds = time.monotonic() - began
         if wrong := course.wrong or differences(course.end, known[trial.story].end):
             tally.failed[trial] = wrong
             print(f"  {trial}\n    " + "\n    ".join(line[:2000] for line in wrong), flush=True)
-    tally.seconds = time.monotonic() - began
-    return tally
+            print(f"    to be stored: {json.dumps(trial.as_kept())}", flush=True)
+            keep(trial)
 
 
 def write_references(bench: Bench, only: str) -> None:
@@ -64,13 +78,15 @@ def write_references(bench: Bench, only: str) -> None:
     kept = json.loads(REFERENCES.read_text()) if REFERENCES.exists() else {}
     for trial, course in bench.run_all([Trial(name) for name in STORIES if only in name]):
         assert not course.wrong and course.starts == 1, f"{trial}: {course.wrong}"
-        kept[trial.story] = {"end": course.end, "calls": [list(place) for place in numbered(course.calls)]}
-        print(f"{trial.story}: {len(course.calls)} calls, {course.seconds:.1f} s", flush=True)
+        calls = [list(place) for place in numbered(course.calls)]
+        kept[trial.story] = {"end": course.end, "calls": calls, "events": course.events}
+        events = sum(number for what, number in course.events.items() if what.startswith(EVENT))
+        print(f"{trial.story}: {len(calls)} calls, {events} events, {course.seconds:.1f} s", flush=True)
     REFERENCES.write_text(json.dumps({name: kept[name] for name in STORIES if name in kept}, sort_keys=True) + "\n")
 
 
 def main() -> int:
-    """Exit code: 1 when a trial failed."""
+    """Exit code: 1 when a trial failed, or too little was tried to say so."""
     parser = argparse.ArgumentParser(prog="python -m tests.trust.live", description=__doc__)
     parser.add_argument("goal", choices=[*GOALS, "references"])
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no trial after so many")
@@ -82,13 +98,14 @@ def main() -> int:
         if given.goal == "references":
             write_references(bench, given.only)
             return 0
-        tally = attempt(bench, chosen(given.goal, given.seed, given.only, given.skip), given.seconds)
-    store(given.goal, list(tally.failed))
-    print(f"{given.goal}: {tally}")
-    if tally.missed > MOST_MISSED * tally.tried:
-        print("of too many nothing came: python -m tests.trust.live references counts the calls anew")
-        return 1
-    return 1 if tally.failed else 0
+        trials, tally = chosen(given.goal, given.seed, given.only, given.skip), Tally()
+        try:
+            attempt(bench, trials, tally, given.seconds, partial(store, given.goal))
+        finally:  # who is ended, as by SIGTERM, has tried as many all the same
+            print(f"{given.goal}: {tally}", flush=True)
+    if not tally.says_something:
+        print("little was tried, or nothing; python -m tests.trust.live references counts calls and events anew")
+    return 1 if tally.failed or not tally.says_something else 0
 
 
 if __name__ == "__main__":

@@ -24,7 +24,9 @@ class How(enum.StrEnum):
     LOST = "lost"  # carried out, and the answer lost
     SLOW = "slow"
     WITHHELD = "withheld"  # a write that is on its way until it is released
-    REWOUND = "rewound"  # from here on reads are answered from an older prefix
+    REWOUND_LITTLE = "rewound a little"  # from here on reads, and new watches, are answered from an older prefix
+    REWOUND = "rewound"  # further
+    REWOUND_FAR = "rewound far"
     HIDDEN = "hidden"  # an event that nobody is told of
     HELD = "held"  # an event that comes after those that were later
     GONE = "410"  # the watch ends with it
@@ -37,6 +39,10 @@ ANSWERED = {
 }  # fmt: skip
 FAULTS = (*ANSWERED, How.RESET, How.LOST, How.SLOW)
 """The eight that any call may meet."""
+UNSEEN = (How.HIDDEN, How.HELD, How.GONE, How.BLIND)
+"""What an event may meet that the operator is not told of when it should be."""
+BACK = {How.REWOUND_LITTLE: 0.2, How.REWOUND: 0.5, How.REWOUND_FAR: 0.8}
+"""The share of the time so far that a view goes back."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +81,22 @@ class Record:
 
 
 Place = tuple[str, int]
-"""The n-th, from 1, of a name: of a call (``Call.what``), or of an event (``EVENT canarymigrations``).
+"""The n-th, from 1, of a name: of a call (``Call.what``), or of an event, of any kind (``EVENT canarymigrations``), or
+by what became of the object (``DELETED canarymigrations``), whose number is the same however often status is written.
 
 ``(ONE_OF_TEN, n)``, n from 1 to 10, is a call of each ten in a row, whatever their names; together they are all calls.
 """
 ONE_OF_TEN = "one of each ten calls"
 TEN = 10
+EVENT = "EVENT"
+BECAME = frozenset({"ADDED", "MODIFIED", "DELETED"})
 
 
 def is_of_set_up(what: str) -> bool:
     """Discovery, which the operator asks once at its start."""
     return what.startswith(("GET api", "GET apis"))
+
+
+def is_of_events(what: str) -> bool:
+    """Whether a name is of events, not of calls."""
+    return what.split()[0] in BECAME | {EVENT}

@@ -5,17 +5,22 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
-from tests.trust.live.calls import FAULTS, ONE_OF_TEN, TEN, WRITES, How, Place, is_of_set_up
+from tests.trust.live.calls import BACK, EVENT, FAULTS, ONE_OF_TEN, TEN, UNSEEN, WRITES, How, Place, is_of_set_up
 from tests.trust.live.stories import STORIES
 from tests.trust.live.trials import Reference, Trial
 
 PAIRS_A_STORY = 120  # of a long one fewer, by its stride
-EVENTS = 4  # of each kind that the operator is told of in a story, at most, that are hidden, held or end their watch
-EVENTS_ANEW = 40  # where something is deleted and made anew, which is late in the story
+APART = 4  # writes, at most, between the two of a pair: the second mostly comes while it recovers
+FIRST_EVENTS, LAST_EVENTS = 4, 3  # of each watch, that are met whatever the story's stride
+PAIRS_A_WATCH = 20  # of events that are hidden; of a long story fewer
+STARTED_ANEW = ("GET api", 2)  # before kopf lists, in an operator that was killed once
 OURS = ("canarymigrations", "frameworkbenchmarks")
 References = Mapping[str, Reference]
+Plan = tuple[tuple[str, int, How], ...]
+Drawn = TypeVar("Drawn")
 
 
 def crash(references: References, seed: int) -> list[Trial]:
@@ -30,16 +35,14 @@ def crash(references: References, seed: int) -> list[Trial]:
 
 
 def pairs(references: References, seed: int) -> list[Trial]:
-    """Killed at two of its writes, the second mostly while it recovers from the first."""
+    """Killed at two of its writes, the second mostly while it recovers from the first; no pair twice."""
     chance, trials = random.Random(seed), []
+    hows = list(itertools.product((How.KILLED_BEFORE, How.KILLED_AFTER), repeat=2))
     for name, course in references.items():
         places = writes(course)
-        for _ in range(PAIRS_A_STORY // STORIES[name].stride):
-            first = chance.randrange(len(places))
-            second = min(len(places) - 1, first + chance.randint(1, 4))
-            hows = [chance.choice((How.KILLED_BEFORE, How.KILLED_AFTER)) for _ in range(2)]
-            both = dict(zip((places[first], places[second]), hows, strict=True))
-            trials.append(Trial(name, tuple((*place, how) for place, how in both.items())))
+        near = [pair for apart in range(1, APART + 1) for pair in zip(places, places[apart:], strict=False)]
+        every = [((*one, how), (*other, then)) for one, other in near for how, then in hows]
+        trials += [Trial(name, pair) for pair in drawn(chance, every, PAIRS_A_STORY // STORIES[name].stride)]
     return trials
 
 
@@ -61,22 +64,47 @@ def sweeps(references: References, seed: int) -> list[Trial]:
 
 
 def views(references: References, seed: int) -> list[Trial]:
-    """Events hidden alone, in pairs and all of a while, held, or ending their watch; reads rewound at each write."""
-    del seed
-    trials = []
+    """What the operator is told of is hidden, held, or ends its watch; what it reads is as it was."""
+    chance, trials = random.Random(seed), []
     for name, course in references.items():
-        watched = [f"EVENT {plural}" for plural in OURS if any(f" {plural}/" in what for what, _ in course.calls)]
-        events = [(what, n) for what in watched for n in range(1, EVENTS + 1)]
-        hows = (How.HIDDEN, How.HELD, How.GONE)
-        trials += [Trial(name, ((*place, how),)) for place in events for how in hows]
-        # What is blind from the right one of these on learns of a deletion and of what was made anew both at once.
-        later = range(1, (EVENTS_ANEW if "made anew" in name else EVENTS) + 1)
-        trials += [Trial(name, ((what, n, How.BLIND),)) for what in watched for n in later]
-        both = [pair for what in watched for pair in itertools.combinations([e for e in events if e[0] == what], 2)]
-        trials += [Trial(name, tuple((*place, How.HIDDEN) for place in pair)) for pair in both]
-        places = writes(course)[:: 2 * STORIES[name].stride]
-        trials += [Trial(name, ((*place, How.REWOUND),)) for place in places]
+        trials += [Trial(name, plan) for plan in dict.fromkeys([*unseen(name, course, chance), *stale(name, course)])]
     return trials
+
+
+def unseen(name: str, course: Reference, chance: random.Random) -> Iterator[Plan]:
+    """Events of each watch hidden alone, in pairs and all of a while, held, or ending it; deletions always."""
+    for plural in OURS:
+        most, stride = course.events.get(f"{EVENT} {plural}", 0), STORIES[name].stride
+        events = [(f"{EVENT} {plural}", n) for n in met_of(most, stride)]
+        # What is there at the start is listed, so that what is added later is new, or made anew.
+        gone, anew = (
+            [(f"{became} {plural}", n + 1) for n in range(course.events.get(f"{became} {plural}", 0))]
+            for became in ("DELETED", "ADDED")
+        )
+        yield from [((*place, how),) for place in [*events, *gone, *anew] for how in UNSEEN]
+        every = list(itertools.combinations([(f"{EVENT} {plural}", n + 1) for n in range(most)], 2))
+        both = [*itertools.product(gone, anew), *drawn(chance, every, PAIRS_A_WATCH // stride)]
+        yield from [((*one, How.HIDDEN), (*other, How.HIDDEN)) for one, other in both]
+        yield from [((*place, how),) for place, how in zip([*gone, *events], itertools.cycle(BACK), strict=False)]
+
+
+def stale(name: str, course: Reference) -> Iterator[Plan]:
+    """Reads rewound at every second write, and, of who is killed there, from its next start on."""
+    places = writes(course)[:: 2 * STORIES[name].stride]
+    for place, how in zip(places, itertools.cycle(BACK), strict=False):
+        yield ((*place, how),)
+        yield (*place, How.KILLED_AFTER), (*STARTED_ANEW, how)
+
+
+def met_of(most: int, stride: int) -> list[int]:
+    """The numbers up to this one that something happens at: the first, the last, and those between by their stride."""
+    ends = [*range(1, FIRST_EVENTS + 1), *range(most - LAST_EVENTS + 1, most + 1)]
+    return sorted(number for number in {*ends, *range(1, most + 1, stride)} if 1 <= number <= most)
+
+
+def drawn(chance: random.Random, every: Sequence[Drawn], number: int) -> list[Drawn]:
+    """So many, each once; all when there are fewer."""
+    return chance.sample(every, min(number, len(every)))
 
 
 def writes(course: Reference) -> list[Place]:

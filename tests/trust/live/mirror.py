@@ -31,8 +31,12 @@ FOREVER = 10**6
 Object = dict[str, Any]
 
 
+class Stopped(Exception):
+    """Nobody holds the mirror up to date any more: what looks at it is to end."""
+
+
 class Mirror:
-    """The objects of these kinds by namespace. ``changed`` is notified at each change."""
+    """The objects of these kinds by namespace. ``changed`` is notified at each change. To look may raise Stopped."""
 
     def __init__(self, server: ApiServer) -> None:
         self.server = server
@@ -43,13 +47,13 @@ class Mirror:
 
     def all(self, kind: str, namespace: str) -> list[Object]:
         """The objects of a kind in a namespace, by name; not to be changed."""
-        with self.changed:
+        with self._looked_at():
             found = self._objects.get((kind, namespace), {})
             return [found[name] for name in sorted(found) if name not in NOT_OURS]
 
     def get(self, kind: str, namespace: str, name: str) -> Object | None:
         """One object; None when there is none. Not to be changed."""
-        with self.changed:
+        with self._looked_at():
             return self._objects.get((kind, namespace), {}).get(name)
 
     def follow(self, kind: str) -> None:
@@ -67,8 +71,15 @@ class Mirror:
                 self._watch(kind, f"{path}?watch=true&resourceVersion={listed['metadata']['resourceVersion']}")
 
     def stop(self) -> None:
-        """The threads end when their watches are answered next, or with the process."""
+        """The threads end when their watches are answered next, or with the process; what still looks, at once."""
         self._stopped = True
+
+    @contextlib.contextmanager
+    def _looked_at(self) -> Iterator[None]:
+        with self.changed:
+            if self._stopped:
+                raise Stopped
+            yield
 
     def _watch(self, kind: str, path: str) -> None:
         for line in self.server.lines(path):

@@ -4,7 +4,8 @@ Plain HTTP on loopback towards the operator, TLS towards the API server. A call 
 is passed on, or after the API server has carried it out and before the operator hears of it; it may be answered with
 an error, cut off, delayed, withheld, or carried out and its answer lost. Events of a watch may be hidden, alone or all
 of a while, held while later ones pass, or end in 410 Gone. Reads may be answered for a while from an older prefix of
-what was read before.
+what was read before; a watch that begins then, as after a 410, tells of what came after that prefix when the while is
+over.
 """
 
 from __future__ import annotations
@@ -19,16 +20,27 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.trust.live.calls import ANSWERED, Call, How, Place, Record
+from tests.trust.live.calls import ANSWERED, BACK, BECAME, EVENT, Call, How, Place, Record
 
 SLOW_SECONDS = 0.5
 BLIND_SECONDS = 1.5  # in which something is deleted and made anew
+REWOUND_SECONDS = 1.0  # ten passes
 UPSTREAM_SECONDS = 330.0  # a watch may be silent for long
 _HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive", "date", "server"})
 Answer = tuple[int, list[tuple[str, str]], bytes]
+
+
+@dataclass(frozen=True)
+class View:
+    """Reads as they were at a moment, until another (monotonic seconds); the place of the plan that asked for it."""
+
+    moment: float
+    until: float
+    place: Place
 
 
 class Proxy(ThreadingHTTPServer):
@@ -37,10 +49,9 @@ class Proxy(ThreadingHTTPServer):
     calls    what was passed on, in order
     plan     what the n-th call or event of a name meets
     counted  how often each name came
-    met      the places of the plan that came
+    met      the places of the plan that came, and of views those that showed what is no longer so
     chance   what any other call meets; None, mostly
     logs     the logs of pods by name: there is no kubelet to ask for them
-    rewound  seconds for which reads stay rewound, and the share of the time so far that they go back
     """
 
     daemon_threads = True
@@ -57,11 +68,10 @@ class Proxy(ThreadingHTTPServer):
         self.kill: Callable[[], None] = lambda: None
         self.wrote: Callable[[Call], None] = lambda call: None  # told of each write that was carried out
         self.logs: dict[str, str] = {}
-        self.rewound = (1.0, 0.5)
         self.released = threading.Event()  # what is withheld
         self.counted: Counter[str] = Counter()
         self._seen: dict[str, list[tuple[float, Answer]]] = defaultdict(list)
-        self._view: tuple[float, float] | None = None  # until when, and to which moment, reads are rewound
+        self._view: View | None = None
         self._began = time.monotonic()
         self._lock = threading.Lock()
         self.one_at_a_time = threading.Lock()  # writes, so that the k-th is the k-th
@@ -82,34 +92,46 @@ class Proxy(ThreadingHTTPServer):
             self.counted[what] += 1
             place = what, self.counted[what]
             how = self.plan.get(place)
-            if how is not None:
+            if how is not None and how in BACK:
+                now = time.monotonic()
+                self._view = View(now - BACK[how] * (now - self._began), now + REWOUND_SECONDS, place)
+            elif how is not None:
                 self.met.append(place)
             elif call is not None and self.chance is not None:
                 how = self.chance(call)
-        if how is How.REWOUND:
-            self.rewind()
-            return None
         return how
 
-    def rewind(self) -> None:
-        """From now on, for a while, reads are answered as they were before."""
-        now, (seconds, share) = time.monotonic(), self.rewound
-        self._view = now + seconds, now - share * (now - self._began)
-
-    def older(self, path: str) -> Answer | None:
-        """The last answer before the moment that reads are rewound to; None when they are not, or there was none."""
-        now, view = time.monotonic(), self._view
-        if view is None or now > view[0]:
+    def by_event(self, became: str, plural: str) -> How | None:
+        """What an event meets, by its number or by what became of the object; a bookmark, or an error, is no event."""
+        if became not in BECAME:
             return None
-        before = [answer for at, answer in self._seen[path] if at <= view[1]]
-        return before[-1] if before else None
+        hows = [self.meets(f"{name} {plural}") for name in (EVENT, became)]
+        return hows[0] or hows[1]
 
-    def remember(self, path: str, answer: Answer) -> None:
-        """An answer to a read."""
-        self._seen[path].append((time.monotonic(), answer))
+    def rewound_for(self) -> float:
+        """Seconds for which reads still are answered as they were."""
+        return 0.0 if self._view is None else max(0.0, self._view.until - time.monotonic())
+
+    def seen(self, path: str, present: Answer) -> Answer:
+        """What a read is answered: the present, or, while reads are rewound, as it was, or as old as is known."""
+        self._seen[path].append((time.monotonic(), present))
+        view = self._view
+        if view is None or not self.rewound_for():
+            return present
+        before = [answer for at, answer in self._seen[path] if at <= view.moment]
+        older = before[-1] if before else self._seen[path][0][1]
+        if view.place not in self.met and _substance(older) != _substance(present):
+            self.met.append(view.place)
+        return older
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is what this is for."""
+
+
+def _substance(answer: Answer) -> Any:
+    """Status and what it says; the version of a list moves with whatever is written anywhere."""
+    body = json.loads(answer[2])
+    return answer[0], body.get("items", body)
 
 
 def carried_out(*proxies: Proxy) -> list[Record]:
@@ -137,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif how is How.RESET:
             self._cut()
         elif call.is_watch:
-            self._watch(call)
+            self._watch(call, how)
         elif call.is_write:
             self._write(call, body, how)
         else:
@@ -175,46 +197,47 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.calls.append(Record(call, time.monotonic()))
         pod = call.what.removeprefix("GET pods/").removesuffix("/log")
         if call.what == f"GET pods/{pod}/log":
-            self._log(self.server.logs.get(pod))
-            return
-        answer = self.server.older(self.path)
-        if answer is None:
-            answer = self._asked(None)
-            self.server.remember(self.path, answer)
+            answer = self._log(self.server.logs.get(pod))
+        else:
+            answer = self.server.seen(self.path, self._asked(None))
         self._cut() if how is How.LOST else self._tell(*answer)
 
-    def _log(self, text: str | None) -> None:
+    def _log(self, text: str | None) -> Answer:
         """The API server says whether it may be read, and has no kubelet to get it from."""
         answer = self._asked(None)
-        if answer[0] != http.HTTPStatus.FORBIDDEN:
-            answer = 404 if text is None else 200, [("Content-Type", "text/plain")], (text or "").encode()
-        self._tell(*answer)
+        if answer[0] == http.HTTPStatus.FORBIDDEN:
+            return answer
+        return 404 if text is None else 200, [("Content-Type", "text/plain")], (text or "").encode()
 
-    def _watch(self, call: Call) -> None:
-        """Passed on line by line, as it comes."""
+    def _watch(self, call: Call, how: How | None) -> None:
+        """Passed on line by line, as it comes; a view that is rewound learns of nothing until it is so no more."""
         self.server.calls.append(Record(call, time.monotonic()))
         host, port = self.server.upstream
         upstream = http.client.HTTPSConnection(host, port, context=self.server.tls, timeout=UPSTREAM_SECONDS)
         with contextlib.closing(upstream), contextlib.suppress(OSError):
             upstream.request(self.command, self.path, headers=self._headers())
             response = upstream.getresponse()
+            if how is How.LOST:
+                self._cut()
+                return
             self._begin(response.status, response.getheaders(), ("Transfer-Encoding", "chunked"))
-            for line in self._events(f"EVENT {call.what.removeprefix('WATCH ')}", response):
+            time.sleep(self.server.rewound_for())
+            for line in self._events(call.what.removeprefix("WATCH "), response):
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
                 self.wfile.flush()
             self.wfile.write(b"0\r\n\r\n")
         self.close_connection = True
 
-    def _events(self, what: str, response: http.client.HTTPResponse) -> Iterator[bytes]:
+    def _events(self, plural: str, response: http.client.HTTPResponse) -> Iterator[bytes]:
         held: list[bytes] = []
         blind = 0.0  # since when
         for line in response:
-            how = self.server.meets(what)
+            how = self.server.by_event(json.loads(line)["type"], plural)
             if how is How.BLIND:
                 blind = time.monotonic()
             if blind and time.monotonic() < blind + BLIND_SECONDS:
                 continue
-            if blind or how is How.GONE:
+            if blind or how is How.GONE or how in BACK:
                 status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410}
                 yield json.dumps({"type": "ERROR", "object": status}).encode() + b"\n"
                 return

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from tests.trust.live import lead, naive, rest, rights, soak, takeovers
-from tests.trust.live.calls import Call, Record
+from tests.trust.live.__main__ import Tally, attempt
+from tests.trust.live.calls import UNSEEN, Call, Record
 from tests.trust.live.stories import TOLD_FOR_RIGHTS
 from tests.trust.live.takeovers import Takeover
-from tests.trust.live.trials import Bench
+from tests.trust.live.trials import Bench, Trial
 
 SECONDS = 15.0
 LEADERS = 1  # trial of the Lease, of each way
@@ -20,6 +21,19 @@ def test_the_harness_finds_the_status_that_is_lost_between_two_writes(bench: Ben
     found = naive.losses(bench)
     print(f"\n  lost for ever: {found}")
     assert any("frameworkbenchmarks" in what for (what, _), _ in found)
+
+
+def test_the_harness_finds_what_goes_on_for_an_object_that_is_gone(bench: Bench) -> None:
+    """In an operator that keeps what it was told of."""
+    assert naive.ghosts(bench) == list(UNSEEN)
+
+
+def test_where_that_one_goes_on_ours_does_not(bench: Bench) -> None:
+    name, tally = "benchmark, deleted under way", Tally()
+    attempt(bench, [Trial(name, ((*naive.DELETION, how),)) for how in UNSEEN], tally, SECONDS)
+    print(f"\n  {tally}")
+    assert tally.did == len(UNSEEN), "not every event came"
+    assert not tally.failed
 
 
 def test_what_has_ended_is_at_rest(bench: Bench) -> None:

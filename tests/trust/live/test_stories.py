@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.trust.live.__main__ import attempt, chosen
+from tests.trust.live.__main__ import Tally, attempt, chosen
 from tests.trust.live.goals import GOALS
 from tests.trust.live.trials import Bench
 
@@ -14,7 +14,9 @@ SEED = 20261128
 
 @pytest.mark.parametrize("goal", GOALS)
 def test_whatever_happens_on_the_way_the_end_is_the_same(bench: Bench, goal: str) -> None:
-    tally = attempt(bench, chosen(goal, SEED), SECONDS)
+    """What failed once comes first. What fails is printed as it is to be stored: a test writes nothing."""
+    tally = Tally()
+    attempt(bench, chosen(goal, SEED), tally, SECONDS)
     print(f"\n  {goal}: {tally}")
-    assert tally.tried > tally.missed, "nothing came of any: nothing was tried"
+    assert tally.did > 0, "nothing came of any: nothing was tried"
     assert not tally.failed

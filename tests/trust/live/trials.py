@@ -10,9 +10,10 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +25,8 @@ from tests.apiserver.harness import ApiServer
 from tests.cluster.layout import cluster_from_environment
 from tests.cluster.shell import wait_until
 from tests.cluster.tools import gateway_api_crds
-from tests.trust.live.calls import ONE_OF_TEN, TEN, WRITES, Call, How, Place, is_of_set_up
+from tests.trust.failures import write_whole
+from tests.trust.live.calls import ONE_OF_TEN, TEN, WRITES, Call, How, Place, is_of_events, is_of_set_up
 from tests.trust.live.ends import broken_rules, end_of
 from tests.trust.live.mirror import COLLECTIONS, Mirror, mirroring
 from tests.trust.live.proxy import carried_out
@@ -48,6 +50,10 @@ class Trial:
     def __str__(self) -> str:
         return f"{self.story}: " + ("; ".join(f"{how} at {what} no. {n}" for what, n, how in self.plan) or "nothing")
 
+    def as_kept(self) -> dict[str, Any]:
+        """As it is stored when it failed."""
+        return {"story": self.story, "plan": [list(place) for place in self.plan]}
+
 
 @dataclass(frozen=True)
 class Course:
@@ -55,8 +61,9 @@ class Course:
 
     end     how it ended
     calls   what the operator asked, in order
-    met     which places of the plan came
+    met     which places of the plan came, and did something
     starts  of the operator
+    events  that it was to be told of: how many of each name
     wrong   what may not be: rules that were broken, a story that did not end
     """
 
@@ -66,6 +73,19 @@ class Course:
     starts: int
     seconds: float
     wrong: list[str] = field(default_factory=list)
+    events: Mapping[str, int] = field(default_factory=dict)
+
+    def did(self, trial: Trial) -> bool:
+        """Whether everything that the trial is about happened."""
+        return all(bool(self.met) if what == ONE_OF_TEN else (what, n) in self.met for what, n, _ in trial.plan)
+
+
+def run_safely(mirror: Mirror, folder: Path, trial: Trial) -> Course:
+    """One trial. Whatever ends it otherwise is a failure of that trial, which is told, not the end of the others."""
+    try:
+        return run(mirror, folder, trial)
+    except Exception:
+        return Course({}, [], [], 0, 0.0, [traceback.format_exc()])
 
 
 def run(mirror: Mirror, folder: Path, trial: Trial) -> Course:
@@ -81,8 +101,9 @@ def run(mirror: Mirror, folder: Path, trial: Trial) -> Course:
         except NotOver as error:
             wrong = [str(error)]
         calls = [record.call for record in list(stage.proxy.calls)]
-        seconds = time.monotonic() - began
-        return Course(as_kept(end_of(stage, story)), calls, list(stage.proxy.met), stage.starts, seconds, wrong)
+        events = {what: number for what, number in stage.proxy.counted.items() if is_of_events(what)}
+        seconds, end = time.monotonic() - began, as_kept(end_of(stage, story))
+        return Course(end, calls, list(stage.proxy.met), stage.starts, seconds, wrong, events)
 
 
 def _too_many(stage: Stage, trial: Trial) -> list[str]:
@@ -113,10 +134,11 @@ def one_of_ten(number: int, how: How, met: list[Place]) -> Callable[[Call], How 
 
 @dataclass(frozen=True)
 class Reference:
-    """The undisturbed course of a story: how it ends, and its calls by name and number."""
+    """The undisturbed course of a story: how it ends, its calls by name and number, how many events of each name."""
 
     end: dict[str, Any]
     calls: list[tuple[str, int]]
+    events: dict[str, int]
 
     @property
     def writes(self) -> Counter[str]:
@@ -127,7 +149,7 @@ class Reference:
 def references() -> dict[str, Reference]:
     """As they are kept beside this file."""
     kept = json.loads(REFERENCES.read_text())
-    return {name: Reference(one["end"], [(w, n) for w, n in one["calls"]]) for name, one in kept.items()}
+    return {name: Reference(one["end"], [(w, n) for w, n in one["calls"]], one["events"]) for name, one in kept.items()}
 
 
 class Bench:
@@ -139,19 +161,23 @@ class Bench:
     def run_all(self, trials: list[Trial], until: float = float("inf")) -> Iterator[tuple[Trial, Course]]:
         """Side by side; none begins after the moment ``until`` (monotonic seconds)."""
 
-        return side_by_side(lambda trial: run(self.mirror, self.folder, trial), trials, until)
+        return side_by_side(lambda trial: run_safely(self.mirror, self.folder, trial), trials, until)
 
 
 def side_by_side(do: Callable[[Asked], Came], trials: Sequence[Asked], until: float) -> Iterator[tuple[Asked, Came]]:
-    """What came of each trial, in their order; none begins after the moment ``until`` (monotonic seconds)."""
+    """What came of each trial, as soon as it has come; none begins after the moment ``until`` (monotonic seconds)."""
 
     def one(trial: Asked) -> Came | None:
         return do(trial) if time.monotonic() < until else None
 
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        for trial, came in zip(trials, pool.map(one, trials), strict=True):
-            if came is not None:
-                yield trial, came
+    pool = ThreadPoolExecutor(SIDE_BY_SIDE)
+    try:
+        asked = {pool.submit(one, trial): trial for trial in trials}
+        for future in as_completed(asked):
+            if (came := future.result()) is not None:
+                yield asked[future], came
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def as_kept(end: dict[str, Any]) -> dict[str, Any]:
@@ -171,18 +197,29 @@ def numbered(calls: Iterable[Call]) -> Iterator[tuple[str, int]]:
 @contextlib.contextmanager
 def a_bench() -> Iterator[Bench]:
     """An API server of its own, with our kinds and the Gateway API's."""
-    with _ended_by_sigterm(), ApiServer() as server:
+    with _ended_by_sigterm() as before, ApiServer() as server:
         install(server)
         with mirroring(server) as mirror, tempfile.TemporaryDirectory(prefix="changeover-trust-") as folder:
+            before.append(mirror.stop)
             yield Bench(mirror, Path(folder))
 
 
 @contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends this process as Ctrl-C does: by way of every ``with``, so that nothing that it started is left."""
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+def _ended_by_sigterm() -> Iterator[list[Callable[[], None]]]:
+    """SIGTERM ends this process as Ctrl-C does: by way of every ``with``, so that nothing that it started is left.
+
+    Before that what is in the list is called: trials that are under way see that it is over, and are waited for.
+    """
+    first = list[Callable[[], None]]()
+
+    def end(number: int, frame: object) -> None:
+        for do in first:
+            do()
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
     try:
-        yield
+        yield first
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -204,12 +241,9 @@ def stored(goal: str) -> list[Trial]:
     return [Trial(one["story"], tuple((w, n, How(h)) for w, n, h in one["plan"])) for one in kept.get(goal, [])]
 
 
-def store(goal: str, failed: list[Trial]) -> None:
+def store(goal: str, failed: Trial) -> None:
     """Keep what failed; to be committed, and tried first from then on."""
-    if not failed:
-        return
     kept = json.loads(STORED.read_text()) if STORED.exists() else {}
-    known = stored(goal)
-    more = [{"story": one.story, "plan": [list(place) for place in one.plan]} for one in failed if one not in known]
-    kept[goal] = kept.get(goal, []) + more
-    STORED.write_text(json.dumps(kept, indent=1) + "\n")
+    if failed not in stored(goal):
+        kept[goal] = [*kept.get(goal, []), failed.as_kept()]
+        write_whole(STORED, json.dumps(kept, indent=1) + "\n")
