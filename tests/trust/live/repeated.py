@@ -16,7 +16,7 @@ from changeover.core.itinerary import ATTEMPTS
 from tests.trust.live.calls import Call, Record
 
 REPEATED = re.compile(r"\.\d+$")  # a run that was void is made again under its name and a number
-SLACK = 1.5  # times as many: how often status is written depends on how passes fall; of 17 undisturbed courses 1.17 was the most
+SLACK = 1.5  # times as many: how often status is written depends on how passes fall; 1.17 was seen, of 17 courses
 MORE = 3  # for each start and each fault: what it cut off is done again, status says that it failed, and that it works
 ENDED = frozenset({Reason.PROMOTED, Reason.ROLLED_BACK, Reason.PUBLISHED})  # it stays so, whatever cannot be read
 _JOBS = "PATCH jobs, all of them"
