@@ -14,7 +14,7 @@ from tests.trust.ladder.edges import edge, known
 from tests.trust.live.calls import Call, Record
 from tests.trust.live.mirror import COLLECTIONS
 from tests.trust.live.named import unnamed
-from tests.trust.live.repeated import REPEATED, measured_again, told_again
+from tests.trust.live.repeated import REPEATED, UNDISTURBED, Disturbed, measured_again, told_again
 from tests.trust.live.stage import OURS, Stage, Story
 from tests.unit.crash.guard import mark_of
 from tests.unit.crash.replay import route_facts, status_facts
@@ -57,11 +57,11 @@ def differences(end: dict[str, Any], reference: dict[str, Any]) -> list[str]:
     return [f"{key}: {end[key]} instead of {reference[key]}" for key in reference if end[key] != reference[key]]
 
 
-def broken_rules(writes: list[Record], starts: int = 1) -> list[str]:
-    """What no sequence of writes may do, however often the operator was started on the way."""
+def broken_rules(writes: list[Record], by: Disturbed = UNDISTURBED) -> list[str]:
+    """What no sequence of writes may do, whatever happens on the way."""
     calls = [record.call for record in writes]
     ways = [f"no way of the search: {one}" for one in edges(calls) if one not in WAYS]
-    return [*_of_attempts(calls), *ways, *unnamed(writes), *told_again(writes, starts), *measured_again(writes)]
+    return [*_of_attempts(calls), *ways, *unnamed(writes), *told_again(writes, by), *measured_again(writes, by)]
 
 
 def _of_attempts(writes: list[Call]) -> list[str]:

@@ -12,7 +12,7 @@ from changeover.core.plan import Manifest
 from tests.trust.live.calls import Call, Record
 from tests.trust.live.ends import broken_rules
 from tests.trust.live.named import unnamed
-from tests.trust.live.repeated import MORE, TIMES, measured_again, told_again, too_many
+from tests.trust.live.repeated import MORE, SLACK, UNDISTURBED, Disturbed, measured_again, told_again, too_many
 from tests.trust.live.trials import references
 
 CORE, APPS, BATCH, OURS = "/api/v1", "/apis/apps/v1", "/apis/batch/v1", "/apis/changeover.dev/v1alpha1"
@@ -71,20 +71,29 @@ def test_a_write_that_names_what_it_was_decided_on_or_cannot_is_in_order(write: 
     assert unnamed([write]) == []
 
 
-def told(uid: str = "u", note: str = "it failed") -> Record:
+def told(reason: str = "RolledBack", uid: str = "u", note: str = "it failed") -> Record:
     regarding = {"kind": "CanaryMigration", "name": "shop", "uid": uid}
-    event = {"regarding": regarding, "reason": "RolledBack", "note": note}
+    event = {"regarding": regarding, "reason": reason, "note": note}
     return wrote("POST", f"{EVENTS} events", {**said(), **event}, status=201)
 
 
 def test_an_event_that_is_told_again_and_again_is_found() -> None:
-    assert told_again([told()] * 500, starts=2) == ["told 500 times: CanaryMigration shop u RolledBack it failed"]
-    assert len(told_again([told()] * 4, starts=2)) == 1
+    by = Disturbed(starts=2)
+    assert told_again([told()] * 500, by) == ["told 500 times: CanaryMigration shop u RolledBack it failed"]
+    assert len(told_again([told()] * 4, by)) == 1
 
 
 def test_each_start_may_tell_an_event_once_more() -> None:
-    assert told_again([told()] * 3, starts=2) == []
-    assert told_again([told(), told("another of the same name"), told(note="something else")], starts=0) == []
+    assert told_again([told()] * 3, Disturbed(starts=2)) == []
+    others = [told(), told(uid="another of the same name"), told(note="something else"), told(reason="Unreadable")]
+    assert told_again(others, Disturbed(starts=0)) == []
+
+
+def test_what_has_ended_is_not_told_again_for_a_fault() -> None:
+    by = Disturbed(starts=1, faults=2)
+    assert told_again([told(reason="Unreadable")] * 4, by) == []
+    assert len(told_again([told(reason="Unreadable")] * 5, by)) == 1
+    assert len(told_again([told(reason="RolledBack")] * 3, by)) == 1
 
 
 def kept(run: str, *void: str, place: str = "web-runs-c0d8da54") -> Record:
@@ -114,14 +123,14 @@ HISTOGRAM = wrote(
     [
         [made(), FAIR, begun("r1.lame.keep-alive")],
         [made(), FAIR, begun("r1.lame.keep-alive.2")],
-        [made(), kept("r1.lame.keep-alive", "Errors: 3"), kept("r1.lame.keep-alive.2"), begun("r1.lame.keep-alive.3")],
+        [made(), kept("r1.lame.keep-alive", "Errors"), kept("r1.lame.keep-alive.2"), begun("r1.lame.keep-alive.3")],
         [made(), FAIR, made("web-runs-c0d8da54-2"), begun("r1.lame.keep-alive")],
         [made(), kept("r9.lame.keep-alive", place="web-runs-c0d8da54-2"), begun("r9.lame.keep-alive")],
         [made(), FAIR, made("web-runs-c0d8da54-lame-1"), begun("r1.lame.keep-alive")],
     ],
 )
 def test_a_run_that_is_made_again_though_it_was_fair_is_found(writes: list[Record]) -> None:
-    assert measured_again(writes) == ["web-load was made although there is a fair record of its run"]
+    assert measured_again(writes, UNDISTURBED) == ["web-load was made although there is a fair record of its run"]
 
 
 @pytest.mark.parametrize(
@@ -138,32 +147,54 @@ def test_a_run_that_is_made_again_though_it_was_fair_is_found(writes: list[Recor
     ],
 )
 def test_a_run_that_was_void_or_whose_record_is_gone_may_be_made_again(writes: list[Record]) -> None:
-    assert measured_again(writes) == []
+    assert measured_again(writes, UNDISTURBED) == []
+
+
+def test_who_is_shown_an_old_view_may_begin_a_run_again_and_not_record_it() -> None:
+    again = [made(), FAIR, begun("r1.lame.keep-alive")]
+    assert measured_again(again, Disturbed(rewound=1)) == []
+    assert len(measured_again([*again, begun("r1.lame.keep-alive")], Disturbed(rewound=1))) == 1
+    recorded = "r1.lame.keep-alive.2 was recorded although there is a fair record of it"
+    assert measured_again([*again, kept("r1.lame.keep-alive.2")], Disturbed(rewound=1)) == [recorded]
+    assert measured_again([*again, kept("r1.lame.keep-alive.2", "Errors")], Disturbed(rewound=1)) == [recorded]
 
 
 STATUS = wrote("PATCH", f"{OURS} canarymigrations/shop/status", {"metadata": VERSION, "status": {}})
+JOB = wrote("PATCH", f"{BATCH} jobs/one", said(), status=201)
 USUAL = {"PATCH canarymigrations/shop/status": 4, "PATCH jobs/one": 1, "PATCH jobs/two": 1}
 
 
 def test_a_write_that_comes_again_and_again_is_found() -> None:
-    most = TIMES * 4 + MORE
-    assert too_many([STATUS.call] * most, USUAL, disturbed=1) == []
-    [one, all_of_them] = too_many([STATUS.call] * (most + 1), USUAL, disturbed=1)
+    most = int(SLACK * 4) + MORE
+    assert too_many([STATUS] * most, USUAL, UNDISTURBED) == []
+    [one, all_of_them] = too_many([STATUS] * (most + 1), USUAL, UNDISTURBED)
     assert one == f"PATCH canarymigrations/shop/status {most + 1} times, at most {most}"
     assert all_of_them.startswith("PATCH canarymigrations, all of them")
 
 
+def test_each_start_and_each_fault_may_cost_some_more() -> None:
+    most = int(SLACK * 4) + MORE
+    assert too_many([STATUS] * (most + 3 * MORE), USUAL, Disturbed(starts=3, faults=1)) == []
+    assert too_many([STATUS] * (most + 3 * MORE + 1), USUAL, Disturbed(starts=3, faults=1)) != []
+
+
+def test_runs_that_were_void_cost_what_a_run_costs_and_not_more_than_three_times() -> None:
+    twice, nine_times = [JOB] * 4, [JOB] * 18
+    most = int(SLACK * 2 * 4) + MORE
+    assert too_many([*twice, *[STATUS] * most], USUAL, UNDISTURBED) == []
+    assert too_many([*twice, *[STATUS] * (most + 1)], USUAL, UNDISTURBED) != []
+    assert "PATCH jobs, all of them 18 times, at most 12" in too_many(nine_times, USUAL, UNDISTURBED)
+
+
 def test_a_name_that_never_comes_undisturbed_is_bounded_too() -> None:
-    deletions = [wrote("DELETE", f"{APPS} deployments/web", {"preconditions": IDENTITY}).call]
-    assert too_many(deletions * MORE, USUAL, disturbed=1) == []
-    assert too_many(deletions * (MORE + 1), USUAL, disturbed=1)[0].startswith("DELETE deployments/web")
-    assert too_many(deletions * (MORE + 1), USUAL, disturbed=2) == []
+    deletions = [wrote("DELETE", f"{APPS} deployments/web", {"preconditions": IDENTITY})]
+    assert too_many(deletions * MORE, USUAL, UNDISTURBED) == []
+    assert too_many(deletions * (MORE + 1), USUAL, UNDISTURBED)[0].startswith("DELETE deployments/web")
 
 
 def test_what_is_made_under_ever_new_names_is_found_by_its_kind() -> None:
-    jobs = [wrote("PATCH", f"{BATCH} jobs/j{number}", said(), status=201).call for number in range(100)]
-    most = TIMES * 2 + MORE
-    assert too_many(jobs, USUAL, disturbed=1) == [f"PATCH jobs, all of them 100 times, at most {most}"]
+    services = [wrote("PATCH", f"{CORE} services/s{number}", said(), status=201) for number in range(100)]
+    assert too_many(services, USUAL, UNDISTURBED) == [f"PATCH services, all of them 100 times, at most {MORE}"]
 
 
 def test_what_once_went_unseen_is_named() -> None:
@@ -174,7 +205,7 @@ def test_what_once_went_unseen_is_named() -> None:
     found = broken_rules(nonsense)
     assert sum("names no" in one for one in found) == 250
     assert sum("told 500 times" in one for one in found) == 1
-    often = too_many([one.call for one in nonsense], references()["migration, promoted"].writes, disturbed=1)
+    often = too_many(nonsense, references()["migration, promoted"].writes, UNDISTURBED)
     for what in ("DELETE deployments/web", "POST deployments", "PATCH canarymigrations/shop/status", "POST events",
                  "DELETE configmaps/web-runs-c0d8da54"):  # fmt: skip
         assert any(one.startswith(what) for one in often), what

@@ -26,11 +26,11 @@ from tests.cluster.layout import cluster_from_environment
 from tests.cluster.shell import wait_until
 from tests.cluster.tools import gateway_api_crds
 from tests.trust.failures import write_whole
-from tests.trust.live.calls import ONE_OF_TEN, TEN, WRITES, Call, How, Place, is_of_events, is_of_set_up
+from tests.trust.live.calls import BACK, ONE_OF_TEN, TEN, WRITES, Call, How, Place, Record, is_of_events, is_of_set_up
 from tests.trust.live.ends import broken_rules, end_of
 from tests.trust.live.mirror import COLLECTIONS, Mirror, mirroring
 from tests.trust.live.proxy import carried_out
-from tests.trust.live.repeated import too_many
+from tests.trust.live.repeated import Disturbed, too_many
 from tests.trust.live.stage import NotOver, Stage, a_stage, tell
 from tests.trust.live.stories import STORIES
 
@@ -97,7 +97,7 @@ def run(mirror: Mirror, folder: Path, trial: Trial) -> Course:
             stage.proxy.chance = one_of_ten(number, how, stage.proxy.met)
         try:
             tell(stage, story)
-            wrong = broken_rules(carried_out(stage.proxy), stage.starts) + _too_many(stage, trial)
+            wrong = wrong_writes(carried_out(stage.proxy), trial, stage)
         except NotOver as error:
             wrong = [str(error)]
         calls = [record.call for record in list(stage.proxy.calls)]
@@ -106,10 +106,12 @@ def run(mirror: Mirror, folder: Path, trial: Trial) -> Course:
         return Course(end, calls, list(stage.proxy.met), stage.starts, seconds, wrong, events)
 
 
-def _too_many(stage: Stage, trial: Trial) -> list[str]:
-    """Writes that came too often; of a story that has no reference yet, none."""
-    reference, proxy = references().get(trial.story), stage.proxy
-    return too_many(proxy.writes, reference.writes, stage.starts + len(proxy.met)) if reference else []
+def wrong_writes(writes: list[Record], trial: Trial, stage: Stage) -> list[str]:
+    """What they may not do, and which came too often; of a story that has no reference yet the number is not known."""
+    rewound = sum(how in BACK for _, _, how in trial.plan)
+    by = Disturbed(stage.starts, len(stage.proxy.met), rewound)
+    reference = references().get(trial.story)
+    return broken_rules(writes, by) + (too_many(writes, reference.writes, by) if reference else [])
 
 
 def one_of_ten(number: int, how: How, met: list[Place]) -> Callable[[Call], How | None]:
