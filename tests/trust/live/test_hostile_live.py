@@ -9,7 +9,7 @@ from tests.trust.live.hostile import LADDER, Round, Side
 from tests.trust.live.trials import Bench
 from tests.trust.tenant.nonsense import states
 
-CASES, SEED = 90, 7
+CASES, SEED = 50, 7
 
 
 async def test_beside_nonsense_a_migration_climbs_as_it_does_without(bench: Bench) -> None:
