@@ -13,14 +13,17 @@ from changeover.core.weighing import Weighing, hard_trip
 
 
 def harm(seen: SeenMigration, mark: Mark) -> Step | None:
-    """The rollback for what no evidence has to be gathered for; looked for at every pass."""
-    assert not isinstance(seen.canary, Unreadable)
-    if seen.canary is None or seen.canary.ready == 0:
-        return roll_back(seen, mark, Reason.CANARY_NOT_READY, canary_message(seen.canary), None)
-    crashed = _crashed(seen.canary, mark)
-    if crashed:
-        # Errors that a gateway answers for an arm without pods are in no counter of that arm.
-        return roll_back(seen, mark, Reason.CANARY_CRASHED, crashed, None)
+    """The rollback for what no evidence has to be gathered for; looked for at every pass.
+
+    A canary whose pods cannot be read is judged by what the gateway counted alone.
+    """
+    if not isinstance(seen.canary, Unreadable):
+        if seen.canary is None or seen.canary.ready == 0:
+            return roll_back(seen, mark, Reason.CANARY_NOT_READY, canary_message(seen.canary), None)
+        crashed = _crashed(seen.canary, mark)
+        if crashed:
+            # Errors that a gateway answers for an arm without pods are in no counter of that arm.
+            return roll_back(seen, mark, Reason.CANARY_CRASHED, crashed, None)
     if isinstance(seen.latest, Evidence) and mark.since <= seen.latest.start:
         tripped = hard_trip(seen.spec, seen.latest)
         if tripped is not None:

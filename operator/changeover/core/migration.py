@@ -94,7 +94,11 @@ def prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
     starts_over = mark is None or mark.arms != seen.arms or mark.phase is Phase.ROLLING_BACK
     unread = next((one for one in (seen.choice, seen.stable, seen.canary) if isinstance(one, Unreadable)), None)
     if unread is not None:
-        return Step(Reason.UNREADABLE, unread.reason, (), mark)
+        # Where all can be known that a way back needs, harm is not left to itself; stable unknown is no way back.
+        under_way = mark if mark is not None and not starts_over and mark.weight > 0 else None
+        is_back_open = isinstance(seen.stable, Workload) and seen.stable.ready > 0
+        harmed = harm(seen, under_way) if under_way is not None and is_back_open else None
+        return harmed or Step(Reason.UNREADABLE, unread.reason, (), mark)
     assert isinstance(seen.choice, CanaryChoice)
     assert not isinstance(seen.stable, Unreadable)
     if seen.choice.refused is not None and (starts_over or mark is None or mark.weight == 0):

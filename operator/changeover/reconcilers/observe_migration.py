@@ -180,8 +180,8 @@ async def _blocks(
     while start is not None and start + length <= ready and len(blocks) < MAX_BLOCKS_A_PASS:
         block = await reader.read(start, start + length)
         if isinstance(block, Unreadable):
-            # What was read before it counts; it is asked for again at the next pass.
-            return tuple(blocks) if blocks else block, True
+            # What was read before it counts; it is asked for again at the next pass. Nothing read at all is blindness.
+            return (tuple(blocks), True) if blocks else (block, False)
         blocks.append(block if isinstance(block, Evidence) else Evidence(start, start + length, None, None, None))
         start += length
     return tuple(blocks), start is not None and start + length <= ready

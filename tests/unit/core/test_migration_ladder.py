@@ -28,6 +28,7 @@ READY_TO_START = mark(0, 0, Phase.PREPARING)
 ENOUGH = kept(20)
 TIMEOUT = Unreadable("timed out")
 BAD = counts(600, slow=200)
+FAILING = latest(counts(100, errors=90))
 FOUGHT_OVER = mark(contests=MOST, contested_at=NOW - timedelta(minutes=1))
 NO_WEIGHT = {"route": route(READY_TO_START), "blocks": ()}
 UNKNOWN = {"source_unknown": "no such source", "blocks": (), "latest": Unreadable("no such source")}
@@ -146,6 +147,15 @@ CASES: list[Case] = [
      {"choice": CanaryChoice(Reason.BENCHMARK_REFUSED, "tied")}, Reason.WAITING_EVIDENCE, None),
     ("an unreadable stable holds", {"stable": TIMEOUT, "canary": workload(0)}, Reason.UNREADABLE, None),
     ("an unreadable canary holds", {"canary": TIMEOUT}, Reason.UNREADABLE, None),
+    ("an unreadable canary that the gateway counts as failing is rolled back",
+     {"canary": TIMEOUT, "latest": FAILING}, Reason.ROLLING_BACK, 0),
+    ("an unreadable benchmark keeps no canary that went",
+     {"choice": TIMEOUT, "canary": workload(0)}, Reason.ROLLING_BACK, 0),
+    ("with stable unknown there is no way back", {"stable": TIMEOUT, "latest": FAILING}, Reason.UNREADABLE, None),
+    ("with no pod of stable ready there is none",
+     {"stable": workload(0), "canary": TIMEOUT, "latest": FAILING}, Reason.UNREADABLE, None),
+    ("unreadable, with other backends in the spec nothing is written to them",
+     {"canary": TIMEOUT, "latest": FAILING, "arms": "others"}, Reason.UNREADABLE, None),
     ("without a ready stable nothing starts", {"stable": workload(0), "route": None},
      Reason.WAITING_FOR_WORKLOADS, None),
     ("without a ready stable the weight stays: there is nobody to go back to", {"stable": workload(0)},

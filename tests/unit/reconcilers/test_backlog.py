@@ -83,6 +83,15 @@ async def test_a_block_that_cannot_be_read_holds_the_weight_though_those_before_
     assert world.weight_of("shop", "new") == 50
 
 
+async def test_a_source_that_does_not_answer_at_all_is_blindness_and_not_a_backlog() -> None:
+    world = await away(2 * AWAY)
+    await looked_again(world, 3)
+    world.metrics.mode = "unreadable"
+    world.advance(150)
+    status = await looked_again(world, 1)
+    assert ready(status)["reason"] == "Blind"
+
+
 async def test_an_approval_waits_for_what_is_still_to_be_read() -> None:
     steps = [{"weightPercent": 10, "minDuration": "2m"}, {"weightPercent": 100, "approval": "Manual"}]
     world = await away(2 * AWAY, steps=steps)
