@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from changeover.core import names
 from changeover.core.plan import Manifest
 
-from tests.trust.live.calls import Call, Record
+from tests.trust.live.calls import Call, How, Record
 from tests.trust.live.ends import broken_rules
 from tests.trust.live.named import unnamed
 from tests.trust.live.repeated import MORE, SLACK, UNDISTURBED, Disturbed, measured_again, told_again, too_many
-from tests.trust.live.trials import references
+from tests.trust.live.trials import Trial, references, wrong_writes
 
 CORE, APPS, BATCH, OURS = "/api/v1", "/apis/apps/v1", "/apis/batch/v1", "/apis/changeover.dev/v1alpha1"
 ROUTES, EVENTS = "/apis/gateway.networking.k8s.io/v1", "/apis/events.k8s.io/v1"
@@ -209,3 +210,13 @@ def test_what_once_went_unseen_is_named() -> None:
     for what in ("DELETE deployments/web", "POST deployments", "PATCH canarymigrations/shop/status", "POST events",
                  "DELETE configmaps/web-runs-c0d8da54"):  # fmt: skip
         assert any(one.startswith(what) for one in often), what
+
+
+def test_a_trial_is_judged_by_what_happened_in_it() -> None:
+    stage = cast(Any, SimpleNamespace(starts=1, proxy=SimpleNamespace(met=[("POST events", 1)])))
+    again = [made(), FAIR, begun("r1.lame.keep-alive")]
+    rewound = Trial("migration, promoted", (("POST events", 1, How.REWOUND),))
+    assert wrong_writes(again, rewound, stage) == []
+    assert len(wrong_writes(again, Trial("migration, promoted"), stage)) == 1
+    assert len(wrong_writes([STATUS] * 100, rewound, stage)) == 2
+    assert wrong_writes([STATUS] * 100, Trial("a story that has no reference yet"), stage) == []
