@@ -32,6 +32,6 @@ class Failures:
 
 def write_whole(file: Path, text: str) -> None:
     """All of it or nothing: who is ended meanwhile leaves what was there before."""
-    beside = file.with_suffix(".new")
+    beside = file.with_name(f"{file.name}.{os.getpid()}")
     beside.write_text(text)
     os.replace(beside, file)
