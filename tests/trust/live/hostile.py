@@ -51,6 +51,7 @@ class Side:
     """What happened beside one of the two operators.
 
     laps     seconds of each, from the route at 0 % to the promotion
+    pace     passes of the neighbour in a second
     read     cases after which the operator looked at the object that the nonsense is about
     ladders  the weights that were written in each lap
     """
@@ -60,6 +61,7 @@ class Side:
     refused: int = 0
     read: int = 0
     starts: int = 0
+    pace: float = 0.0
     laps: list[float] = field(default_factory=list)
     ladders: list[list[int]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -76,6 +78,11 @@ class Round:
     def ratio(self) -> float:
         """Of the median laps; 0 where there are none."""
         return statistics.median(self.beside.laps) / statistics.median(self.alone.laps) if self._laps else 0.0
+
+    @property
+    def pace_ratio(self) -> float:
+        """How many times as long it is from pass to pass of the neighbour; told, and not judged."""
+        return self.alone.pace / self.beside.pace if self.beside.pace else 0.0
 
     @property
     def _laps(self) -> int:
@@ -95,7 +102,8 @@ class Round:
         laps = " and ".join(f"{len(one.laps)} laps of {statistics.median(one.laps or [0]):.1f} s" for one in
                             (side, self.alone))  # fmt: skip
         cases = f"{side.taken + side.refused} cases, {side.refused} refused by the API server, {side.read} looked at"
-        return f"{cases}; {laps} without: ratio {self.ratio:.2f}; started {side.starts} time(s)"
+        ratios = f"ratio {self.ratio:.2f}, from pass to pass {self.pace_ratio:.2f}"
+        return f"{cases}; {laps} without: {ratios}; started {side.starts} time(s)"
 
 
 class Play:
@@ -106,6 +114,7 @@ class Play:
         self._own = f"/namespaces/{stage.objects.namespace}/"
         self._known = 0  # calls that were looked at
         self._unread: dict[str, int] = {yard.owner: 0 for yard in yards}  # cases since the last look at an object
+        self._began, self._passes = time.monotonic(), 0
         self._lap = ""  # uid of the migration that climbs
         for yard in yards:
             stage.proxy.logs.update(yard.logs())
@@ -143,11 +152,14 @@ class Play:
 
     def _note_reads(self) -> None:
         calls = self._stage.proxy.calls
+        own = f"{self._own}canarymigrations/{MIGRATION.name}"
         for record in calls[self._known :]:
+            self._passes += record.call.method == "GET" and record.call.path.endswith(own)
             if record.call.method == "GET" and self._unread.get(record.call.path):
                 self._side.read += self._unread[record.call.path]
                 self._unread[record.call.path] = 0
         self._known = len(calls)
+        self._side.pace = self._passes / (time.monotonic() - self._began)
 
     def _begin(self) -> float:
         """A new lap: the migration and its route go, and it is made anew."""

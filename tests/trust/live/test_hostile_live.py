@@ -21,6 +21,7 @@ async def test_beside_nonsense_a_migration_climbs_as_it_does_without(bench: Benc
 
 def test_an_operator_that_ended_and_a_neighbour_that_was_delayed_are_told() -> None:
     well = Side(True, taken=9, read=9, starts=1, laps=[9.0, 10.0, 11.0], ladders=[LADDER])
+    assert "from pass to pass 2.00" in str(Round(replace(well, pace=2.0), replace(well, pace=4.0)))
     slow = replace(well, laps=[16.0, 15.1, 40.0])
     assert hostile.failed([Round(well, well)]) == [] == hostile.failed([Round(slow, well), Round(well, well)])
     assert "1.60 times" in hostile.failed([Round(slow, well), Round(slow, well)])[0]
