@@ -167,6 +167,8 @@ class CPUShare:
         if data["look"]:
             at, mean, error, df = data["look"]
             look = Look(int(at), float(mean), float(error), int(df))
+            if look.df < 1:
+                raise ValueError(f"a look with {look.df} degrees of freedom")
         return cls(
             blocks=int(blocks),
             total=float(total),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -137,3 +138,12 @@ def test_what_a_projection_knows_outlives_a_restart() -> None:
 
 def test_without_a_multiple_nothing_of_a_projection_is_kept() -> None:
     assert "load" not in after(8, CPU, Counts(100, 0, {}, {}), cores=0.1).evidence.to_text()
+
+
+def test_a_look_that_somebody_spoilt_is_no_evidence() -> None:
+    text = after(40, CPU, Counts(100, 0, {}, {}), cores=0.1).evidence.to_text()
+    content = json.loads(text)
+    content["cpu"]["cpu"]["look"][3] = False
+
+    assert StepEvidence.parse(text, START) is not None
+    assert StepEvidence.parse(json.dumps(content), START) is None
