@@ -125,7 +125,7 @@ def meant(names: Names) -> list[list[str | None]]:
 def of_the_plugin(names: Names) -> list[str]:
     """What the plugin asks, or tells its user to ask; the names of a spec are checked before it comes to that."""
     body = {"metadata": {"namespace": names.namespace, "name": names.route}, "spec": SPEC}
-    panels = page.queries(body, MigrationSpec.model_validate(SPEC), "60s")
+    panels = page.queries(body, MigrationSpec.model_validate(SPEC), "60s", SERVICE_LABEL)
     return [
         *explain.queries(body, SERVICE_LABEL).values(),
         *(query for panel in panels.values() for query in panel.values()),
