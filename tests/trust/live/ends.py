@@ -61,7 +61,13 @@ def broken_rules(writes: list[Record], by: Disturbed = UNDISTURBED) -> list[str]
     """What no sequence of writes may do, whatever happens on the way."""
     calls = [record.call for record in writes]
     ways = [f"no way of the search: {one}" for one in edges(calls) if one not in WAYS]
-    return [*_of_attempts(calls), *ways, *unnamed(writes), *told_again(writes, by), *measured_again(writes, by)]
+    return [
+        *_of_attempts(calls),
+        *ways,
+        *unnamed(writes, by.rewound),
+        *told_again(writes, by),
+        *measured_again(writes, by),
+    ]
 
 
 def _of_attempts(writes: list[Call]) -> list[str]:

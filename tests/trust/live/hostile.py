@@ -223,8 +223,8 @@ def a_round(bench: Bench, around: Sequence[State], seeds: Sequence[str]) -> Roun
             side.wrong += [f"traceback: {line}" for line in sorted(set(tracebacks(log)))]
         return side
 
-    beside, alone = (came for _, came in side_by_side(one, [True, False], float("inf")))
-    return Round(beside, alone)
+    sides = dict(side_by_side(one, [True, False], float("inf")))
+    return Round(beside=sides[True], alone=sides[False])
 
 
 def _nobody() -> list[Manifest]:

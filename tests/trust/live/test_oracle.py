@@ -72,6 +72,14 @@ def test_a_write_that_names_what_it_was_decided_on_or_cannot_is_in_order(write: 
     assert unnamed([write]) == []
 
 
+def test_what_is_made_in_an_old_view_may_be_there_and_nothing_else_may() -> None:
+    made = wrote("PATCH", f"{APPS} deployments/web", said())
+    assert unnamed([made], rewound=1) == [] != unnamed([made])
+    for other in (f"{CORE} configmaps/web", f"{ROUTES} httproutes/shop", f"{APPS} deployments/web/status"):
+        assert unnamed([wrote("PATCH", other, said())], rewound=1) != []
+    assert unnamed([wrote("DELETE", f"{APPS} deployments/web", {})], rewound=1) != []
+
+
 def told(reason: str = "RolledBack", uid: str = "u", note: str = "it failed") -> Record:
     regarding = {"kind": "CanaryMigration", "name": "shop", "uid": uid}
     event = {"regarding": regarding, "reason": reason, "note": note}
