@@ -111,8 +111,7 @@ def prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
     if seen.stable is None or seen.stable.ready == 0:
         return _wait_for(mark, f"stable {seen.spec.stable.workload.name} has no ready pod")
     if starts_over:
-        first = first_mark(seen, mark)
-        return Step(Reason.PREPARING, "the route is made; all traffic is on stable", (split(first),), first)
+        return _start_over(seen, mark)
     assert mark is not None
     assert route is not None
     if route.canary_percent != mark.weight:
@@ -120,6 +119,13 @@ def prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
     step = _before_first_step(seen, route, mark) if mark.weight == 0 else _on_step(seen, route, mark)
     writes = step.outcome is not None or any(isinstance(action, SetSplit) for action in step.actions)
     return step if writes else replace(step, actions=(*step.actions, *rewrite(route, mark)))
+
+
+def _start_over(seen: SeenMigration, mark: Mark | None) -> Step:
+    if seen.unserved:
+        return _wait_for(mark, seen.unserved)
+    first = first_mark(seen, mark)
+    return Step(Reason.PREPARING, "the route is made; all traffic is on stable", (split(first),), first)
 
 
 def _before_first_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:

@@ -96,6 +96,7 @@ class SeenMigration:
     testers: str | Unreadable | None = None  # what the testers' route that is there was made for; None: there is none
     behind: bool = False  # whether there are whole blocks later than those read in this pass
     term: int = 0  # of leadership, under which this is decided; 0 without a Lease
+    unserved: str = ""  # why the Service that a route under way is about to be written for cannot take its traffic
     source_unknown: str = ""  # why there is no metric source of the name that the spec gives
 
     @property

@@ -81,6 +81,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         evidence=evidence, blocks=blocks, behind=behind, latest=latest, day=day, peak=peak, load=load,
         scrape_seconds=scrape, source_unknown=unknown, queries_refused=own.refused,
         choice=await _choice(owner, spec, deps),
+        unserved=await _unserved(owner, spec, route, arms, deps),
         gates=answered(owner.status, spec),
         testers=await read_testers(owner, spec, deps),
         term=deps.term(),
@@ -128,6 +129,25 @@ async def observe_leaving(owner: Owner, spec: MigrationSpec, target: SplitTarget
 def canary_workload(migration: str, spec: MigrationSpec) -> str:
     """Name of the canary's Deployment."""
     return spec.canary.workload.workload.name if spec.canary.workload is not None else names.canary_workload(migration)
+
+
+async def _unserved(
+    owner: Owner, spec: MigrationSpec, route: Route | Unreadable | None, arms: str, deps: Dependencies
+) -> str:
+    """Why stable's Service cannot take all traffic; asked when a route under way is about to be written for others.
+
+    That route is live: with a name that was mistyped, all requests would go nowhere.
+    """
+    if not isinstance(route, Route) or not route.ours or route.canary_percent is not None:
+        return ""  # not to be written, not live yet, or for these Services already
+    mark = Mark.parse(route.mark)
+    if mark is None or mark.arms == arms:
+        return ""
+    name, before = spec.stable.service.name, "so the route is left as it was"
+    found = await readable(deps.cluster.get(Ref("Service", owner.namespace, name)))
+    if isinstance(found, Unreadable):
+        return f"Service {name} could not be read, {before}: {found.reason}"
+    return "" if found is not None else f"spec.stable: there is no Service {name}, {before}; make it, or name another"
 
 
 async def _choice(owner: Owner, spec: MigrationSpec, deps: Dependencies) -> CanaryChoice | Unreadable:

@@ -61,6 +61,7 @@ class Seen:
     now, arms, choice, scrape_seconds = NOW, ARMS, CanaryChoice(), SCRAPE
     queries_refused, day, gates, peak, load, testers, term = "", None, (), None, SeenLoad(), None, 0
     source_unknown = ""
+    unserved = ""
 
     def __init__(self, sights: Sights, oracle: Oracle) -> None:
         self._sights, self._oracle = sights, oracle

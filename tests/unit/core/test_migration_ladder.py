@@ -135,6 +135,8 @@ CASES: list[Case] = [
      {"choice": CanaryChoice(Reason.BENCHMARK_REFUSED, "tied"), "route": None}, Reason.BENCHMARK_REFUSED, None),
     ("a canary refused before its first weight does not get it",
      {**NO_WEIGHT, "choice": CanaryChoice(Reason.BENCHMARK_REFUSED, "tied")}, Reason.BENCHMARK_REFUSED, None),
+    ("with other backends of which stable has no Service, the live route is left as it was",
+     {"arms": "others", "unserved": "there is no Service"}, Reason.WAITING_FOR_WORKLOADS, None),
     ("another candidate that is refused under way does not start over",
      {"choice": CanaryChoice(Reason.BENCHMARK_REFUSED, "tied"), "arms": "others"}, Reason.BENCHMARK_REFUSED, None),
     ("refused under way, the canary of before is rolled back all the same when it goes",
