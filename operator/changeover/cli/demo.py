@@ -15,7 +15,8 @@ from rich.console import Console
 
 from changeover.cli.gather import fetch
 from changeover.cli.kubectl import Kubectl
-from changeover.cli.preflight import preflight
+from changeover.cli.preflight import Check, preflight
+from changeover.cli.preflight_metrics import METRIC_SOURCE
 from changeover.cli.prometheus import operator_config, scrape_seconds, source_of
 from changeover.cli.render import pairs
 from changeover.cli.target import MIGRATION, Target, UsageError
@@ -26,6 +27,7 @@ Body = dict[str, Any]
 NAMESPACE = "changeover-demo"
 OLD, NEW, BROKEN, ROUTE = "checkout-old", "checkout-new", "checkout-broken", "checkout"
 RATE, WEIGHTS = 100, (25, 100)  # requests/s of own load; %
+FIRST_SCRAPES_SECONDS = 45.0  # of a Prometheus that begins: its targets are found, and scraped every 30 s at the most
 SHORTEST_BLOCK = 5.0  # seconds; a block holds a scrape
 READY_SECONDS = 120
 SERVER = """
@@ -112,11 +114,22 @@ def _steps() -> str:
 
 def _all_there(here: Kubectl, body: Body, console: Console) -> bool:
     _title(console, "Is all there that a migration needs?")
-    well = True
-    for check in preflight(here, body):
+    found = _settled(here, body)
+    for check in found:
         console.print(pairs([(check.sign, check.what, check.how)]))
-        well = well and check.sign != BAD
-    return well
+    return all(check.sign != BAD for check in found)
+
+
+def _settled(here: Kubectl, body: Body) -> list[Check]:
+    """The checks, when a Prometheus that was started a moment ago has had the time for its first scrapes."""
+    until = time.monotonic() + FIRST_SCRAPES_SECONDS
+    while True:
+        found = list(preflight(here, body))
+        missing = [check.what for check in found if check.sign == BAD]
+        is_young = missing and all(what.startswith(METRIC_SOURCE) for what in missing)
+        if not is_young or time.monotonic() > until:
+            return found
+        time.sleep(2)
 
 
 def _act(here: Kubectl, body: Body, console: Console, what: str) -> int | None:

@@ -24,6 +24,7 @@ NEEDED = {
     BUCKETS: "run Traefik with --metrics.prometheus.addServicesLabels and let Prometheus scrape it",
     CPU: "let Prometheus scrape the kubelets' /metrics/cadvisor",
 }
+METRIC_SOURCE = "metric source"  # how what a check is about begins
 RENAMED = "exported_service"  # by the Prometheus operator, without honorLabels
 TOO_SLOW, MUCH_FASTER = 1.2, 0.8  # of the configured interval
 
@@ -40,7 +41,7 @@ class Asked:
     @property
     def what(self) -> str:
         """What a check is about."""
-        return f"metric source {self.source['name']}"
+        return f"{METRIC_SOURCE} {self.source['name']}"
 
     def __call__(self, query: str) -> list[Body]:
         """The result of an instant query. Raises KubectlFailed."""

@@ -142,8 +142,8 @@ def quiet() -> Console:
 
 
 class Found:
-    def __init__(self, sign: str) -> None:
-        self.sign, self.what, self.how = sign, "Gateway public", "is not there"
+    def __init__(self, sign: str, what: str = "Gateway public") -> None:
+        self.sign, self.what, self.how = sign, what, "is not there"
 
 
 def test_it_rolls_back_and_then_promotes(stage: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,6 +159,18 @@ def test_nothing_moves_where_something_is_missing(stage: list[Any], monkeypatch:
     monkeypatch.setattr("changeover.cli.demo.preflight", lambda kubectl, body: [Found(OK), Found(BAD)])
     assert demo.run(Kubectl(), STAGE, quiet()) == 1
     assert not [one for one in stage if one.startswith("to-")]
+
+
+def test_a_prometheus_that_begins_has_the_time_for_its_first_scrapes(
+    stage: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = iter([[Found(BAD, "metric source default: x")]] * 2 + [[Found(OK, "metric source default: x")]])
+    monkeypatch.setattr("changeover.cli.demo.preflight", lambda kubectl, body: next(said))
+    monkeypatch.setattr("changeover.cli.demo.time.sleep", lambda seconds: None)
+    assert demo.run(Kubectl(), STAGE, quiet()) == 0
+    monkeypatch.setattr("changeover.cli.demo.FIRST_SCRAPES_SECONDS", -1.0)
+    monkeypatch.setattr("changeover.cli.demo.preflight", lambda kubectl, body: [Found(BAD, "metric source default: x")])
+    assert demo.run(Kubectl(), STAGE, quiet()) == 1
 
 
 def test_an_end_that_should_not_be_is_an_exit_code(stage: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
