@@ -13,9 +13,10 @@ from typing import Any
 
 from rich.console import Console
 
+from changeover.cli.demo import Check
 from changeover.cli.gather import fetch
 from changeover.cli.kubectl import Kubectl
-from changeover.cli.preflight import Check, preflight
+from changeover.cli.preflight import preflight
 from changeover.cli.preflight_metrics import METRIC_SOURCE
 from changeover.cli.prometheus import operator_config, scrape_seconds, source_of
 from changeover.cli.render import pairs
