@@ -13,7 +13,6 @@ from typing import Any
 
 from rich.console import Console
 
-from changeover.cli.demo import Check
 from changeover.cli.gather import fetch
 from changeover.cli.kubectl import Kubectl
 from changeover.cli.preflight import preflight
@@ -21,7 +20,7 @@ from changeover.cli.preflight_metrics import METRIC_SOURCE
 from changeover.cli.prometheus import operator_config, scrape_seconds, source_of
 from changeover.cli.render import pairs
 from changeover.cli.target import MIGRATION, Target, UsageError
-from changeover.cli.verdict import BAD, ROLLED_BACK, SUCCEEDED, exit_code
+from changeover.cli.verdict import BAD, ROLLED_BACK, SUCCEEDED, Check, exit_code
 from changeover.cli.watching import watch
 
 Body = dict[str, Any]
