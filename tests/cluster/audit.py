@@ -68,7 +68,7 @@ def read(folder: Path) -> Iterator[Asked]:
     Raises FileNotFoundError without a log.
     """
     if not (folder / _LOG).exists():
-        raise FileNotFoundError(f"no audit log in {folder}")
+        raise FileNotFoundError(f"no audit log in {folder}; a cluster made before there was one is to be made anew")
     for path in sorted(folder.glob(f"{Path(_LOG).stem}*{Path(_LOG).suffix}")):
         with path.open() as lines:
             yield from (_asked(json.loads(line)) for line in lines if line.endswith("\n"))
