@@ -19,8 +19,7 @@ from changeover.reconcilers import gates
 from changeover.reconcilers import migration as reconciler
 
 from tests.apiserver.harness import Answer, Client
-from tests.trust import misoperations
-from tests.trust.misoperations import Tally, Transition, explore, outcome, undisturbed
+from tests.trust.misoperations import Admission, Tally, Transition, explore, outcome, undisturbed
 from tests.trust.tenant.leaves import Steps, leaves, spec_schema, unbounded
 from tests.trust.tenant.starts import Start, starts
 
@@ -97,11 +96,12 @@ async def test_a_broken_operator_is_seen(climbing: Start, trap: Trap) -> None:
     """And the operator as it is passes the same transition."""
     one = Transition(climbing, ".".join(map(str, trap.place)), trap.place, "set", trap.value)
     known = {climbing.name: await undisturbed(climbing)}
-    with mock.patch.object(misoperations, "dry_run", lambda *asked: Answer(201, {})):
-        assert (await outcome(one, cast(Client, None), known))[1] == ""
+    server = Admission(cast(Client, None))
+    with mock.patch.object(server, "answer", lambda *asked: Answer(200, {})):
+        assert (await outcome(one, server, known))[1] == ""
         again = trap.broken if trap.module is reconciler else verbs.decide  # who asks the gates decides once more
         with mock.patch.object(trap.module, trap.name, trap.broken), mock.patch.object(gates, "decide", again):
-            assert trap.why in (await outcome(one, cast(Client, None), known))[1]
+            assert trap.why in (await outcome(one, server, known))[1]
 
 
 def test_what_leaves_out_a_leaf_has_not_tried_all() -> None:

@@ -30,10 +30,9 @@ from changeover.reconcilers.observe_migration import (
     EvidenceReader,
     Measured,
     canary_workload,
-    fingerprint_of,
-    split_target,
 )
 from changeover.reconcilers.observe_queries import Questions, questions
+from changeover.reconcilers.target import fingerprint_of, split_target
 from changeover.reconcilers.workloads import cpu_limit, parse_owner, pod_names
 
 Body = dict[str, Any]

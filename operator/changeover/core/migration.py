@@ -92,40 +92,47 @@ def prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
     if out_of_reach:
         return _refuse(Reason.ROUTE_UNFIT, out_of_reach, mark)
     starts_over = mark is None or mark.arms != seen.arms or mark.phase is Phase.ROLLING_BACK
-    unread = next((one for one in (seen.choice, seen.stable, seen.canary) if isinstance(one, Unreadable)), None)
+    is_under_way = mark is not None and not starts_over and mark.weight > 0
+    watched = mark if is_under_way and seen.is_way_back_open else None
+    unread = next((one for one in (seen.choice, seen.canary) if isinstance(one, Unreadable)), None)
     if unread is not None:
-        # Where all can be known that a way back needs, harm is not left to itself; stable unknown is no way back.
-        under_way = mark if mark is not None and not starts_over and mark.weight > 0 else None
-        is_back_open = isinstance(seen.stable, Workload) and seen.stable.ready > 0
-        harmed = harm(seen, under_way) if under_way is not None and is_back_open else None
-        return harmed or Step(Reason.UNREADABLE, unread.reason, (), mark)
+        # Where all can be known that a way back needs, harm is not left to itself.
+        return (harm(seen, watched) if watched is not None else None) or Step(
+            Reason.UNREADABLE, unread.reason, (), mark
+        )
     assert isinstance(seen.choice, CanaryChoice)
-    assert not isinstance(seen.stable, Unreadable)
     if seen.choice.refused is not None and (starts_over or mark is None or mark.weight == 0):
         refused = _refuse(seen.choice.refused, seen.choice.why, mark)
         # Another candidate may be named under way: then the canary of before has traffic, on the same backends.
         at_work = mark if mark is not None and route is not None and 0 < mark.weight == route.canary_percent else None
-        return (harm(seen, at_work) if at_work is not None else None) or refused
+        return (harm(seen, at_work) if at_work is not None and seen.is_way_back_open else None) or refused
     if seen.source_unknown and (mark is None or mark.weight == 0):
         return _refuse(Reason.INVALID_SPEC, seen.source_unknown, mark)
-    if seen.stable is None or seen.stable.ready == 0:
-        return _wait_for(mark, f"stable {seen.spec.stable.workload.name} has no ready pod")
+    not_followed = _without_stable(seen, mark)
+    if not_followed is not None and watched is None:
+        return not_followed
     if starts_over:
-        return _start_over(seen, mark)
+        first = first_mark(seen, mark)
+        return Step(Reason.PREPARING, "the route is made; all traffic is on stable", (split(first),), first)
     assert mark is not None
     assert route is not None
     if route.canary_percent != mark.weight:
-        return (harm(seen, mark) if mark.weight else None) or put_back(seen, route, mark)
+        return (harm(seen, mark) if mark.weight else None) or not_followed or put_back(seen, route, mark)
     step = _before_first_step(seen, route, mark) if mark.weight == 0 else _on_step(seen, route, mark)
     writes = step.outcome is not None or any(isinstance(action, SetSplit) for action in step.actions)
     return step if writes else replace(step, actions=(*step.actions, *rewrite(route, mark)))
 
 
-def _start_over(seen: SeenMigration, mark: Mark | None) -> Step:
+def _without_stable(seen: SeenMigration, mark: Mark | None) -> Step | None:
+    """What is waited for when stable cannot be told from what the spec names; None when it can be."""
+    unread = next((one for one in (seen.unserved, seen.stable) if isinstance(one, Unreadable)), None)
+    if unread is not None:
+        return Step(Reason.UNREADABLE, unread.reason, (), mark)
     if seen.unserved:
-        return _wait_for(mark, seen.unserved)
-    first = first_mark(seen, mark)
-    return Step(Reason.PREPARING, "the route is made; all traffic is on stable", (split(first),), first)
+        return _wait_for(mark, str(seen.unserved))
+    if not isinstance(seen.stable, Workload) or seen.stable.ready == 0:
+        return _wait_for(mark, f"stable {seen.spec.stable.workload.name} has no ready pod")
+    return None
 
 
 def _before_first_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
@@ -175,6 +182,9 @@ def _on_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
     weighing = _weigh(seen, mark, seen.canary)
     if weighing.verdict is Verdict.ROLLBACK:
         return roll_back(seen, mark, weighing.reason, weighing.message, weighing)
+    not_followed = _without_stable(seen, mark)
+    if not_followed is not None:
+        return replace(not_followed, weighing=weighing)
     return paused(mark, weighing.message, weighing) if mark.paused else _withoutharm(seen, route, mark, weighing)
 
 

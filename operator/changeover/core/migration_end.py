@@ -11,7 +11,7 @@ from changeover.core.conditions import parse_timestamp
 from changeover.core.headroom import next_part, waiting_for
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import SeenMigration, Step, attempt_of, make_outcome, split
-from changeover.core.observed import Evidence, Route
+from changeover.core.observed import Evidence, Route, Unreadable
 from changeover.core.plan import Action, HoldFinalizer, ReleaseRoute, SetSplit
 from changeover.core.scale_away import scale_away
 
@@ -136,7 +136,10 @@ def release(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
     outcome = seen.owner.status.get("outcome")
     promoted = outcome is not None and outcome["result"] == "Promoted"
     actions: tuple[Action, ...] = (HoldFinalizer(False),) if mark is None else (ReleaseRoute(), HoldFinalizer(False))
-    if not promoted and route.canary_percent != 0 and not route.unfit:
+    is_lost = seen.unserved and (mark is None or mark.arms != seen.arms)  # nobody is known who could take all traffic
+    if is_lost and isinstance(seen.unserved, Unreadable):
+        return Step(Reason.UNREADABLE, seen.unserved.reason, (), mark)
+    if not promoted and route.canary_percent != 0 and not route.unfit and not is_lost:
         actions = (split(_back(seen, mark)), ReleaseRoute(), HoldFinalizer(False))
     return Step(Reason.DELETING, "the route is given back", actions, mark, recheck_after=None)
 

@@ -96,8 +96,16 @@ class SeenMigration:
     testers: str | Unreadable | None = None  # what the testers' route that is there was made for; None: there is none
     behind: bool = False  # whether there are whole blocks later than those read in this pass
     term: int = 0  # of leadership, under which this is decided; 0 without a Lease
-    unserved: str = ""  # why the Service that a route under way is about to be written for cannot take its traffic
+    unserved: str | Unreadable = ""  # why an edit of the backends is not followed yet; those of before stand meanwhile
     source_unknown: str = ""  # why there is no metric source of the name that the spec gives
+
+    @property
+    def is_way_back_open(self) -> bool:
+        """Whether stable answers: it has ready pods or, where they are not known, the gateway counts its answers."""
+        if isinstance(self.stable, Workload):
+            return self.stable.ready > 0
+        counts = self.latest.stable if isinstance(self.latest, Evidence) else None
+        return counts is not None and counts.requests > counts.errors
 
     @property
     def is_partly_unread(self) -> bool:

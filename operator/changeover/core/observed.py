@@ -110,6 +110,7 @@ class Route:
     hostnames: tuple[str, ...] = ()
     version: str = ""  # the API server's, of the very object that was read
     as_asked: bool = True  # Gateways, hostnames and matches are those of the spec; of an adopted route none are asked
+    backends: tuple[tuple[str, int], ...] = ()  # Service and port of all that its rules send to, each once
 
 
 @dataclass(frozen=True)

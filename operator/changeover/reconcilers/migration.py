@@ -17,9 +17,10 @@ from changeover.reconcilers.beside import do_beside, sooner
 from changeover.reconcilers.execute import CHANGED_RETRY_SECONDS, execute, retry_after
 from changeover.reconcilers.gates import with_gates
 from changeover.reconcilers.notify import tell
-from changeover.reconcilers.observe_migration import observe, observe_leaving, split_target
+from changeover.reconcilers.observe_migration import observe, observe_leaving
 from changeover.reconcilers.report import Summary, report
 from changeover.reconcilers.spec import invalid, plain_errors
+from changeover.reconcilers.target import find_target
 from changeover.reconcilers.workloads import parse_owner
 
 
@@ -31,8 +32,8 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
     owner = parse_owner(body)
     try:
         spec = MigrationSpec.model_validate(body["spec"])
-        target = split_target(owner, spec)
-        seen = await (observe_leaving if owner.deleting else observe)(owner, spec, target, deps)
+        found = await find_target(owner, spec, deps)
+        seen = await (observe_leaving if owner.deleting else observe)(owner, spec, found, deps)
     except (ValidationError, InvalidSpec) as error:
         if owner.deleting:
             # What the spec means is unknown, so no traffic is touched; but nobody may be kept from deleting.
@@ -41,13 +42,13 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
         said = await report(body, invalid(plain_errors(error), owner.status), MIGRATION_CONDITIONS, deps)
         return None if said else CHANGED_RETRY_SECONDS
     seen, step = await with_gates(seen, decide(seen), deps)
-    failure = await execute(step.actions, ref, target, deps)
+    failure = await execute(step.actions, ref, found.target, deps)
     if step.reason is Reason.DELETING and failure is None:
         return None
     reason, message, conditions, fields = migration_status.summarise(seen, step, failure)
     recheck = step.recheck_after
     if failure is None:
-        beside = await do_beside(seen, step, ref, target, deps)
+        beside = await do_beside(seen, step, ref, found.target, deps)
         fields |= beside.fields
         conditions[ConditionType.ACCEPTANCE_MET] = beside.judgement
         recheck = sooner(recheck, beside.recheck_after)

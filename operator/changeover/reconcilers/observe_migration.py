@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from changeover.api.v1alpha1 import MigrationSpec
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core import names
-from changeover.core.canary import canary_backend, choose
+from changeover.core.canary import choose
 from changeover.core.day import HOUR, LEAST_HOURS_SHARE, Day, hours_of, is_due, key_of, make_day
 from changeover.core.evidence import SETTLE_SCRAPES, StepEvidence, is_projected
 from changeover.core.gates import answered
@@ -17,12 +17,12 @@ from changeover.core.migration_state import CanaryChoice, SeenMigration
 from changeover.core.observed import Counts, Evidence, NoData, Owner, Peak, Route, Unreadable, Workload
 from changeover.core.plan import Ref
 from changeover.core.stored import known_status
-from changeover.core.testers import as_match
-from changeover.ports import DAY, BackendPort, CountQuery, Dependencies, MetricSource, SplitTarget
+from changeover.ports import DAY, CountQuery, Dependencies, MetricSource, SplitTarget
 from changeover.reconcilers.observe_benchmark import readable
 from changeover.reconcilers.observe_load import Arms, accepts, lasting, latency_bounds, observe_load, read_testers
 from changeover.reconcilers.observe_queries import Questions, questions, refusal
 from changeover.reconcilers.sources import source_of
+from changeover.reconcilers.target import Found, fingerprint_of
 from changeover.reconcilers.workloads import pod_names, read_workload
 
 LEAST_SPAN = timedelta(seconds=1)  # of what is asked for; nothing is counted in no time
@@ -30,37 +30,10 @@ MAX_BLOCKS_A_PASS = 20  # after a long absence the backlog is worked off in seve
 LATEST_SCRAPES = 2.0  # the span of 'the last scrapes': it surely holds one whole scrape
 
 
-def split_target(owner: Owner, spec: MigrationSpec) -> SplitTarget:
-    """Route and backends of a migration."""
-    gateway = spec.traffic.gateway_api
-    assert gateway is not None  # the union guarantees it
-    service, port = canary_backend(owner.name, spec)
-    return SplitTarget(
-        namespace=owner.namespace,
-        route=gateway.route.name,
-        migration=owner.name,
-        stable=BackendPort(spec.stable.service.name, spec.stable.service.port),
-        canary=BackendPort(service, port),
-        parents=tuple((p.namespace or owner.namespace, p.name) for p in gateway.parent_refs),
-        hostnames=tuple(gateway.hostnames),
-        matches=tuple(as_match(match) for match in gateway.matches),
-        adopted=gateway.mode == "Adopted",
-    )
-
-
-def fingerprint_of(target: SplitTarget, spec: MigrationSpec) -> str:
-    """Stands for stable and canary: another fingerprint is another migration, which starts over."""
-    arms: list[list[str | int]] = [[arm.service, arm.port] for arm in (target.stable, target.canary)]
-    if spec.canary.benchmark is not None:
-        # The Service's name is the same whichever candidate is behind it.
-        arms.append([spec.canary.benchmark.ref.name, spec.canary.benchmark.candidate])
-    return names.digest(arms)
-
-
-async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: Dependencies) -> SeenMigration:
+async def observe(owner: Owner, spec: MigrationSpec, found: Found, deps: Dependencies) -> SeenMigration:
     """Everything that a migration's decision depends on, at one instant."""
     source, scrape, unknown = source_of(spec, deps)
-    route = await readable(deps.router.observe(target))
+    target, route = found.target, found.route
     stable = await readable(read_workload(deps.cluster, owner.namespace, spec.stable.workload.name))
     canary = await readable(read_workload(deps.cluster, owner.namespace, canary_workload(owner.name, spec)))
     now = deps.clock.now()
@@ -81,7 +54,7 @@ async def observe(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: 
         evidence=evidence, blocks=blocks, behind=behind, latest=latest, day=day, peak=peak, load=load,
         scrape_seconds=scrape, source_unknown=unknown, queries_refused=own.refused,
         choice=await _choice(owner, spec, deps),
-        unserved=await _unserved(owner, spec, route, arms, deps),
+        unserved=found.unserved,
         gates=answered(owner.status, spec),
         testers=await read_testers(owner, spec, deps),
         term=deps.term(),
@@ -107,17 +80,18 @@ async def _day(
     return known
 
 
-async def observe_leaving(owner: Owner, spec: MigrationSpec, target: SplitTarget, deps: Dependencies) -> SeenMigration:
+async def observe_leaving(owner: Owner, spec: MigrationSpec, found: Found, deps: Dependencies) -> SeenMigration:
     """All that a deletion depends on: the route. No evidence, no workload can keep anybody from deleting."""
     return SeenMigration(
         now=deps.clock.now(),
         owner=owner,
         spec=spec,
-        arms=fingerprint_of(target, spec),
+        arms=fingerprint_of(found.target, spec),
         choice=CanaryChoice(),
         stable=None,
         canary=None,
-        route=await readable(deps.router.observe(target)),
+        route=found.route,
+        unserved=found.unserved,
         evidence=None,
         blocks=(),
         latest=None,
@@ -129,25 +103,6 @@ async def observe_leaving(owner: Owner, spec: MigrationSpec, target: SplitTarget
 def canary_workload(migration: str, spec: MigrationSpec) -> str:
     """Name of the canary's Deployment."""
     return spec.canary.workload.workload.name if spec.canary.workload is not None else names.canary_workload(migration)
-
-
-async def _unserved(
-    owner: Owner, spec: MigrationSpec, route: Route | Unreadable | None, arms: str, deps: Dependencies
-) -> str:
-    """Why stable's Service cannot take all traffic; asked when a route under way is about to be written for others.
-
-    That route is live: with a name that was mistyped, all requests would go nowhere.
-    """
-    if not isinstance(route, Route) or not route.ours or route.canary_percent is not None:
-        return ""  # not to be written, not live yet, or for these Services already
-    mark = Mark.parse(route.mark)
-    if mark is None or mark.arms == arms:
-        return ""
-    name, before = spec.stable.service.name, "so the route is left as it was"
-    found = await readable(deps.cluster.get(Ref("Service", owner.namespace, name)))
-    if isinstance(found, Unreadable):
-        return f"Service {name} could not be read, {before}: {found.reason}"
-    return "" if found is not None else f"spec.stable: there is no Service {name}, {before}; make it, or name another"
 
 
 async def _choice(owner: Owner, spec: MigrationSpec, deps: Dependencies) -> CanaryChoice | Unreadable:

@@ -31,6 +31,8 @@ BAD = counts(600, slow=200)
 FAILING = latest(counts(100, errors=90))
 FOUGHT_OVER = mark(contests=MOST, contested_at=NOW - timedelta(minutes=1))
 NO_WEIGHT = {"route": route(READY_TO_START), "blocks": ()}
+UNSEEN = replace(latest(), stable=None)
+UNSERVED = {"unserved": "there is no Service"}
 UNKNOWN = {"source_unknown": "no such source", "blocks": (), "latest": Unreadable("no such source")}
 
 
@@ -147,13 +149,34 @@ CASES: list[Case] = [
       "route": route(canary_percent=None)}, Reason.BENCHMARK_REFUSED, None),
     ("a canary refused later goes on: it is judged by its own traffic now",
      {"choice": CanaryChoice(Reason.BENCHMARK_REFUSED, "tied")}, Reason.WAITING_EVIDENCE, None),
-    ("an unreadable stable holds", {"stable": TIMEOUT, "canary": workload(0)}, Reason.UNREADABLE, None),
+    ("an unreadable stable holds", {"stable": TIMEOUT, "evidence": ENOUGH, "blocks": ()}, Reason.UNREADABLE, None),
+    ("as one that is not there does", {"stable": None, "evidence": ENOUGH, "blocks": ()},
+     Reason.WAITING_FOR_WORKLOADS, None),
+    ("unreadable, but counted by the gateway, it is a way back", {"stable": TIMEOUT, "canary": workload(0)},
+     Reason.ROLLING_BACK, 0),
+    ("as it is when a workload is named that is not there", {"stable": None, "latest": FAILING},
+     Reason.ROLLING_BACK, 0),
+    ("and evidence is folded as ever", {"stable": None, "blocks": blocks(5, BAD)}, Reason.ROLLING_BACK, 0),
+    ("what somebody took from the canary is not put back with stable unknown",
+     {"stable": TIMEOUT, "route": route(canary_percent=5)}, Reason.UNREADABLE, None),
+    ("but harm is looked at", {"stable": TIMEOUT, "route": route(canary_percent=20), "latest": FAILING},
+     Reason.ROLLING_BACK, 0),
+    ("an edit of the backends that cannot be followed raises nothing", {**UNSERVED, "evidence": ENOUGH, "blocks": ()},
+     Reason.WAITING_FOR_WORKLOADS, None),
+    ("nor before the first weight", {**UNSERVED, **NO_WEIGHT}, Reason.WAITING_FOR_WORKLOADS, None),
+    ("a person's resume does not, either", {**UNSERVED, "route": route(mark(paused=True)), "evidence": ENOUGH,
+     "blocks": ()}, Reason.WAITING_FOR_WORKLOADS, None),
+    ("and rolls back what does harm on those of before", {**UNSERVED, "blocks": blocks(5, BAD)},
+     Reason.ROLLING_BACK, 0),
     ("an unreadable canary holds", {"canary": TIMEOUT}, Reason.UNREADABLE, None),
     ("an unreadable canary that the gateway counts as failing is rolled back",
      {"canary": TIMEOUT, "latest": FAILING}, Reason.ROLLING_BACK, 0),
     ("an unreadable benchmark keeps no canary that went",
      {"choice": TIMEOUT, "canary": workload(0)}, Reason.ROLLING_BACK, 0),
-    ("with stable unknown there is no way back", {"stable": TIMEOUT, "latest": FAILING}, Reason.UNREADABLE, None),
+    ("stable unknown, and not counted, is no way back", {"stable": TIMEOUT, "latest": UNSEEN, "canary": workload(0)},
+     Reason.UNREADABLE, None),
+    ("nor is one of which all answers are errors",
+     {"stable": None, "latest": replace(FAILING, stable=counts(9, errors=9))}, Reason.WAITING_FOR_WORKLOADS, None),
     ("with no pod of stable ready there is none",
      {"stable": workload(0), "canary": TIMEOUT, "latest": FAILING}, Reason.UNREADABLE, None),
     ("unreadable, with other backends in the spec nothing is written to them",

@@ -16,7 +16,7 @@ from changeover.core.plan import Ref, SetSplit
 from changeover.core.requests import VERBS
 from changeover.core.verbs import decide
 from changeover.reconcilers import migration
-from changeover.reconcilers.observe_migration import split_target
+from changeover.reconcilers.target import split_target
 from changeover.reconcilers.workloads import parse_owner
 from changeover.testing.crashes import Crash, CrashingCluster
 from changeover.testing.metrics import Behaviour

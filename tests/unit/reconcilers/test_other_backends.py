@@ -8,6 +8,7 @@ from changeover.core.errors import Unavailable
 from changeover.core.plan import Manifest, Ref
 from changeover.reconcilers.migration import reconcile_migration
 from changeover.testing.builders import NAMESPACE, a_deployment, a_migration
+from changeover.testing.metrics import Behaviour
 from changeover.testing.world import World, weights
 
 MIGRATION, ROUTE = Ref("CanaryMigration", NAMESPACE, "shop"), Ref("HTTPRoute", NAMESPACE, "shop")
@@ -15,6 +16,13 @@ MIGRATION, ROUTE = Ref("CanaryMigration", NAMESPACE, "shop"), Ref("HTTPRoute", N
 
 def a_service(name: str) -> Manifest:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": NAMESPACE}, "spec": {}}
+
+
+def an_adopted_route(*services: str) -> Manifest:
+    """One of its users', with all on the first."""
+    backends = [{"name": name, "port": 80, "weight": 100 if name == services[0] else 0} for name in services]
+    spec = {"parentRefs": [{"name": "public"}], "rules": [{"backendRefs": backends}]}
+    return {"kind": "HTTPRoute", "metadata": {"name": "shop", "namespace": NAMESPACE}, "spec": spec}
 
 
 async def passes(world: World, number: int) -> dict[str, Any]:
@@ -25,13 +33,22 @@ async def passes(world: World, number: int) -> dict[str, Any]:
     return next((one for one in status.get("conditions", []) if one["type"] == "Ready"), {})
 
 
-async def edited() -> World:
+async def edited(*before: Manifest) -> World:
     """At 10 %, and then another Service is named for stable."""
-    world = World(a_deployment("old"), a_deployment("new"), a_migration())
+    world = World(a_deployment("old"), a_deployment("new"), a_migration(), *before)
     while world.weight_of("shop", "new") != 10:
         await passes(world, 1)
-    world.cluster.patch(MIGRATION, {"spec": {"stable": {"service": {"name": "older", "port": 80}}}})
+    name_stable(world, "older")
     return world
+
+
+def name_stable(world: World, service: str) -> None:
+    world.cluster.patch(MIGRATION, {"spec": {"stable": {"service": {"name": service, "port": 80}}}})
+
+
+def unreadable_services(verb: str, kind: str, name: str) -> None:
+    if (verb, kind) == ("get", "Service"):
+        raise Unavailable("GET: 503")
 
 
 def split(world: World) -> dict[str, int]:
@@ -51,14 +68,67 @@ async def test_a_service_that_is_not_there_gets_no_traffic() -> None:
 async def test_a_service_that_cannot_be_read_gets_none_yet() -> None:
     world = await edited()
     world.cluster.put(a_service("older"))
-
-    def fault(verb: str, kind: str, name: str) -> None:
-        if (verb, kind) == ("get", "Service"):
-            raise Unavailable("GET: 503")
-
-    world.cluster.fault = fault
+    world.cluster.fault = unreadable_services
     said = await passes(world, 2)
     assert split(world) == {"old": 90, "new": 10} and "could not be read" in said["message"]
     world.cluster.fault = lambda *_: None
     await passes(world, 1)
     assert split(world) == {"older": 100, "new": 0}
+
+
+async def test_meanwhile_the_backends_of_before_are_watched_and_no_weight_rises() -> None:
+    world = await edited(a_service("old"))
+    said = await passes(world, 200)  # many times what the step needs
+    assert split(world) == {"old": 90, "new": 10} and "there is no Service older" in said["message"]
+    world.metrics.behaviours["new"] = Behaviour(error_share=0.5)
+    await passes(world, 5)
+    assert split(world) == {"old": 100, "new": 0}
+
+
+async def test_mended_it_goes_on_where_it_was() -> None:
+    world = await edited(a_service("old"))
+    await passes(world, 5)
+    name_stable(world, "old")
+    lowest = 100
+    while (weight := world.weight_of("shop", "new")) in (0, 10):
+        lowest = min(lowest, weight)
+        await passes(world, 1)
+    assert lowest == 10
+
+
+async def test_deleted_it_gives_its_traffic_to_the_stable_of_before() -> None:
+    world = await edited(a_service("old"))
+    await passes(world, 2)
+    world.cluster.discard(MIGRATION)
+    await passes(world, 3)
+    assert (split(world), world.cluster.peek(MIGRATION)) == ({"old": 100, "new": 0}, None)
+
+
+async def test_deleted_while_the_service_cannot_be_read_it_waits() -> None:
+    world = await edited()
+    world.cluster.discard(MIGRATION)
+    world.cluster.fault = unreadable_services
+    await passes(world, 3)
+    assert split(world) == {"old": 90, "new": 10} and world.cluster.peek(MIGRATION)
+
+
+async def test_deleted_with_no_stable_that_is_there_the_weights_are_left() -> None:
+    world = await edited()
+    world.cluster.discard(MIGRATION)
+    await passes(world, 3)
+    assert (split(world), world.cluster.peek(MIGRATION)) == ({"old": 90, "new": 10}, None)
+
+
+async def test_an_adopted_route_without_the_backends_of_an_edit_is_watched_with_those_of_before() -> None:
+    world = World(a_deployment("old"), a_deployment("new"), a_service("old"), a_service("older"))
+    world.cluster.put(an_adopted_route("old", "new"))
+    gateway = {"mode": "Adopted", "route": {"name": "shop"}}
+    world.cluster.put(a_migration(traffic={"gatewayAPI": gateway}))
+    while world.weight_of("shop", "new") != 10:
+        await passes(world, 1)
+    name_stable(world, "older")
+    said = await passes(world, 100)
+    assert split(world) == {"old": 90, "new": 10} and "older:80" in said["message"]
+    world.metrics.behaviours["new"] = Behaviour(error_share=0.5)
+    await passes(world, 5)
+    assert split(world) == {"old": 100, "new": 0}

@@ -83,7 +83,15 @@ def parse_route(found: Manifest, target: SplitTarget) -> Route:
         hostnames=tuple(found.get("spec", {}).get("hostnames") or ()),
         version=found["metadata"].get("resourceVersion", ""),
         as_asked=target.adopted or _takes_what_is_asked(found, target),
+        backends=_backends(found),
     )
+
+
+def _backends(found: Manifest) -> tuple[tuple[str, int], ...]:
+    """Name and port of the Services that its rules send to, each once."""
+    backends = [backend for rule in _rules(found) for backend in rule.get("backendRefs") or []]
+    named = [(backend.get("name"), backend.get("port")) for backend in backends]
+    return tuple(dict.fromkeys((str(name), port) for name, port in named if isinstance(port, int)))
 
 
 def _takes_what_is_asked(found: Manifest, target: SplitTarget) -> bool:

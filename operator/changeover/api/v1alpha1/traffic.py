@@ -104,13 +104,19 @@ class GatewayAPITraffic(Model):
             rule="self.mode == 'Managed' || size(self.parentRefs) + size(self.hostnames) + size(self.matches) == 0",
             message="an Adopted route has its own parentRefs, hostnames and matches; leave them out here",
         ),
+        # Of an edit alone, so the API server's alone: pydantic sees one spec at a time.
+        Rule(
+            rule="self.route.name == oldSelf.route.name",
+            message="route.name cannot be changed, since the route of before would keep its weights and nobody would "
+            "watch them; delete this CanaryMigration, which gives its route back, and make another",
+        ),
     )
     mode: Literal["Managed", "Adopted"] = described(
         "Managed (the operator makes the route and owns all of it) or Adopted (the route is there already and stays "
         "yours; only the weights of stable and canary in it are set). Default: Managed.",
         default="Managed",
     )
-    route: RouteRef = described("The route to make, or to adopt. Example: {name: shop}.")
+    route: RouteRef = described("The route to make, or to adopt; it cannot be changed later. Example: {name: shop}.")
     parent_refs: Annotated[list[ParentRef], Field(max_length=8)] = described(
         "Gateways of a Managed route, at least one. Default: none. Example: [{name: public, namespace: gateway}].",
         default=[],
