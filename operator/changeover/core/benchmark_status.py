@@ -126,8 +126,8 @@ def _said(seen: SeenBenchmark, reason: Reason, message: str, fields: dict[str, A
     """The conditions of every state, in one table (kstatus reads Reconciling and Stalled)."""
     ended = True if reason is Reason.PUBLISHED else False if reason in FAILED else None
     finished, succeeded = ended is not None, ended
-    stalled = ended is False
-    working = not finished and reason is not Reason.SUSPENDED
+    stalled = ended is False or reason is Reason.INVALID_SPEC
+    working = not finished and reason not in (Reason.SUSPENDED, Reason.INVALID_SPEC)
     conditions = {
         ConditionType.READY: Judgement(succeeded is True, reason, message),
         ConditionType.RECONCILING: Judgement(working, reason, message),

@@ -14,7 +14,7 @@ from changeover.core import names, record_store
 from changeover.core.audit import RunRecord
 from changeover.core.benchmark import SeenBenchmark
 from changeover.core.conditions import parse_timestamp
-from changeover.core.errors import InvalidSpec, Unavailable
+from changeover.core.errors import Unavailable
 from changeover.core.manifests.common import is_left_behind, owner_reference
 from changeover.core.manifests.template import copied_pod
 from changeover.core.names import digest
@@ -67,7 +67,6 @@ async def readable(reading: Awaitable[T]) -> T | Unreadable:
 
 async def observe(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> SeenBenchmark:
     """Everything that a benchmark's decision depends on, at one instant."""
-    _refuse_what_cannot_be_measured(spec, deps)
     templates = await _templates(owner, spec, deps)
     fingerprint = fingerprint_of(spec, owner.retry, templates if isinstance(templates, Mapping) else None)
     # Without its template nobody knows which runs these are.
@@ -83,7 +82,8 @@ async def observe(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> Seen
         spec=spec,
         fingerprint=fingerprint,
         loader_image=deps.loader_image,
-        scrape_seconds=deps.scrape_seconds[spec.metrics.source],
+        scrape_seconds=deps.scrape_seconds.get(spec.metrics.source, 0.0),
+        refused=_why_not_measured(spec, deps),
         records=records,
         started=_created(kept),
         last_record=max((parse_timestamp(d) for d in dates), default=None),
@@ -97,23 +97,24 @@ async def observe(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> Seen
     )
 
 
-def _refuse_what_cannot_be_measured(spec: BenchmarkSpec, deps: Dependencies) -> None:
-    """InvalidSpec when the operator's configuration has no such source, or one that looks too seldom."""
+def _why_not_measured(spec: BenchmarkSpec, deps: Dependencies) -> str:
+    """That the operator's configuration has no such source, or one that looks too seldom; empty when it has."""
     source, window = spec.metrics.source, duration_seconds(spec.schedule.measure)
     unknown = why_unknown(source, deps)
     if unknown:
-        raise InvalidSpec(unknown)
+        return unknown
     if spec.metrics.queries and source not in deps.open_sources:
-        raise InvalidSpec(
+        return (
             f"spec.metrics.queries: metric source {source!r} takes no queries of resources; leave them out, or set "
             "metricSources[].allowQueries in the operator's configuration"
         )
-    least = SCRAPES_IN_A_WINDOW * deps.scrape_seconds[source]
-    if window < least:
-        raise InvalidSpec(
+    scrape = deps.scrape_seconds[source]
+    if window < SCRAPES_IN_A_WINDOW * scrape:
+        return (
             f"spec.schedule.measure: {spec.schedule.measure} is too short for CPU to be read, as metric source "
-            f"{source!r} is scraped every {deps.scrape_seconds[source]:g} s; ask for at least {least:g}s"
+            f"{source!r} is scraped every {scrape:g} s; ask for at least {SCRAPES_IN_A_WINDOW * scrape:g}s"
         )
+    return ""
 
 
 async def _kept(owner: Owner, fingerprint: str, deps: Dependencies) -> list[Manifest]:
@@ -229,9 +230,9 @@ async def _usages(
         return ()
     reports = [load.content for load in loads.values() if isinstance(load, LoadReport)]
     pods = [pod.name for workload in workloads for pod in workload.pods if not pod.deleting]
-    if len(reports) != 1 or not pods:
+    source, found = deps.sources.get(spec.metrics.source), list[Usage | NoData | Unreadable]()
+    if len(reports) != 1 or not pods or source is None:
         return ()
-    source, found = deps.sources[spec.metrics.source], []
     for window in (reports[0], *reports[0].get("steps", ())):
         start, end = (datetime.fromtimestamp(window[key], UTC) for key in ("windowStart", "windowEnd"))
         usage = await readable(source.usage(owner.namespace, pods, start, end))

@@ -73,8 +73,8 @@ async def report(body: Manifest, summary: Summary, order: Sequence[str], deps: D
 def _as_ended(summary: Summary, before: Mapping[str, Any], generation: int) -> Summary:
     """What has ended stays so, though it cannot be looked at just now; who waits for its end has seen it.
 
-    That something which is to be put back could not be, or that its spec is not taken any more (as of a metric source
-    that the operator's configuration lost), is said all the same.
+    That something which is to be put back could not be, or that its spec is not taken any more (as by an operator of
+    another release), is said all the same.
     """
     found = (c for c in before.get("conditions") or [] if c["type"] == ConditionType.FINISHED)
     ended = any(c["status"] == "True" and c.get("observedGeneration") == generation for c in found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -146,3 +147,48 @@ async def test_what_cannot_be_listed_at_the_end_is_removed_once_it_can(hidden: s
     world.cluster.fault = lambda verb, kind, name: None
     await passes(world, 3)
     assert (said(world), left(world)) == (("DeadlineExceeded", True), [])
+
+
+async def without_its_source(monkeypatch: pytest.MonkeyPatch, **spec: Any) -> World:
+    """While a candidate was measured, the operator was started again, with a configuration that lacks its source."""
+    world = World(a_benchmark(**spec))
+    await passes(world, 30)
+    assert left(world)
+    configured = world.dependencies()
+    monkeypatch.setattr(world, "dependencies", lambda: replace(configured, sources={}, scrape_seconds={}))
+    await passes(world, 3)
+    return world
+
+
+async def test_without_its_source_it_says_so_measures_nothing_and_ends_by_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = await without_its_source(monkeypatch)
+    stalled = next(c for c in status_of(world)["conditions"] if c["type"] == "Stalled")
+    assert (said(world), left(world), stalled["status"]) == (("InvalidSpec", False), [], "True")
+    assert "'default' is not configured" in stalled["message"]
+    await passes(world, 30, 600)
+    assert said(world) == ("DeadlineExceeded", True)
+
+
+async def test_with_its_source_again_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await without_its_source(monkeypatch)
+    monkeypatch.undo()
+    await passes(world, 80, 4.0)
+    assert said(world) == ("Published", True)
+
+
+async def test_without_its_source_a_suspended_one_is_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await without_its_source(monkeypatch)
+    suspend(world)
+    await passes(world, 2)
+    assert said(world) == ("Suspended", False)
+
+
+async def test_what_has_ended_needs_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(a_benchmark())
+    await passes(world, 80, 4.0)
+    configured = world.dependencies()
+    monkeypatch.setattr(world, "dependencies", lambda: replace(configured, sources={}, scrape_seconds={}))
+    await passes(world, 2)
+    assert said(world) == ("Published", True)

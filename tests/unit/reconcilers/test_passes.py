@@ -388,16 +388,24 @@ async def test_what_has_ended_stays_so_though_it_cannot_be_looked_at_for_a_while
     assert judged() == before
 
 
-async def test_a_benchmark_that_ended_stays_so_though_the_operator_does_not_take_its_spec_any_more() -> None:
+async def test_a_benchmark_that_ended_stays_so_though_the_operator_does_not_take_its_spec_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As one of another release may not."""
     world = World(a_benchmark())
     await passes(world, 80, 30.0, BENCHMARK)
     ended = ready(world, BENCHMARK)
-    unconfigured = replace(world.dependencies(), sources={}, scrape_seconds={})
-    for _ in range(2):
-        await reconcile_benchmark(BENCHMARK, unconfigured)
-        conditions = (world.cluster.peek(BENCHMARK) or {})["status"]["conditions"]
-        assert [is_true(conditions, name) for name in ("Finished", "Succeeded", "Stalled")] == [True, True, True]
-        assert ready(world, BENCHMARK)[:2] == ("False", "InvalidSpec")
+
+    def stricter(spec: object) -> object:
+        raise InvalidSpec("spec.candidates: too many for this release")
+
+    with monkeypatch.context() as release:
+        release.setattr(BenchmarkSpec, "model_validate", stricter)
+        for _ in range(2):
+            await passes(world, 1, 30.0, BENCHMARK)
+            conditions = (world.cluster.peek(BENCHMARK) or {})["status"]["conditions"]
+            assert [is_true(conditions, name) for name in ("Finished", "Succeeded", "Stalled")] == [True, True, True]
+            assert ready(world, BENCHMARK)[:2] == ("False", "InvalidSpec")
     await passes(world, 1, 30.0, BENCHMARK)
     assert ready(world, BENCHMARK) == ended
 
