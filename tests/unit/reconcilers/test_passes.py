@@ -6,10 +6,11 @@ import copy
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from changeover.api.v1alpha1 import BenchmarkSpec
+from changeover.api.v1alpha1.candidate import Candidate
 from changeover.core import names, record_store
 from changeover.core.conditions import is_true
 from changeover.core.errors import ChangeoverError, Conflict, InvalidSpec, Unavailable
@@ -31,6 +32,7 @@ from changeover.testing.builders import NAMESPACE, a_benchmark, a_deployment, a_
 from changeover.testing.clock import START
 from changeover.testing.metrics import Behaviour
 from changeover.testing.world import World
+from pydantic import Field
 
 from tests.unit.crash.scenarios import with_hooks
 
@@ -396,11 +398,13 @@ async def test_a_benchmark_that_ended_stays_so_though_the_operator_does_not_take
     await passes(world, 80, 30.0, BENCHMARK)
     ended = ready(world, BENCHMARK)
 
-    def stricter(spec: object) -> object:
-        raise InvalidSpec("spec.candidates: too many for this release")
+    class Stricter(BenchmarkSpec):
+        """Another release's."""
+
+        candidates: Annotated[list[Candidate], Field(max_length=1)]
 
     with monkeypatch.context() as release:
-        release.setattr(BenchmarkSpec, "model_validate", stricter)
+        release.setattr("changeover.reconcilers.benchmark.BenchmarkSpec", Stricter)
         for _ in range(2):
             await passes(world, 1, 30.0, BENCHMARK)
             conditions = (world.cluster.peek(BENCHMARK) or {})["status"]["conditions"]
