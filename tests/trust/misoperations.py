@@ -40,8 +40,6 @@ REFUSED, DEGRADED, TAKEN, FAILURE = (
     "refused at admission", "taken, and another reason said", "taken, and the reason that is said without", "failures",
 )  # fmt: skip
 ROSE = "of those taken, under which the weight rose, as it may"
-LOST = "of those taken, under which a route gives weight to a Service that is not there"
-LEFT = "of those taken, under which the canary has a share by a route that the spec does not name"
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class Tally:
         return "\n".join([
             f"leaf fields: {len(self.covered)} of {self.all_leaves}",
             f"transitions: {sum(self.counts[name] for name in names)} of {self.planned}",
-            *(f"{name}: {self.counts[name]}" for name in (*names, ROSE, LOST, LEFT)),
+            *(f"{name}: {self.counts[name]}" for name in (*names, ROSE)),
         ])  # fmt: skip
 
     @property
@@ -154,7 +152,7 @@ async def outcome(one: Transition, server: Admission, known: Mapping[str, Undist
         put_spec(start.world, start.ref, spec)
         await start.go_on()
         said, gone = reason(start.world, start.ref), _gone(start)
-        beside = [ROSE] * (start.watch.rises > began) + _astray(start)
+        beside, astray = [ROSE] * (start.watch.rises > began), _astray(start)
         put_spec(start.world, start.ref, start.spec)
         await start.come_back()
     except InvalidSpec as error:
@@ -163,7 +161,8 @@ async def outcome(one: Transition, server: Admission, known: Mapping[str, Undist
         where = traceback.extract_tb(error.__traceback__)[-1]
         return [FAILURE], f"{type(error).__name__}: {error!s:.200} at {where.filename}:{where.lineno}"
     undisturbed = known[start.name]
-    why = _silent(said, gone, undisturbed) or "; ".join(start.watch.wrong) or _ends_otherwise(start, undisturbed)
+    why = _silent(said, gone, undisturbed) or "; ".join([*astray, *start.watch.wrong])
+    why = why or _ends_otherwise(start, undisturbed)
     return [FAILURE if why else TAKEN if said == undisturbed.said else DEGRADED, *beside], why
 
 
@@ -174,15 +173,17 @@ def _gone(start: Start) -> list[str]:
 
 
 def _astray(start: Start) -> list[str]:
-    """What a changed spec does to the traffic that is not forbidden, and that nobody wants (docs/trust.md)."""
+    """What a changed spec does to the traffic that nobody wants."""
     edit = start.watch.edit
     if not start.pace.climbs or edit is None:
         return []
     routed = {name for route in start.world.cluster.all("HTTPRoute") for name, n in weights(route).items() if n}
-    named = edit.spec["traffic"]["gatewayAPI"]["route"]["name"]
-    shares = on_canary(start.world, edit)
     lost = routed - {one["metadata"]["name"] for one in start.world.cluster.all("Service")}
-    return [LOST] * bool(lost) + [LEFT] * any(share for route, share in shares.items() if route != named)
+    named = edit.spec["traffic"]["gatewayAPI"]["route"]["name"]
+    left = [route for route, share in on_canary(start.world, edit).items() if share and route != named]
+    return [f"{name} has weight and is not there" for name in sorted(lost)] + [
+        f"the canary has a share by route {route}, which the spec does not name" for route in left
+    ]
 
 
 def _silent(said: str, gone: list[str], undisturbed: Undisturbed) -> str:
