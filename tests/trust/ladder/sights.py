@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from changeover.core.evidence import StepEvidence
 from changeover.core.mark import Phase
-from changeover.core.migration_state import CanaryChoice, SeenLoad
+from changeover.core.migration_state import CanaryChoice, SeenLoad, SeenMigration
 from changeover.core.observed import Counts, Evidence, NoData, Pod, Route, Unreadable, Workload
 
 from tests.trust.ladder.classes import SCRAPE, Statistics, blocks_of, counts
@@ -62,6 +62,7 @@ class Seen:
     queries_refused, day, gates, peak, load, testers, term = "", None, (), None, SeenLoad(), None, 0
     source_unknown = ""
     unserved = ""
+    is_way_back_open = SeenMigration.is_way_back_open
 
     def __init__(self, sights: Sights, oracle: Oracle) -> None:
         self._sights, self._oracle = sights, oracle
