@@ -29,7 +29,7 @@ from tests.trust.ladder.rules import broken
 
 STATES, LEAST = 1_100_000, 1_000_000  # that are decided in, and fewer than which prove too little
 EVERY = 50  # of so many states one is walked to its end
-EDGES_STATES = 200_000  # of what the live stories tell
+EDGES_STATES = 800_000  # of what the live stories tell
 EVERY_TWICE = 4  # of so many passes one is decided twice
 Way = list[str]
 
