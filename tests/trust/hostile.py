@@ -16,7 +16,7 @@ import random
 import resource
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,8 +91,8 @@ def cases(names: Sequence[str], number: int, seed: int) -> Iterator[Case]:
         yield Case(names[done % len(names)], f"{seed}-{done}")
 
 
-async def explore(number: int, seed: int) -> Tally:
-    """So many cases, and what is wrong with how they ended."""
+async def explore(number: int, seed: int, keep: Callable[[Case], None] = lambda failed: None) -> Tally:
+    """So many cases, and what is wrong with how they ended. What fails is kept at once."""
     known = await known_states()
     tally = Tally(len(known))
     for case in cases(list(known), number, seed):
@@ -100,6 +100,7 @@ async def explore(number: int, seed: int) -> Tally:
         why = await _wrong(case, known[case.state], tally)
         if why:
             tally.failed.append((case, why))
+            keep(case)
     return tally
 
 
@@ -128,11 +129,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args(argv)
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
-    tally = asyncio.run(explore(asked.cases, asked.seed))
+    tally = asyncio.run(explore(asked.cases, asked.seed, lambda case: FAILED.add([case.key()])))
     print(tally.report())
     for case, why in tally.failed[:40]:
         print(f"{case.state}, seed {case.seed}: {why:.400}")
-    FAILED.add(case.key() for case, _ in tally.failed)
     return 1 if tally.failed else 0
 
 

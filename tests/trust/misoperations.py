@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -217,8 +217,10 @@ def _difference(end: dict[str, Any], reference: dict[str, Any]) -> str:
     return f"{differs}"[:500]
 
 
-async def explore(client: Client, seed: int, seconds: float) -> Tally:
-    """Stored failures first, then as many transitions as there is time for."""
+async def explore(
+    client: Client, seed: int, seconds: float, keep: Callable[[Transition], None] = lambda failed: None
+) -> Tally:
+    """Stored failures first, then as many transitions as there is time for. What fails is kept at once."""
     until = time.monotonic() + seconds
     known = await starts()
     references = {start.name: await undisturbed(start) for start in known}
@@ -232,7 +234,14 @@ async def explore(client: Client, seed: int, seconds: float) -> Tally:
         tally.covered.add(f"{one.start.ref.kind} {one.leaf}")
         if why:
             tally.failed.append((one, why))
+            keep(one)
     return tally
+
+
+def store(failed: Transition) -> None:
+    """To be tried first from now on; not what is too long for a file that people read."""
+    if len(str(failed.value)) < LONGEST_KEPT:
+        FAILED.add([failed.key()])
 
 
 def _position(one: Transition, stored: list[Any]) -> bool:
@@ -246,11 +255,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=600.0)
     asked = parser.parse_args(argv)
     with with_our_kinds() as server, server.client() as client:
-        tally = asyncio.run(explore(client, asked.seed, asked.seconds))
+        tally = asyncio.run(explore(client, asked.seed, asked.seconds, store))
     print(tally.report())
     for one, why in tally.failed:
         print(f"{one.start.name}: {one.leaf} {one.what} {one.value!r:.60}: {why}")
-    FAILED.add(one.key() for one, _ in tally.failed if len(str(one.value)) < LONGEST_KEPT)
     return 0 if tally.is_well else 1
 
 
