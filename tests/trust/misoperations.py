@@ -29,7 +29,7 @@ from tests.apiserver.conftest import GROUP_PATH, with_our_kinds
 from tests.apiserver.harness import Answer, Client
 from tests.apiserver.test_agreement import KIND
 from tests.trust.failures import Failures
-from tests.trust.tenant.climb import on_canary, reason
+from tests.trust.tenant.climb import live, on_canary, reason
 from tests.trust.tenant.leaves import REMOVED, SIBLING, TWICE, Steps, changed, leaves, odd_values, place_in, spec_schema
 from tests.trust.tenant.rises import missing
 from tests.trust.tenant.starts import Start, aspect, put_spec, starts
@@ -177,7 +177,7 @@ def _astray(start: Start) -> list[str]:
     edit = start.watch.edit
     if not start.pace.climbs or edit is None:
         return []
-    routed = {name for route in start.world.cluster.all("HTTPRoute") for name, n in weights(route).items() if n}
+    routed = {name for route in live(start.world) for name, weight in weights(route).items() if weight}
     lost = routed - {one["metadata"]["name"] for one in start.world.cluster.all("Service")}
     named = edit.spec["traffic"]["gatewayAPI"]["route"]["name"]
     left = [route for route, share in on_canary(start.world, edit).items() if share and route != named]

@@ -45,7 +45,7 @@ def case() -> Case:
     start = next(one for one in asyncio.run(starts()) if one.name == "a migration on its first step")
     assert start.watch.edit is not None
     at = start.world.clock.now()
-    rise = Rise(10, 50, 1, at - timedelta(hours=2), at, ("WaitingForGate", "Stepped"))
+    rise = Rise(10, 50, at - timedelta(hours=2), at, ("WaitingForGate", "Stepped"))
     return start.watch.edit, rise, start
 
 
@@ -64,7 +64,7 @@ def test_a_spec_that_forbids_it_is_told(case: Case, place: Steps, value: Any, wh
 def wrong_rises(rise: Rise) -> Iterator[tuple[Rise, str]]:
     yield replace(rise, said=("RolledBack", "Stepped")), "RolledBack before"
     yield replace(rise, said=("WaitingForGate", "WaitingEvidence")), "it says WaitingEvidence"
-    yield replace(rise, steps=3, after=100), "there are 3 steps"
+    yield replace(rise, before=100), "no step is above 100 %"
     yield replace(rise, after=100), "the next step is 50 %"
     yield replace(rise, since=rise.at - timedelta(minutes=119)), "it stood for"
 

@@ -158,10 +158,11 @@ def _of_decided_rises(one: Pass, mark: Mark, before: Mark | None) -> Iterator[st
     if not all(_is_ready(arm, before) for arm in (seen.stable, seen.canary)):
         yield f"rises to {mark.weight} while an arm is not ready"
     steps, by_hand = seen.spec.steps, mark.reason == Reason.PROMOTED_BY_HAND
-    next_one = mark.step == before.step + 1 <= len(steps)
-    if not next_one and not (by_hand and mark.step == len(steps)):
+    # By weight: steps may have been taken out or put in since the one before.
+    above = [number for number, step in enumerate(steps, 1) if step.weight_percent > before.weight]
+    if mark.step not in above[:1] and not (by_hand and mark.step == len(steps)):
         yield f"goes from step {before.step} to step {mark.step}"
-    elif mark.weight != max(before.weight, steps[mark.step - 1].weight_percent):
+    elif mark.weight != steps[mark.step - 1].weight_percent:
         yield f"rises to {mark.weight}, which is not the weight of step {mark.step}"
 
 

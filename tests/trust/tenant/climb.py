@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from changeover.core import names
-from changeover.core.plan import Ref
+from changeover.core.plan import Manifest, Ref
 from changeover.testing.world import World, weights
 
 from tests.trust.tenant.nonsense import RECONCILE
@@ -18,11 +18,10 @@ MOST_AT_ONCE = 5  # passes without time between them: a gate is asked, and its a
 
 @dataclass(frozen=True)
 class Stand:
-    """A route's weight on everything but stable, percent; since when, and after how many rises from 0."""
+    """A route's weight on everything but stable, percent, and since when."""
 
     weight: int
     since: datetime
-    steps: int = 0
 
 
 @dataclass
@@ -51,13 +50,10 @@ class Watch:
             if weight > stood.weight:
                 said = said_before, reason(world, ref)
                 self.rises += 1
-                rise = Rise(stood.weight, weight, stood.steps, stood.since, now, said)
+                rise = Rise(stood.weight, weight, stood.since, now, said)
                 why = why_not(rise, self.edit, world)
                 self.wrong += [f"{route}: {rise.before} -> {rise.after} %: {why}"] if why else []
-            if weight != stood.weight:
-                self.stands[route] = Stand(weight, now, stood.steps + 1 if weight > stood.weight else 0)
-            else:
-                self.stands[route] = stood
+            self.stands[route] = stood if weight == stood.weight else Stand(weight, now)
 
 
 async def a_pass(world: World, ref: Ref, watch: Watch) -> None:
@@ -71,16 +67,18 @@ async def a_pass(world: World, ref: Ref, watch: Watch) -> None:
 
 
 def on_canary(world: World, edit: Edit) -> dict[str, int]:
-    """By route, the weight of what is not stable: neither as the spec has it now, nor as it had it before.
-
-    That of testers, who ask for the canary, is no part of the traffic.
-    """
+    """By route, the weight of what is not stable: neither as the spec has it now, nor as it had it before."""
     stables = {(spec.get("stable") or {}).get("service", {}).get("name") for spec in (edit.before, edit.spec)}
     return {
         route["metadata"]["name"]: sum(weight for name, weight in weights(route).items() if name not in stables)
-        for route in world.cluster.all("HTTPRoute")
-        if names.ANNOTATION_ABOUT not in (route["metadata"].get("annotations") or {})
+        for route in live(world)
     }
+
+
+def live(world: World) -> list[Manifest]:
+    """The routes of traffic; that of testers, who ask for the canary, is none."""
+    routes = world.cluster.all("HTTPRoute")
+    return [one for one in routes if names.ANNOTATION_ABOUT not in (one["metadata"].get("annotations") or {})]
 
 
 def reason(world: World, ref: Ref) -> str:

@@ -36,11 +36,10 @@ class Edit:
 
 @dataclass(frozen=True)
 class Rise:
-    """A weight rose: after how many rises from 0, since when the one before stood, and what Ready said around it."""
+    """A weight rose: since when the one before stood, and what Ready said around it."""
 
     before: int
     after: int
-    steps: int
     since: datetime
     at: datetime
     said: tuple[str, str]
@@ -98,17 +97,18 @@ def _by_state(rise: Rise, edit: Edit, world: World) -> Iterator[str]:
 
 def _by_step(rise: Rise, edit: Edit, world: World) -> Iterator[str]:
     steps = edit.spec["steps"]
-    if rise.steps >= len(steps):
-        yield f"there are {len(steps)} steps, and it rose so often"
+    above = [step for step in steps if step["weightPercent"] > rise.before]
+    if not above:
+        yield f"no step is above {rise.before} %"
         return
-    following = steps[rise.steps]
+    following = above[0]
     if rise.after != following["weightPercent"]:
         yield f"the next step is {following['weightPercent']} %"
     if following.get("approval") == "Manual":
         yield "nobody has approved the next step"
-    if not rise.steps:
+    if not rise.before:
         return
-    current = steps[rise.steps - 1]
+    current = steps[max(0, len(steps) - len(above) - 1)]  # below all steps of an edit it is the first
     if rise.stood < duration_seconds(current["minDuration"]):
         yield f"it stood for {rise.stood:.0f} s of at least {current['minDuration']}"
     most = round(world.metrics.rate * rise.stood * rise.before / 100)
@@ -123,7 +123,7 @@ def _by_evidence(rise: Rise, edit: Edit, world: World) -> Iterator[str]:
     window = duration_seconds(decision["baseline"]["window"])
     if decision["baseline"]["policy"] == "Require" and known.total_seconds() < LEAST_HOURS * window:
         yield f"stable is known for {known}, and {decision['baseline']['window']} are required"
-    if not rise.steps:
+    if not rise.before:
         return
     for one in edit.spec["objectives"]:
         why = _unmet(one)
