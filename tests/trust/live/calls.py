@@ -55,8 +55,11 @@ class Call:
 
     @property
     def what(self) -> str:
-        """In words: what it does to what, without the query."""
+        """In words: what it does to what, without the query. What is made under a name that was chosen has it."""
         tail = urlsplit(self.path).path.split("/namespaces/")[-1].split("/", 1)[-1]
+        name = ((self.body or {}).get("metadata") or {}).get("name") if self.method == "POST" else None
+        if name and tail != "events":
+            tail += f"/{name}"
         return f"{'WATCH' if self.is_watch else self.method} {tail}"
 
     @property

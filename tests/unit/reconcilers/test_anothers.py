@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 from typing import Any
+from unittest import mock
 
 import pytest
 from changeover.core import names
-from changeover.core.errors import InvalidSpec, Unavailable
+from changeover.core.errors import Conflict, InvalidSpec, Unavailable
 from changeover.core.manifests.common import labels_of
 from changeover.core.plan import Apply, Delete, Manifest, Ref
 from changeover.reconcilers.benchmark import reconcile_benchmark
@@ -87,6 +88,20 @@ async def test_what_is_about_to_go_is_not_taken_over() -> None:
     failure = await execute([Apply(wanted)], WEB, None, world.dependencies())
     assert isinstance(failure, Unavailable) and "Service web-fast belongs to what was deleted" in str(failure)
     assert world.cluster.peek(TAKEN)["metadata"]["ownerReferences"][0]["uid"] == "before"  # type: ignore[index]
+
+
+async def test_records_that_an_old_view_does_not_show_are_not_written_over() -> None:
+    """Another's of the same name, as of one that was deleted, would have two owners, and be taken for this one's."""
+    place = {"name": "web-runs-1", "namespace": NAMESPACE, "labels": labels_of(benchmark="web")}
+    owner = {"kind": WEB.kind, "name": WEB.name}
+    there = {"kind": "ConfigMap", "metadata": {**place, "ownerReferences": [{**owner, "uid": "before"}]}}
+    world = World(a_benchmark(), there)
+    before = copy.deepcopy(world.cluster.peek(Ref("ConfigMap", NAMESPACE, "web-runs-1")))
+    wanted = {"kind": "ConfigMap", "metadata": {**place, "ownerReferences": [{**owner, "uid": "made-anew"}]}}
+    with mock.patch.object(world.cluster, "get", mock.AsyncMock(return_value=None)):
+        failure = await execute([Apply(wanted)], WEB, None, world.dependencies())
+    assert isinstance(failure, Conflict)
+    assert world.cluster.peek(Ref("ConfigMap", NAMESPACE, "web-runs-1")) == before
 
 
 async def test_a_pod_and_a_job_with_some_of_our_labels_end_no_pass() -> None:
