@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.demo import acts
-from tests.demo.kube import Kube
+from tests.demo.kube import CommandFailed, Kube
 from tests.e2e import faults
 from tests.e2e.faults import STABLE, STEPS, Lane
 from tests.e2e.release import install_and_wait, uninstall
@@ -116,6 +119,31 @@ def edited(shop: Kube, _: Path) -> str:
     return f"{said}\n  share of the canary in each step: {shares}"
 
 
+def mistyped(shop: Kube, _: Path) -> str:
+    """A Service that is not there is named for stable: the route stays, and a canary that goes is taken back."""
+    name, lane, typo = "faults-mistyped", Lane("mistyped", STABLE, rate=50), "faults-stabel"
+    with faults.traffic(shop, lane), migrating(shop, lane, (name, ""), LENIENT, FEW_ERRORS, weights=(10, 100)):
+        acts.wait_until("weight 10", 240, lambda: share_of(shop, lane, name) == 10)
+        patch_spec(shop, name, {"stable": {"service": {"name": typo}}})
+        acts.wait_until("it says so", 30, lambda: reason_of(shop, name) == "WaitingForWorkloads")
+        said = acts.condition(acts.status_of(shop, "cmig", name), "Ready")["message"]
+        with pytest.raises(CommandFailed, match=r"route.name cannot be changed"):
+            patch_spec(shop, name, {"traffic": {"gatewayAPI": {"route": {"name": "another"}}}})
+        before = backends_of(shop, lane)
+        shop.kubectl("scale", "deployment", name, "--replicas=0")
+        status = rolled_back(shop, name)
+        after = backends_of(shop, lane)
+    assert f"there is no Service {typo}" in said
+    assert (before, after) == ({STABLE: 90, name: 10}, {STABLE: 100, name: 0})
+    assert status["outcome"]["reason"] == "CanaryNotReady"
+    return f"{said}\n  {status['outcome']['message']}"
+
+
+def patch_spec(kube: Kube, name: str, spec: dict[str, Any]) -> None:
+    """A person edits a migration."""
+    kube.kubectl("patch", "cmig", name, "--type=merge", "--patch", json.dumps({"spec": spec}))
+
+
 def edit_by_hand(kube: Kube, lane: Lane, percent: int, who: str) -> None:
     """A person sets the canary's weight."""
     rules = kube.get("httproute", lane.route)["spec"]["rules"]
@@ -134,5 +162,10 @@ def event_of(kube: Kube, name: str, reason: str) -> str:
 
 def share_of(kube: Kube, lane: Lane, canary: str) -> int:
     """The canary's weight in a lane's route; 0 before there is one."""
+    return backends_of(kube, lane).get(canary, 0)
+
+
+def backends_of(kube: Kube, lane: Lane) -> dict[str, int]:
+    """Weights by Service of a lane's route; none before there is one."""
     rules = kube.get("httproute", lane.route).get("spec", {}).get("rules", [])
-    return next((b["weight"] for rule in rules for b in rule["backendRefs"] if b["name"] == canary), 0)
+    return {backend["name"]: backend.get("weight", 1) for rule in rules for backend in rule["backendRefs"]}

@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.demo import acts
 from tests.demo.kube import Kube
 from tests.e2e import faults
+from tests.e2e.aside import patch_spec
 from tests.e2e.faults import STABLE, STEPS, Lane
 from tests.e2e.watching import FEW_ERRORS, LENIENT, mark, migrating, reason_of, rolled_back, weight
 
@@ -35,7 +36,7 @@ def waits(shop: Kube, _: Path) -> str:
         assert datetime.fromisoformat(mark(shop, lane)["since"]) >= opens
         objectives = shop.get("cmig", name)["spec"]["objectives"]
         objectives[-1]["query"]["promQL"] = "vector(200)"
-        shop.kubectl("patch", "cmig", name, "--type=merge", "--patch", json.dumps({"spec": {"objectives": objectives}}))
+        patch_spec(shop, name, {"objectives": objectives})
         rolled_back(shop, name)
         acts.wait_until("it was told", 30, lambda: bool(told_of(shop, name)))
         status = acts.status_of(shop, "cmig", name)
