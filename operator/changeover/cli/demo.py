@@ -114,21 +114,25 @@ def _steps() -> str:
 
 def _all_there(here: Kubectl, body: Body, console: Console) -> bool:
     _title(console, "Is all there that a migration needs?")
-    found = _settled(here, body)
+    found = _settled(here, body, console)
     for check in found:
         console.print(pairs([(check.sign, check.what, check.how)]))
     return all(check.sign != BAD for check in found)
 
 
-def _settled(here: Kubectl, body: Body) -> list[Check]:
+def _settled(here: Kubectl, body: Body, console: Console) -> list[Check]:
     """The checks, when a Prometheus that was started a moment ago has had the time for its first scrapes."""
-    until = time.monotonic() + FIRST_SCRAPES_SECONDS
+    until, is_told = time.monotonic() + FIRST_SCRAPES_SECONDS, False
     while True:
         found = list(preflight(here, body))
         missing = [check.what for check in found if check.sign == BAD]
         is_young = missing and all(what.startswith(METRIC_SOURCE) for what in missing)
         if not is_young or time.monotonic() > until:
             return found
+        if not is_told:
+            limit = f"up to {FIRST_SCRAPES_SECONDS:.0f} s"
+            console.print(f"Waiting {limit} for the first scrapes of a Prometheus that begins ({missing[0]})")
+            is_told = True
         time.sleep(2)
 
 

@@ -167,7 +167,9 @@ def test_a_prometheus_that_begins_has_the_time_for_its_first_scrapes(
     said = iter([[Found(BAD, "metric source default: x")]] * 2 + [[Found(OK, "metric source default: x")]])
     monkeypatch.setattr("changeover.cli.demo.preflight", lambda kubectl, body: next(said))
     monkeypatch.setattr("changeover.cli.demo.time.sleep", lambda seconds: None)
-    assert demo.run(Kubectl(), STAGE, quiet()) == 0
+    console = Console(file=io.StringIO(), width=200, record=True)
+    assert demo.run(Kubectl(), STAGE, console) == 0
+    assert console.export_text().count("Waiting up to 45 s for the first scrapes") == 1
     monkeypatch.setattr("changeover.cli.demo.FIRST_SCRAPES_SECONDS", -1.0)
     monkeypatch.setattr("changeover.cli.demo.preflight", lambda kubectl, body: [Found(BAD, "metric source default: x")])
     assert demo.run(Kubectl(), STAGE, quiet()) == 1
