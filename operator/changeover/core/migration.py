@@ -97,17 +97,16 @@ def prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
     unread = next((one for one in (seen.choice, seen.canary) if isinstance(one, Unreadable)), None)
     if unread is not None:
         # Where all can be known that a way back needs, harm is not left to itself.
-        return (harm(seen, watched) if watched is not None else None) or Step(
-            Reason.UNREADABLE, unread.reason, (), mark
-        )
+        harmed = harm(seen, watched) if watched is not None else None
+        return harmed or Step(Reason.UNREADABLE, unread.reason, (), mark)
     assert isinstance(seen.choice, CanaryChoice)
     if seen.choice.refused is not None and (starts_over or mark is None or mark.weight == 0):
         refused = _refuse(seen.choice.refused, seen.choice.why, mark)
         # Another candidate may be named under way: then the canary of before has traffic, on the same backends.
         at_work = mark if mark is not None and route is not None and 0 < mark.weight == route.canary_percent else None
         return (harm(seen, at_work) if at_work is not None and seen.is_way_back_open else None) or refused
-    if seen.source_unknown and (mark is None or mark.weight == 0):
-        return _refuse(Reason.INVALID_SPEC, seen.source_unknown, mark)
+    if seen.not_understood and (mark is None or mark.weight == 0):
+        return _refuse(Reason.INVALID_SPEC, seen.not_understood, mark)
     not_followed = _without_stable(seen, mark)
     if not_followed is not None and watched is None:
         return not_followed
@@ -192,9 +191,8 @@ def _withoutharm(seen: SeenMigration, route: Route, mark: Mark, weighing: Weighi
     """Nothing speaks for a rollback: up, or stay."""
     assert isinstance(seen.canary, Workload)
     assert isinstance(seen.choice, CanaryChoice)
-    if seen.source_unknown:
-        message = f"{seen.source_unknown}; without evidence the canary goes back after spec.decision.maxBlind"
-        return Step(Reason.INVALID_SPEC, message, (), mark, weighing, stalled=True)
+    if seen.not_understood:
+        return Step(Reason.INVALID_SPEC, seen.not_understood, (), mark, weighing, stalled=True)
     if not route.accepted:
         return Step(Reason.ROUTE_NOT_ACCEPTED, route.why_not, (), mark, weighing)
     if seen.canary.ready < seen.canary.replicas:

@@ -97,7 +97,7 @@ class SeenMigration:
     behind: bool = False  # whether there are whole blocks later than those read in this pass
     term: int = 0  # of leadership, under which this is decided; 0 without a Lease
     unserved: str | Unreadable = ""  # why an edit of the backends is not followed yet; those of before stand meanwhile
-    source_unknown: str = ""  # why there is no metric source of the name that the spec gives
+    not_understood: str = ""  # what of the spec this operator does not know: a metric source, a later release's field
 
     @property
     def is_way_back_open(self) -> bool:

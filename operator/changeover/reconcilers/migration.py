@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import ValidationError
 
 from changeover.api.reasons import MIGRATION_CONDITIONS, ConditionType, Reason
@@ -19,7 +21,7 @@ from changeover.reconcilers.gates import with_gates
 from changeover.reconcilers.notify import tell
 from changeover.reconcilers.observe_migration import observe, observe_leaving
 from changeover.reconcilers.report import Summary, report
-from changeover.reconcilers.spec import invalid, plain_errors
+from changeover.reconcilers.spec import invalid, plain_errors, understood
 from changeover.reconcilers.target import find_target
 from changeover.reconcilers.workloads import parse_owner
 
@@ -31,9 +33,10 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
         return None
     owner = parse_owner(body)
     try:
-        spec = MigrationSpec.model_validate(body["spec"])
+        spec, unknown = understood(MigrationSpec, body["spec"])
         found = await find_target(owner, spec, deps)
         seen = await (observe_leaving if owner.deleting else observe)(owner, spec, found, deps)
+        seen = replace(seen, not_understood=unknown or seen.not_understood)
     except (ValidationError, InvalidSpec) as error:
         if owner.deleting:
             # What the spec means is unknown, so no traffic is touched; but nobody may be kept from deleting.

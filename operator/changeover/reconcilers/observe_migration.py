@@ -52,7 +52,7 @@ async def observe(owner: Owner, spec: MigrationSpec, found: Found, deps: Depende
         now=deps.clock.now(),
         owner=owner, spec=spec, arms=arms, stable=stable, canary=canary, route=route,
         evidence=evidence, blocks=blocks, behind=behind, latest=latest, day=day, peak=peak, load=load,
-        scrape_seconds=scrape, source_unknown=unknown, queries_refused=own.refused,
+        scrape_seconds=scrape, not_understood=unknown, queries_refused=own.refused,
         choice=await _choice(owner, spec, deps),
         unserved=found.unserved,
         gates=answered(owner.status, spec),

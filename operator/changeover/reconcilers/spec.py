@@ -1,15 +1,39 @@
-"""What to say of a spec that is refused."""
+"""What to make of a spec that is refused, and what to say of it."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from changeover.api.reasons import ConditionType, Reason
 from changeover.core.plan import Judgement
 from changeover.reconcilers.report import Summary
+
+Spec = TypeVar("Spec", bound=BaseModel)
+
+
+def understood(model: type[Spec], spec: Any) -> tuple[Spec, str]:
+    """The spec without the fields that this release does not know, and which these are; empty when there are none.
+
+    A CRD may be newer than the operator. What is under way is watched then by what is known of it, and not raised.
+    Raises ValidationError for anything else that is wrong.
+    """
+    try:
+        return model.model_validate(spec), ""
+    except ValidationError as refusal:
+        if any(error["type"] != "extra_forbidden" for error in refusal.errors()):
+            raise
+        known = copy.deepcopy(spec)
+        for *path, name in (error["loc"] for error in refusal.errors()):
+            place = known
+            for key in path:
+                place = place[key]
+            del place[name]
+        why = f"{plain_errors(refusal)}; this operator does not know it: is the CRD of a later release?"
+        return model.model_validate(known), why
 
 
 def plain_errors(error: Exception) -> str:

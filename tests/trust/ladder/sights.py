@@ -60,7 +60,7 @@ class Seen:
 
     now, arms, choice, scrape_seconds = NOW, ARMS, CanaryChoice(), SCRAPE
     queries_refused, day, gates, peak, load, testers, term = "", None, (), None, SeenLoad(), None, 0
-    source_unknown = ""
+    not_understood = ""
     unserved = ""
     is_way_back_open = SeenMigration.is_way_back_open
 

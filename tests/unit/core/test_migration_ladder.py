@@ -33,7 +33,7 @@ FOUGHT_OVER = mark(contests=MOST, contested_at=NOW - timedelta(minutes=1))
 NO_WEIGHT = {"route": route(READY_TO_START), "blocks": ()}
 UNSEEN = replace(latest(), stable=None)
 UNSERVED = {"unserved": "there is no Service"}
-UNKNOWN = {"source_unknown": "no such source", "blocks": (), "latest": Unreadable("no such source")}
+UNKNOWN = {"not_understood": "no such source", "blocks": (), "latest": Unreadable("no such source")}
 
 
 def off(number: int, canary: Counts | None = None) -> tuple[Evidence, ...]:
