@@ -192,7 +192,8 @@ def _withoutharm(seen: SeenMigration, route: Route, mark: Mark, weighing: Weighi
     assert isinstance(seen.canary, Workload)
     assert isinstance(seen.choice, CanaryChoice)
     if seen.not_understood:
-        return Step(Reason.INVALID_SPEC, seen.not_understood, (), mark, weighing, stalled=True)
+        message = f"{seen.not_understood}; without evidence the canary goes back after spec.decision.maxBlind"
+        return Step(Reason.INVALID_SPEC, message, (), mark, weighing, stalled=True)
     if not route.accepted:
         return Step(Reason.ROUTE_NOT_ACCEPTED, route.why_not, (), mark, weighing)
     if seen.canary.ready < seen.canary.replicas:

@@ -31,7 +31,6 @@ def source_of(spec: MigrationSpec, deps: Dependencies) -> Source:
     name = spec.metrics.source
     unknown = why_unknown(name, deps)
     if unknown:
-        unknown += "; without evidence a canary with traffic goes back after spec.decision.maxBlind"
         return Source(_NoSource(unknown), max(deps.scrape_seconds.values(), default=SCRAPE_SECONDS), unknown)
     return Source(deps.sources[name], deps.scrape_seconds[name])
 
