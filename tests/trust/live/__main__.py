@@ -17,6 +17,7 @@ from tests.trust.live.goals import GOALS
 from tests.trust.live.stories import STORIES
 from tests.trust.live.trials import REFERENCES, Bench, Trial, a_bench, numbered, references, store, stored
 
+TOLD_EVERY = 100  # trials of a long goal
 MOST_MISSED = 0.4  # share of the trials that may do nothing; more, and little was tried
 
 
@@ -66,6 +67,8 @@ def attempt(
         tally.tried += 1
         tally.did += course.did(trial)
         tally.seconds = time.monotonic() - began
+        if tally.tried % TOLD_EVERY == 0:
+            print(f"  {tally}", flush=True)
         if wrong := course.wrong or differences(course.end, known[trial.story].end):
             tally.failed[trial] = wrong
             print(f"  {trial}\n    " + "\n    ".join(line[:2000] for line in wrong), flush=True)
