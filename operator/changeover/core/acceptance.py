@@ -41,6 +41,7 @@ WAITING, RUNNING, MET, NOT_MET, VOID = "Waiting", "Running", "Met", "NotMet", "V
 REACHED = 0.95  # of the rate that was asked for; below it the load did not show what it was to show
 BUSIEST_GENERATOR = 0.9  # of a core: oha with more is what is slow
 PATIENCE = timedelta(seconds=60)  # for the last scrapes of the load's window
+READABLE_WITHIN = timedelta(days=1)  # of the load's end: a metric source that is away has kept what was counted
 _SAYS = {
     WAITING: (None, Reason.WAITING_FOR_PROMOTION),
     RUNNING: (None, Reason.ACCEPTANCE_RUNNING),
@@ -202,9 +203,9 @@ def _judge(seen: SeenMigration, status: Status, report: LoadReport) -> Accepted:
     assert spec.acceptance is not None
     if not isinstance(after, Figures):
         why = after.reason if after is not None else "the last scrapes are awaited"
-        ended = report.content["windowEnd"]
-        if seen.now.timestamp() - float(ended) <= PATIENCE.total_seconds() or isinstance(after, Unreadable):
-            return Accepted(status, looks_again=True)
+        patience = READABLE_WITHIN if isinstance(after, Unreadable) else PATIENCE
+        if seen.now.timestamp() - float(report.content["windowEnd"]) <= patience.total_seconds():
+            return Accepted({**status, "message": f"the load has ended: {why}"}, looks_again=True)
         return _end(seen, status, VOID, f"the gateway's counters do not show the load: {why}")
     rows = table(status["table"], after, spec, spec.acceptance.cost)
     status = {**status, "table": rows}

@@ -11,7 +11,17 @@ from changeover.api.reasons import Reason
 from changeover.core.acceptance import Accepted, about, accept, judgement
 from changeover.core.conditions import timestamp
 from changeover.core.migration_state import Before, SeenLoad, SeenMigration, Step
-from changeover.core.observed import Counts, Figures, LoadFailed, LoadReport, LoadRunning, NoData, Peak, Usage
+from changeover.core.observed import (
+    Counts,
+    Figures,
+    LoadFailed,
+    LoadReport,
+    LoadRunning,
+    NoData,
+    Peak,
+    Unreadable,
+    Usage,
+)
 from changeover.core.plan import Apply, Delete
 from changeover.testing.builders import a_report
 
@@ -199,11 +209,13 @@ def test_a_slow_load_generator_is_no_slow_backend() -> None:
     assert "the load generator used 0.97 cores" in found.status["message"]
 
 
-def test_the_last_scrapes_are_awaited_and_not_for_ever() -> None:
-    waits = judged(NoData("no series"))
+@pytest.mark.parametrize(("after", "seconds"), [(NoData("no series"), 60), (Unreadable("no series"), 24 * 3600)])
+def test_the_last_scrapes_are_awaited_and_not_for_ever(after: NoData | Unreadable, seconds: float) -> None:
+    """A source that is away has kept them, so it has more time."""
+    waits = judged(after, {**ENDED, "windowEnd": NOW.timestamp() - seconds})
     assert waits.status is not None and (waits.status["state"], waits.looks_again) == ("Running", True)
-    late = {**ENDED, "windowEnd": NOW.timestamp() - 61}
-    ended = judged(NoData("no series"), late)
+    assert waits.status["message"] == "the load has ended: no series"
+    ended = judged(after, {**ENDED, "windowEnd": NOW.timestamp() - seconds - 1})
     assert ended.status is not None and ended.status["state"] == "Void" and "no series" in ended.status["message"]
 
 
