@@ -83,7 +83,7 @@ def measured_again(writes: Sequence[Record], by: Disturbed) -> list[str]:
     """Runs that were begun, or recorded, although there was a fair record of them.
 
     Who is shown an old view may begin one: what is made for the first time has no version to name (decision 0023). It
-    is removed in the next pass, and never recorded.
+    is removed in the next pass, and never recorded. A Job that is there already (200) is not begun by being applied.
     """
     begun, recorded, fair = list[str](), list[str](), set[Run]()
     for one in writes:
@@ -94,7 +94,7 @@ def measured_again(writes: Sequence[Record], by: Disturbed) -> list[str]:
                 fair = {run for run in fair if run[0] != fingerprint}  # no record is left
             recorded += [run for run in _recorded(one.call) if (fingerprint, REPEATED.sub("", run)) in fair]
             fair |= {(fingerprint, REPEATED.sub("", run)) for run, void in _recorded(one.call).items() if not void}
-        elif kind == "jobs" and one.call.method != "DELETE" and _begun(one.call) in fair:
+        elif kind == "jobs" and _is_made(one) and _begun(one.call) in fair:
             begun.append(name)
     found = [f"{run} was recorded although there is a fair record of it" for run in recorded]
     return found + [f"{name} was made although there is a fair record of its run" for name in begun[by.rewound :]]
@@ -105,6 +105,10 @@ def _recorded(call: Call) -> dict[str, bool]:
     data: Mapping[str, str] = (call.body or {}).get("data") or {}
     records = {run: json.loads(text) for run, text in data.items()}
     return {run: bool(record["void"]) for run, record in records.items() if "void" in record}
+
+
+def _is_made(job: Record) -> bool:
+    return job.call.method != "DELETE" and job.status != http.HTTPStatus.OK
 
 
 def _begun(call: Call) -> Run:

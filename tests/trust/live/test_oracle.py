@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -163,6 +164,8 @@ def test_who_is_shown_an_old_view_may_begin_a_run_again_and_not_record_it() -> N
     again = [made(), FAIR, begun("r1.lame.keep-alive")]
     assert measured_again(again, Disturbed(rewound=1)) == []
     assert len(measured_again([*again, begun("r1.lame.keep-alive")], Disturbed(rewound=1))) == 1
+    applied = replace(begun("r1.lame.keep-alive"), status=200)  # that Job, in each pass on the old view
+    assert measured_again([*again, applied, applied], Disturbed(rewound=1)) == []
     recorded = "r1.lame.keep-alive.2 was recorded although there is a fair record of it"
     assert measured_again([*again, kept("r1.lame.keep-alive.2")], Disturbed(rewound=1)) == [recorded]
     assert measured_again([*again, kept("r1.lame.keep-alive.2", "Errors")], Disturbed(rewound=1)) == [recorded]
