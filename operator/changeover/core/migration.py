@@ -129,8 +129,11 @@ def _without_stable(seen: SeenMigration, mark: Mark | None) -> Step | None:
         return Step(Reason.UNREADABLE, unread.reason, (), mark)
     if seen.unserved:
         return _wait_for(mark, str(seen.unserved))
-    if not isinstance(seen.stable, Workload) or seen.stable.ready == 0:
-        return _wait_for(mark, f"stable {seen.spec.stable.workload.name} has no ready pod")
+    name = seen.spec.stable.workload.name
+    if not isinstance(seen.stable, Workload):
+        return _wait_for(mark, f"spec.stable: there is no Deployment {name}; make it, or name another")
+    if seen.stable.ready == 0:
+        return _wait_for(mark, f"stable {name} has no ready pod")
     return None
 
 

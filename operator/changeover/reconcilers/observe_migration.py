@@ -81,7 +81,7 @@ async def _day(
 
 
 async def observe_leaving(owner: Owner, spec: MigrationSpec, found: Found, deps: Dependencies) -> SeenMigration:
-    """All that a deletion depends on: the route. No evidence, no workload can keep anybody from deleting."""
+    """All that a deletion depends on: the route, and who can take its traffic. No evidence, no workload holds it up."""
     return SeenMigration(
         now=deps.clock.now(),
         owner=owner,

@@ -32,7 +32,7 @@ def understood(model: type[Spec], spec: Any) -> tuple[Spec, str]:
             for key in path:
                 place = place[key]
             del place[name]
-        why = f"{plain_errors(refusal)}; this operator does not know it: is the CRD of a later release?"
+        why = f"{plain_errors(refusal)}; it may be of a later release; update the operator, or take it out"
         return model.model_validate(known), why
 
 

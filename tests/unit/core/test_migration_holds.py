@@ -64,7 +64,7 @@ def test_where_no_weight_is_written_the_mark_of_our_route_is_told_unchanged(chan
         ({"stable": Unreadable("no stable")}, "no stable"),
         ({"canary": Unreadable("no canary")}, "no canary"),
         ({"choice": REFUSED, "route": None}, "tied with another"),
-        ({"stable": None}, "stable old has no ready pod"),
+        ({"stable": None}, "spec.stable: there is no Deployment old; make it, or name another"),
         ({"unserved": "there is no Service"}, "there is no Service"),
         ({"unserved": Unreadable("no Service was read")}, "no Service was read"),
         ({"stable": workload(0, name="old")}, "stable old has no ready pod"),
