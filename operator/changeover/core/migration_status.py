@@ -215,14 +215,20 @@ def _kept_evidence(seen: SeenMigration, step: Step, mark: Mark) -> StepEvidence 
 
 
 def _traffic(seen: SeenMigration, step: Step, mark: Mark) -> dict[str, Any]:
-    traffic: dict[str, Any] = {"desiredPercent": mark.weight, "measuredPercent": _measured(seen)}
+    traffic: dict[str, Any] = {"desiredPercent": mark.weight, "measuredPercent": _measured(seen, step, mark)}
     written = next((a.canary_percent for a in step.actions if isinstance(a, SetSplit)), None)
     applied = written if written is not None else getattr(seen.route, "canary_percent", None)
     return traffic if applied is None else {**traffic, "appliedPercent": applied}
 
 
-def _measured(seen: SeenMigration) -> str:
-    """Share of requests that reached the canary in the last scrapes; empty when it cannot be told."""
+def _measured(seen: SeenMigration, step: Step, mark: Mark) -> str:
+    """Share of requests that reached the canary in the last scrapes; empty when it cannot be told.
+
+    Of what has ended between 0 and 100 it stays as it was told: chance moves it with every scrape, and so would status.
+    """
+    before = seen.owner.status
+    if step.outcome is not None and step.outcome == before.get("outcome") and 0 < mark.weight < 100:
+        return str((before.get("traffic") or {}).get("measuredPercent", ""))
     measured = measured_percent(seen.latest) if isinstance(seen.latest, Evidence) else None
     return "" if measured is None else f"{measured:.1f}"
 

@@ -215,12 +215,12 @@ def tell(stage: Stage, story: Story) -> None:
 def _calm_down(stage: Stage) -> None:
     """No more faults, and two whole passes of everything: what the last fault hid is seen again."""
     stage.proxy.chance = None
-    before, most = _looks(stage), time.monotonic() + CALM_SECONDS
-    while time.monotonic() < most and any(n < before.get(what, 0) + 3 for what, n in _looks(stage).items()):
+    before, most = looks(stage), time.monotonic() + CALM_SECONDS
+    while time.monotonic() < most and any(n < before.get(what, 0) + 3 for what, n in looks(stage).items()):
         stage.play()
 
 
-def _looks(stage: Stage) -> dict[str, int]:
+def looks(stage: Stage) -> dict[str, int]:
     """How often the operator has read each object of ours."""
     ours = [f"GET {kind.lower()}s/{one['metadata']['name']}" for kind in OURS for one in stage.world.cluster.all(kind)]
     return {what: stage.proxy.counted[what] for what in ours}

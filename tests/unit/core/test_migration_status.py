@@ -192,3 +192,12 @@ def test_traffic_that_does_not_split_as_the_weight_says_is_not_settled() -> None
 
 def test_measured_share_is_that_of_the_last_scrapes() -> None:
     assert status_of(seen())["traffic"]["measuredPercent"] == "10.0"
+
+
+@pytest.mark.parametrize(("last", "told"), [(0, "10.0"), (50, "49.3"), (100, "10.0")])
+def test_the_share_of_what_ended_between_0_and_100_is_not_written_again_and_again(last: int, told: str) -> None:
+    """Chance moves it with every scrape; at 0 and 100 it says whether anybody is still on the other side."""
+    status = {**ended("Promoted"), "traffic": {"measuredPercent": "49.3"}}
+    at = replace(mark(), weight=last)
+    world = seen(owner=owner(status=status), route=route(at))
+    assert status_of(world)["traffic"]["measuredPercent"] == told

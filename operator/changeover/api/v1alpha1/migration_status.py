@@ -30,7 +30,11 @@ class TrafficStatus(Model):
 
     desired_percent: int = described("Asked for.")
     applied_percent: int | None = described("In the route as read back.", default=None)
-    measured_percent: Number = described("Measured at the gateway over the last block. Empty when unknown.", default="")
+    measured_percent: Number = described(
+        "Measured at the gateway in the last scrapes; of what ended between 0 and 100, in the last before its end. "
+        "Empty when unknown.",
+        default="",
+    )
 
 
 class ObjectiveStatus(Model):
