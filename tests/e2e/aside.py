@@ -108,7 +108,7 @@ def edited(shop: Kube, _: Path) -> str:
             if not meddled and share_of(shop, lane, name) == 10:
                 edit_by_hand(shop, lane, 37, "the-night-shift")
                 meddled = True
-        said = event_of(shop, name, "WeightPutBack")
+        said = event_of(shop, uid_of(shop, name), "WeightPutBack")
     assert said.startswith("the-night-shift changed the route, which is at 37 %; 10 % is put back")
     assert status["outcome"]["result"] == "Promoted", status["outcome"]
     assert [entry["to"] for entry in status["history"]] == [*STEPS, 100]
@@ -153,9 +153,13 @@ def edit_by_hand(kube: Kube, lane: Lane, percent: int, who: str) -> None:
     kube.kubectl("patch", "httproute", lane.route, "--type=merge", f"--field-manager={who}", "--patch", patch)
 
 
-def event_of(kube: Kube, name: str, reason: str) -> str:
-    """What an event of a migration said last; the state that it tells of may last for one pass only."""
-    uid = kube.get("cmig", name)["metadata"]["uid"]  # another run's may be there still
+def uid_of(kube: Kube, name: str) -> str:
+    """A migration's own; another run's events may be there still."""
+    return str(kube.get("cmig", name)["metadata"]["uid"])
+
+
+def event_of(kube: Kube, uid: str, reason: str) -> str:
+    """What an event said last of whom; empty when none did. The state that it tells of may last for one pass only."""
     mine = [e for e in kube.items("events") if e["involvedObject"]["uid"] == uid and e["reason"] == reason]
     return str(mine[-1]["message"]) if mine else ""
 

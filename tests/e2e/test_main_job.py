@@ -20,6 +20,7 @@ import pytest
 from tests.bench.measured.kills import kill_operator
 from tests.demo import acts
 from tests.demo.kube import ROOT, CommandFailed, Kube
+from tests.e2e.aside import event_of, uid_of
 from tests.e2e.fence import Fence, fenced
 from tests.e2e.plugin import changeover
 from tests.e2e.watching import LENIENT
@@ -343,7 +344,10 @@ def test_a_hand_edited_weight_is_put_back_and_never_adopted(operator: Kube) -> N
 
 
 def test_deleting_a_promoted_migration_leaves_the_traffic_where_it_is(operator: Kube) -> None:
+    uid = uid_of(operator, "migrate-to-winner")
     operator.kubectl("delete", "cmig", "migrate-to-winner", "--wait", "--timeout=30s")
+    acts.wait_until("its end is told", 10, lambda: event_of(operator, uid, "Released") != "")
+    assert event_of(operator, uid, "Released") == "the route is given back with 100 % on the canary"
     route = operator.get("httproute", "shop")
 
     assert [b["weight"] for b in route["spec"]["rules"][0]["backendRefs"]] == [0, 100]

@@ -78,6 +78,7 @@ class Reason(StrEnum):
     ABORTED = "Aborted"  # a person asked for the rollback
     RETRIED = "Retried"  # a person asked to start over after a rollback
     REQUEST_REFUSED = "RequestRefused"  # event only: a request made no sense when it was taken up; status says why
+    RELEASED = "Released"  # event only: it was deleted, and its route is its users' again; the weights are told
     PROMOTED = "Promoted"  # the last step held its objectives
     ROLLING_BACK = "RollingBack"  # the weight is 0 and stays 0; the gateway is being watched until it agrees
     ROLLED_BACK = "RolledBack"  # ended on stable

@@ -128,20 +128,32 @@ def _final_mark(seen: SeenMigration, outcome: dict[str, Any]) -> Mark:
 
 
 def release(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step:
-    """Deleted: traffic of an unfinished migration goes back to stable first, then the route is its users' again."""
+    """Deleted: traffic of an unfinished migration goes back to stable first, then the route is its users' again.
+
+    Stalled, when weight stays on a canary that nobody watches any more.
+    """
     if names.FINALIZER not in seen.owner.finalizers:
         return Step(Reason.DELETING, "released", (), mark, recheck_after=None)
     if route is None or not route.ours or (mark is None and route.canary_percent is None):
         return Step(Reason.DELETING, "released", (HoldFinalizer(False),), mark, recheck_after=None)
-    outcome = seen.owner.status.get("outcome")
-    promoted = outcome is not None and outcome["result"] == "Promoted"
-    actions: tuple[Action, ...] = (HoldFinalizer(False),) if mark is None else (ReleaseRoute(), HoldFinalizer(False))
     is_lost = seen.unserved and (mark is None or mark.arms != seen.arms)  # nobody is known who could take all traffic
     if is_lost and isinstance(seen.unserved, Unreadable):
         return Step(Reason.UNREADABLE, seen.unserved.reason, (), mark)
-    if not promoted and route.canary_percent != 0 and not route.unfit and not is_lost:
-        actions = (split(_back(seen, mark)), ReleaseRoute(), HoldFinalizer(False))
-    return Step(Reason.DELETING, "the route is given back", actions, mark, recheck_after=None)
+    give_back: tuple[Action, ...] = (HoldFinalizer(False),) if mark is None else (ReleaseRoute(), HoldFinalizer(False))
+    step = Step(Reason.DELETING, f"the route is given back with {_carried(route)}", give_back, mark, recheck_after=None)
+    outcome = seen.owner.status.get("outcome")
+    if route.canary_percent == 0 or (outcome is not None and outcome["result"] == "Promoted"):
+        return step
+    if route.unfit or is_lost:
+        message = f"{step.message}, which nobody watches any more: {route.unfit or seen.unserved}"
+        return replace(step, message=message, stalled=True)
+    message = f"all traffic is on stable, and the route is given back; it had {_carried(route)}"
+    return replace(step, message=message, actions=(split(_back(seen, mark)), ReleaseRoute(), HoldFinalizer(False)))
+
+
+def _carried(route: Route) -> str:
+    shown = route.canary_percent
+    return "other backends than this migration's" if shown is None else f"{shown} % on the canary"
 
 
 def _back(seen: SeenMigration, mark: Mark | None) -> Mark:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -12,9 +13,10 @@ from changeover.core import migration_status
 from changeover.core.errors import ChangeoverError, InvalidSpec
 from changeover.core.gates import to_dict
 from changeover.core.migration_state import TICK_SECONDS, Step
-from changeover.core.plan import HoldFinalizer, Ref
+from changeover.core.observed import Owner
+from changeover.core.plan import HoldFinalizer, Manifest, Ref, ReleaseRoute
 from changeover.core.verbs import decide
-from changeover.ports import Dependencies
+from changeover.ports import Dependencies, Event
 from changeover.reconcilers.beside import do_beside, sooner
 from changeover.reconcilers.execute import CHANGED_RETRY_SECONDS, execute, retry_after
 from changeover.reconcilers.gates import with_gates
@@ -38,15 +40,12 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
         seen = await (observe_leaving if owner.deleting else observe)(owner, spec, found, deps)
         seen = replace(seen, not_understood=unknown or seen.not_understood)
     except (ValidationError, InvalidSpec) as error:
-        if owner.deleting:
-            # What the spec means is unknown, so no traffic is touched; but nobody may be kept from deleting.
-            await execute((HoldFinalizer(False),), ref, None, deps)
-            return None
-        said = await report(body, invalid(plain_errors(error), owner.status), MIGRATION_CONDITIONS, deps)
-        return None if said else CHANGED_RETRY_SECONDS
+        return await _not_understood(body, owner, plain_errors(error), deps)
     seen, step = await with_gates(seen, decide(seen), deps)
     failure = await execute(step.actions, ref, found.target, deps)
     if step.reason is Reason.DELETING and failure is None:
+        if step.stalled or any(isinstance(action, ReleaseRoute) for action in step.actions):
+            await _say_released(body, step.message, deps, warning=step.stalled)
         return None
     reason, message, conditions, fields = migration_status.summarise(seen, step, failure)
     recheck = step.recheck_after
@@ -62,6 +61,25 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
     if not await report(body, summary, MIGRATION_CONDITIONS, deps):
         return CHANGED_RETRY_SECONDS
     return _after_failure(failure, step) if failure is not None else recheck
+
+
+async def _not_understood(body: Manifest, owner: Owner, why: str, deps: Dependencies) -> float | None:
+    """Said in status. Of what is deleted no traffic is touched, but nobody may be kept from deleting."""
+    if not owner.deleting:
+        said = await report(body, invalid(why, owner.status), MIGRATION_CONDITIONS, deps)
+        return None if said else CHANGED_RETRY_SECONDS
+    failure = await execute((HoldFinalizer(False),), Ref(owner.kind, owner.namespace, owner.name), None, deps)
+    if failure is not None:
+        return retry_after(failure)
+    message = f"its route, if it has one, is left as it is, since its spec is not understood: {why}"
+    await _say_released(body, message, deps, warning=True)
+    return None
+
+
+async def _say_released(body: Manifest, message: str, deps: Dependencies, warning: bool) -> None:
+    """What became of the route, by the only way to say something of an object that is gone."""
+    with contextlib.suppress(ChangeoverError):  # its namespace may be going, too
+        await deps.cluster.emit(body, Event(Reason.RELEASED, message, warning))
 
 
 def _after_failure(failure: ChangeoverError, step: Step) -> float | None:
