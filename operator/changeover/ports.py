@@ -36,7 +36,8 @@ class Cluster(Protocol):
     async def apply(self, manifest: Manifest) -> Manifest:
         """Server-side apply with our field manager; returns what the API server made of it.
 
-        Conflict when the manifest says a ``uid`` or a ``resourceVersion``, and there is another by now.
+        Conflict when the manifest says a ``uid`` or a ``resourceVersion``, and there is another by now. What is gone is
+        made anew, unless a ``uid`` is said.
         """
         ...
 

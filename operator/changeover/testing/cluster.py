@@ -78,7 +78,8 @@ class FakeCluster:
         self.fault("apply", ref.kind, ref.name)
         before, sent = self._objects.get(ref), copied(manifest)
         named = {key: sent["metadata"].pop(key) for key in ("uid", "resourceVersion") if key in sent["metadata"]}
-        if named and (before is None or not named.items() <= identity(before).items()):
+        is_another = "uid" in named if before is None else not named.items() <= identity(before).items()
+        if is_another:
             raise Conflict(f"{ref.kind} {ref.namespace}/{ref.name} was changed meanwhile")
         after = apply_fields(before, sent, self._owned.get((ref, "")))
         stored = self._store(ref, after)

@@ -186,6 +186,9 @@ async def test_apply_changes_no_object_that_is_another_than_it_names(site: Site)
     with pytest.raises(Conflict):
         await site.cluster.apply({**named, "data": {"a": "11"}})
     assert await site.cluster.get(where) is None, "what is gone is not made again by who saw it before"
+    del named["metadata"]["uid"]
+    await site.cluster.apply(named)
+    assert await site.cluster.get(where) is not None, "a version alone is no identity"
 
 
 async def test_a_finalizer_holds_a_deletion_until_it_is_taken_off(site: Site) -> None:

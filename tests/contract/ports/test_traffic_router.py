@@ -119,6 +119,17 @@ async def test_a_first_write_that_comes_late_undoes_nothing(site: Site) -> None:
     assert await route(site) == before
 
 
+async def test_a_route_that_is_gone_is_not_made_anew_with_a_weight_that_was_decided_on_it(site: Site) -> None:
+    """Found by ``make trust-views``: the next to be made of that name went on from there."""
+    await write(GatewayAPIRouter(site.cluster), target(site), 10, MARK)
+    gone = await route(site)
+    await site.cluster.delete(gone)
+    late = SetSplit(50, MARK, gone["metadata"]["resourceVersion"])
+    with pytest.raises(Conflict):
+        await GatewayAPIRouter(cast(Cluster, Earlier(site.cluster, gone))).ensure(target(site), late)
+    assert await GatewayAPIRouter(site.cluster).observe(target(site)) is None
+
+
 async def test_of_what_was_written_first_all_can_be_taken_back(site: Site) -> None:
     """Two ways of writing have two owners of what they wrote, and a field stays while one of them has it."""
     router = GatewayAPIRouter(site.cluster)

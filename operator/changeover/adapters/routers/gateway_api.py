@@ -10,7 +10,7 @@ from changeover.core import adopted, names
 from changeover.core.errors import Conflict, InvalidSpec
 from changeover.core.manifests.route import Arm, make_bare_route, make_route, mark_text, takes
 from changeover.core.observed import Route
-from changeover.core.plan import Manifest, Ref, SetSplit
+from changeover.core.plan import Manifest, Ref, SetSplit, identity
 from changeover.ports import Cluster, SplitTarget, shape_of
 
 
@@ -40,8 +40,9 @@ class GatewayAPIRouter:
         if found is None:  # made apart, since apply cannot say "only if there is none"
             found = await self._cluster.create(make_bare_route(shape))
         route = make_route(shape, wanted.canary_percent, wanted.mark)
-        # The API server compares it, too: what comes late must not undo what came meanwhile.
-        route["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+        # The API server compares it, too: what comes late must not undo what came meanwhile. A version alone would make
+        # a route anew that is gone.
+        route["metadata"] |= identity(found)
         try:
             await self._cluster.apply(route)
         except InvalidSpec:
