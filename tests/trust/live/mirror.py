@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from tests.apiserver.harness import ApiServer, Client
+from tests.apiserver.harness import ApiServer
 
 COLLECTIONS = {
     "CanaryMigration": "/apis/changeover.dev/v1alpha1/canarymigrations",
@@ -36,13 +37,13 @@ class Stopped(Exception):
 
 
 class Mirror:
-    """The objects of these kinds by namespace. ``changed`` is notified at each change. To look may raise Stopped."""
+    """The objects of these kinds by namespace. To look may raise Stopped."""
 
     def __init__(self, server: ApiServer) -> None:
         self.server = server
-        self.changed = threading.Condition()
+        self._changed = threading.Condition()
         self._objects: dict[tuple[str, str], dict[str, Object]] = {}
-        self._clients: list[Client] = []
+        self._changes: Counter[str] = Counter()  # by namespace
         self._stopped = False
 
     def all(self, kind: str, namespace: str) -> list[Object]:
@@ -56,13 +57,19 @@ class Mirror:
         with self._looked_at():
             return self._objects.get((kind, namespace), {}).get(name)
 
+    def await_change(self, namespace: str, since: int, seconds: float) -> int:
+        """How many changes a namespace has seen, as soon as there are more than ``since``, or after so long."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._changes[namespace] > since or self._stopped, seconds)
+            return self._changes[namespace]
+
     def follow(self, kind: str) -> None:
         """Hold one kind up to date until stopped."""
         path = COLLECTIONS[kind]
         while not self._stopped:
             with self.server.client() as client:
                 listed = client.get(path).body
-            with self.changed:
+            with self._changed:
                 for key in [key for key in self._objects if key[0] == kind]:
                     del self._objects[key]
             for item in listed["items"]:
@@ -76,7 +83,7 @@ class Mirror:
 
     @contextlib.contextmanager
     def _looked_at(self) -> Iterator[None]:
-        with self.changed:
+        with self._changed:
             if self._stopped:
                 raise Stopped
             yield
@@ -92,13 +99,14 @@ class Mirror:
 
     def _take(self, what: str, kind: str, item: Object) -> None:
         metadata = item["metadata"]
-        with self.changed:
+        with self._changed:
             known = self._objects.setdefault((kind, metadata["namespace"]), {})
             if what == "DELETED":
                 known.pop(metadata["name"], None)
             else:
                 known[metadata["name"]] = {"apiVersion": API_VERSIONS[kind], "kind": kind, **item}
-            self.changed.notify_all()
+            self._changes[metadata["namespace"]] += 1
+            self._changed.notify_all()
 
 
 @contextlib.contextmanager
