@@ -145,7 +145,9 @@ def release(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
     if route.canary_percent == 0 or (outcome is not None and outcome["result"] == "Promoted"):
         return step
     if route.unfit or is_lost:
-        message = f"{step.message}, which nobody watches any more: {route.unfit or seen.unserved}"
+        message = (
+            f"{step.message}, which nobody watches any more; set its weights yourself: {route.unfit or seen.unserved}"
+        )
         return replace(step, message=message, stalled=True)
     message = f"all traffic is on stable, and the route is given back; it had {_carried(route)}"
     return replace(step, message=message, actions=(split(_back(seen, mark)), ReleaseRoute(), HoldFinalizer(False)))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 from dataclasses import replace
 
 from pydantic import ValidationError
 
 from changeover.api.reasons import MIGRATION_CONDITIONS, ConditionType, Reason
 from changeover.api.v1alpha1 import MigrationSpec
-from changeover.core import migration_status
+from changeover.core import migration_status, names
 from changeover.core.errors import ChangeoverError, InvalidSpec
 from changeover.core.gates import to_dict
 from changeover.core.migration_state import TICK_SECONDS, Step
@@ -26,6 +26,8 @@ from changeover.reconcilers.report import Summary, report
 from changeover.reconcilers.spec import invalid, plain_errors, understood
 from changeover.reconcilers.target import find_target
 from changeover.reconcilers.workloads import parse_owner
+
+log = logging.getLogger(__name__)
 
 
 async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
@@ -68,18 +70,25 @@ async def _not_understood(body: Manifest, owner: Owner, why: str, deps: Dependen
     if not owner.deleting:
         said = await report(body, invalid(why, owner.status), MIGRATION_CONDITIONS, deps)
         return None if said else CHANGED_RETRY_SECONDS
+    if names.FINALIZER not in owner.finalizers:
+        return None  # told already; somebody else holds it
     failure = await execute((HoldFinalizer(False),), Ref(owner.kind, owner.namespace, owner.name), None, deps)
     if failure is not None:
         return retry_after(failure)
-    message = f"its route, if it has one, is left as it is, since its spec is not understood: {why}"
+    message = (
+        f"its route, if it has one, is left as it is, since its spec is not understood; set its weights yourself: {why}"
+    )
     await _say_released(body, message, deps, warning=True)
     return None
 
 
 async def _say_released(body: Manifest, message: str, deps: Dependencies, warning: bool) -> None:
     """What became of the route, by the only way to say something of an object that is gone."""
-    with contextlib.suppress(ChangeoverError):  # its namespace may be going, too
+    try:
         await deps.cluster.emit(body, Event(Reason.RELEASED, message, warning))
+    except ChangeoverError as error:  # as when its namespace is going, too
+        whose = f"{body['metadata']['namespace']}/{body['metadata']['name']}"
+        log.warning("CanaryMigration %s was deleted: %s (the event could not be posted: %s)", whose, message, error)
 
 
 def _after_failure(failure: ChangeoverError, step: Step) -> float | None:

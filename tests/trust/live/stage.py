@@ -69,7 +69,7 @@ class Stage:
     prometheus: Scripted
     operator: BaseProcess | None = None
     starts: int = 0
-    changes: int = 0  # that the last look of the world was made after
+    changes: int = 0  # in its namespace, as the mirror had counted them when the world was looked at last
     program: Callable[[Setting], BaseProcess] = start  # the operator, or what is put in its place
     notes: dict[str, Any] = field(default_factory=dict)  # what a story remembers of itself
 

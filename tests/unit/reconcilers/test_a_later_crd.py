@@ -14,6 +14,8 @@ from changeover.testing.metrics import Behaviour
 from changeover.testing.world import World
 from pydantic import ValidationError
 
+from tests.unit.reconcilers.served import served_with
+
 MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")
 SPEC: Manifest = a_migration()["spec"]
 
@@ -29,14 +31,7 @@ async def passes(world: World, number: int) -> dict[str, Any]:
 
 def of_a_later_release(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """From now on the migration has a field more, as the API server has it."""
-    get = world.cluster.get
-
-    async def with_one_more(ref: Ref) -> Manifest | None:
-        found = await get(ref)
-        return {**found, "spec": {**found["spec"], "mirror": True}} if found and ref == MIGRATION else found
-
-    monkeypatch.setattr(world.cluster, "get", with_one_more)
-    return world
+    return served_with(world, MIGRATION, monkeypatch, mirror=True)
 
 
 @pytest.fixture

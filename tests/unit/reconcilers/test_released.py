@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from changeover.core import names
 from changeover.core.errors import Unavailable
-from changeover.core.plan import Manifest, Ref
+from changeover.core.plan import Ref
 from changeover.reconcilers.execute import RETRY_SECONDS
 from changeover.reconcilers.migration import reconcile_migration
 from changeover.testing.builders import NAMESPACE, a_deployment, a_migration
 from changeover.testing.world import World
+
+from tests.unit.reconcilers.served import served_with
 
 MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")
 
@@ -65,15 +68,7 @@ async def test_weight_that_nobody_watches_any_more_is_a_warning() -> None:
 
 async def not_understood(monkeypatch: pytest.MonkeyPatch) -> World:
     """At 10 %, and then its spec is as no release has it."""
-    world = await a_world(10)
-    get = world.cluster.get
-
-    async def without_stable(ref: Ref) -> Manifest | None:
-        found = await get(ref)
-        return {**found, "spec": {**found["spec"], "stable": None}} if found and ref == MIGRATION else found
-
-    monkeypatch.setattr(world.cluster, "get", without_stable)
-    return world
+    return served_with(await a_world(10), MIGRATION, monkeypatch, stable=None)
 
 
 async def test_a_route_whose_migration_is_not_understood_is_left_with_a_warning(
@@ -98,10 +93,19 @@ def refusing(verb: str) -> Callable[[str, str, str], None]:
     return fault
 
 
-async def test_nobody_is_kept_from_deleting_by_an_event_that_is_refused() -> None:
+async def test_nobody_is_kept_from_deleting_by_an_event_that_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     world = await a_world(10)
     world.cluster.fault = refusing("emit")
     assert await delete(world) == [] and world.weight_of("shop", "new") == 0
+    assert "shop/shop was deleted: all traffic is on stable" in caplog.text
+
+
+async def test_what_somebody_else_holds_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await not_understood(monkeypatch)
+    world.cluster.patch(MIGRATION, {"metadata": {"finalizers": [names.FINALIZER, "example.com/theirs"]}})
+    world.cluster.discard(MIGRATION)
+    await passes(world, 5)
+    assert world.cluster.peek(MIGRATION) is not None and len(told(world)) == 1
 
 
 async def test_a_finalizer_is_tried_again_of_what_is_not_understood(
