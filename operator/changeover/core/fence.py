@@ -4,6 +4,10 @@ A process that was stopped and goes on later, or a write that was late on its wa
 each write of the route names the version that was looked at, which the API server compares; and whoever begins to lead
 writes its term into the marks of all that is under way, which makes every version before that an old one. And each
 takes over from the mark that it replaces what status was not told of.
+
+The route's version says nothing of the migration. So whoever raises a weight, or gives the route away, has the API
+server compare the migration first: one that was edited, suspended, aborted or deleted meanwhile is looked at again, and
+so is one of which an old view was shown. Lowering a weight waits for nothing.
 """
 
 from __future__ import annotations
@@ -15,11 +19,14 @@ from changeover.core.history import untold
 from changeover.core.mark import Mark
 from changeover.core.migration_state import SeenMigration, Step
 from changeover.core.observed import Route
-from changeover.core.plan import Action, ReleaseRoute, SetSplit
+from changeover.core.plan import Action, ConfirmOwner, ReleaseRoute, SetSplit
 
 
 def sealed(step: Step, seen: SeenMigration) -> Step:
-    """The same step, each write of the route bound to the version that was seen and to the term."""
+    """The same step, each write of the route bound to the version that was seen and to the term.
+
+    What raises a weight or gives the route away is bound to the owner as it was seen, too.
+    """
 
     def bound(action: Action) -> Action:
         if not isinstance(action, SetSplit):
@@ -28,7 +35,15 @@ def sealed(step: Step, seen: SeenMigration) -> Step:
         mark = {key: value for key, value in action.mark.items() if key != "untold"}
         return replace(action, version=version, mark={**mark, **_term(seen), **_untold(action, seen)})
 
-    return replace(step, actions=tuple(bound(action) for action in (*_stamp(step, seen), *step.actions)))
+    actions = (*_confirm(step, seen), *_stamp(step, seen), *step.actions)
+    return replace(step, actions=tuple(bound(action) for action in actions))
+
+
+def _confirm(step: Step, seen: SeenMigration) -> tuple[ConfirmOwner, ...]:
+    shown = (seen.route.canary_percent or 0) if isinstance(seen.route, Route) else 0
+    raises = any(isinstance(action, SetSplit) and action.canary_percent > shown for action in step.actions)
+    gives_away = any(isinstance(action, ReleaseRoute) for action in step.actions)
+    return (ConfirmOwner(seen.owner.version),) if raises or gives_away else ()
 
 
 def _untold(action: SetSplit, seen: SeenMigration) -> dict[str, Any]:

@@ -83,7 +83,17 @@ class HoldFinalizer:
     present: bool
 
 
-Action = Apply | Delete | Scale | Record | SetSplit | ReleaseRoute | HoldFinalizer
+@dataclass(frozen=True)
+class ConfirmOwner:
+    """Go on only when the owner is still the very one that was decided for: a write of nothing, of that version.
+
+    The API server compares, so no old view, and no change that came meanwhile, is taken for the present.
+    """
+
+    version: str
+
+
+Action = Apply | Delete | Scale | Record | SetSplit | ReleaseRoute | HoldFinalizer | ConfirmOwner
 
 
 @dataclass(frozen=True)

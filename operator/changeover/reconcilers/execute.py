@@ -14,6 +14,7 @@ from changeover.core.manifests.common import is_left_behind
 from changeover.core.plan import (
     Action,
     Apply,
+    ConfirmOwner,
     Delete,
     HoldFinalizer,
     Manifest,
@@ -53,22 +54,31 @@ def retry_after(failure: ChangeoverError) -> float:
 
 async def _do(action: Action, owner: Ref, target: SplitTarget | None, deps: Dependencies) -> None:
     match action:
-        case Apply(manifest):
-            await _twice(lambda: _apply(manifest, owner, deps))
-        case Delete():
-            await _twice(lambda: _delete(action, owner, deps))
-        case Scale():
-            await _twice(lambda: _scale(action, owner, deps))
-        case Record():
-            await _twice(lambda: _record(action, deps))
+        case Apply() | Delete() | Scale() | Record():
+            await _twice(lambda: _do_beneath(action, owner, deps))
         case SetSplit():
             await deps.router.ensure(_the(target), action)
         case ReleaseRoute():
             await _twice(lambda: deps.router.release(_the(target)))
         case HoldFinalizer(present):
             await _hold_finalizer(owner, present, deps)
+        case ConfirmOwner(version):
+            await deps.cluster.merge(owner, {"metadata": {"resourceVersion": version}})
         case _:
             assert_never(action)
+
+
+async def _do_beneath(action: Apply | Delete | Scale | Record, owner: Ref, deps: Dependencies) -> None:
+    """To an object that is its owner's."""
+    match action:
+        case Apply(manifest):
+            await _apply(manifest, owner, deps)
+        case Delete():
+            await _delete(action, owner, deps)
+        case Scale():
+            await _scale(action, owner, deps)
+        case Record():
+            await _record(action, deps)
 
 
 async def _twice(read_and_write: Callable[[], Awaitable[None]]) -> None:

@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import pytest
+from changeover.core import names
 from changeover.core.conditions import parse_timestamp
 from changeover.core.errors import Conflict, InvalidSpec, Unavailable
 from changeover.core.plan import Manifest, Ref, identity
@@ -126,6 +127,29 @@ async def test_merge_changes_what_it_names_and_null_removes(site: Site) -> None:
     await site.cluster.merge(where, {"data": {"b": "2"}})
     await site.cluster.merge(where, {"data": {"a": None, "nothing": None}})
     assert (await read(site, "ConfigMap", "records"))["data"] == {"b": "2"}
+
+
+async def test_a_write_of_nothing_asks_whether_an_object_is_still_the_one_that_was_read(site: Site) -> None:
+    """And is none: no new version that others would have to look at, once the object was written after it was made."""
+    await site.cluster.apply(migration(site))
+    where = ref(site, "CanaryMigration", "shop")
+    await site.cluster.merge(where, {"metadata": {"finalizers": [names.FINALIZER]}})
+    seen = (await read(site, "CanaryMigration", "shop"))["metadata"]["resourceVersion"]
+    same = {"metadata": {"resourceVersion": seen}}
+    await site.cluster.merge(where, same)
+    assert (await read(site, "CanaryMigration", "shop"))["metadata"]["resourceVersion"] == seen
+    await site.cluster.apply_status(where, STATUS)
+    with pytest.raises(Conflict):
+        await site.cluster.merge(where, same)
+    await site.cluster.delete(await read(site, "CanaryMigration", "shop"))
+    with pytest.raises(Conflict):
+        await site.cluster.merge(where, same)
+    await site.cluster.merge(where, {"metadata": {"finalizers": []}})
+    with pytest.raises(Conflict, match="gone"):
+        await site.cluster.merge(where, same)
+    await site.cluster.apply(migration(site))
+    with pytest.raises(Conflict):
+        await site.cluster.merge(where, same)
 
 
 async def test_a_place_for_records_takes_what_fills_it_and_an_object_beyond_a_mebibyte_is_refused(site: Site) -> None:

@@ -13,7 +13,7 @@ from changeover.core.evidence import Split
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import SeenMigration, Step
 from changeover.core.observed import Route
-from changeover.core.plan import Action, HoldFinalizer, ReleaseRoute, SetSplit
+from changeover.core.plan import Action, ConfirmOwner, HoldFinalizer, ReleaseRoute, SetSplit
 from changeover.core.requests import ACCEPTED
 
 from tests.trust.ladder.classes import Statistics
@@ -129,6 +129,8 @@ class Passes:
 def act(memory: Memory, action: Action, step: Step) -> Memory:
     """A memory after one write."""
     match action:
+        case ConfirmOwner():
+            return memory
         case HoldFinalizer(present):
             return memory._replace(held=present, gone=memory.deleting and not present)
         case ReleaseRoute():

@@ -10,9 +10,9 @@ from changeover.core.fence import sealed
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import Step, split
 from changeover.core.observed import Unreadable
-from changeover.core.plan import HoldFinalizer, ReleaseRoute, SetSplit
+from changeover.core.plan import ConfirmOwner, HoldFinalizer, ReleaseRoute, SetSplit
 
-from tests.unit.core.seen import mark, route, seen
+from tests.unit.core.seen import mark, owner, route, seen
 
 
 def hold(*actions: Any, **more: Any) -> Step:
@@ -25,7 +25,29 @@ def test_a_write_names_the_version_that_was_seen() -> None:
 
 
 def test_without_a_route_it_names_none() -> None:
-    assert sealed(hold(split(mark())), seen(route=None)).actions == (SetSplit(10, mark().to_dict(), ""),)
+    assert sealed(hold(split(mark())), seen(route=None)).actions[-1] == SetSplit(10, mark().to_dict(), "")
+
+
+@pytest.mark.parametrize(
+    ("actions", "found", "is_confirmed"),
+    [
+        ([split(mark(50, 2))], route(mark()), True),
+        ([split(mark())], None, True),  # made anew where it stood: traffic comes back to the canary
+        ([split(mark())], route(mark(), canary_percent=None), True),  # what it carries is not known
+        ([split(mark(0, 1, Phase.ROLLING_BACK)), ReleaseRoute(), HoldFinalizer(False)], route(mark()), True),
+        ([ReleaseRoute(), HoldFinalizer(False)], route(mark()), True),
+        ([split(mark())], route(mark()), False),  # the same weight
+        ([split(mark(0, 1, Phase.ROLLING_BACK))], route(mark()), False),  # a way back waits for nothing
+        ([split(mark(0, 0, Phase.PREPARING))], None, False),
+        ([HoldFinalizer(False)], route(mark()), False),
+        ([], route(mark()), False),
+    ],
+)
+def test_who_raises_a_weight_or_gives_the_route_away_asks_first_whether_the_owner_is_as_it_was_seen(
+    actions: list[Any], found: Any, is_confirmed: bool
+) -> None:
+    first = sealed(hold(*actions), seen(route=found, owner=owner(version="3"))).actions[:1]
+    assert (first == (ConfirmOwner("3"),)) is is_confirmed
 
 
 def test_a_write_under_a_lease_holds_its_term() -> None:
@@ -54,12 +76,15 @@ def test_a_mark_of_a_rollback_that_is_under_way_gets_the_term_too() -> None:
         (hold(), route(mark(), ours=False)),
         (hold(), route(mark(), canary_percent=37)),  # somebody else's weights are not ours to write over
         (hold(), Unreadable("away")),
-        (hold(ReleaseRoute()), route(mark())),
         (hold(outcome={"result": "Promoted"}), route(mark())),
     ],
 )
 def test_otherwise_nothing_is_written(step: Step, found: Any) -> None:
     assert sealed(step, seen(route=found, term=2)).actions == step.actions
+
+
+def test_a_route_that_is_given_away_gets_no_term() -> None:
+    assert sealed(hold(ReleaseRoute()), seen(route=route(mark()), term=2)).actions == (ConfirmOwner(""), ReleaseRoute())
 
 
 def test_while_it_is_suspended_nothing_at_all_is_written() -> None:

@@ -26,7 +26,7 @@ def later(found: Mark, number: int, weight: int, phase: Phase = Phase.STEPPING) 
 def write(found: Mark, decided: Mark, told: list[dict[str, Any]]) -> Mark:
     """The mark that is written in a pass which found one, with what status had told."""
     given = seen(route=route(found), owner=owner(status={"history": told}))
-    [action] = sealed(Step(Reason.STEPPED, "", (split(decided),)), given).actions
+    *_, action = sealed(Step(Reason.STEPPED, "", (split(decided),)), given).actions
     assert isinstance(action, SetSplit)
     written = Mark.parse(action.mark)
     assert written is not None

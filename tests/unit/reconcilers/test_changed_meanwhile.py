@@ -1,0 +1,86 @@
+"""A migration that changes while a pass looks at the world: no weight rises on what it said before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from changeover.core import names
+from changeover.core.plan import Ref
+from changeover.reconcilers.execute import CHANGED_RETRY_SECONDS
+from changeover.reconcilers.migration import reconcile_migration
+from changeover.testing.builders import NAMESPACE, a_deployment, a_migration
+from changeover.testing.world import World
+
+MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")
+ROUTE = Ref("HTTPRoute", NAMESPACE, "shop")
+
+
+async def one_pass(world: World) -> float | None:
+    return await reconcile_migration(MIGRATION, world.dependencies())
+
+
+async def before_the_rise_to(weight: int) -> World:
+    """A world in which the next pass raises the weight: found by a twin that goes one pass further."""
+    world, passes = World(a_deployment("old"), a_deployment("new"), a_migration()), 0
+    while world.weight_of("shop", "new") != weight:
+        await one_pass(world)
+        world.advance(30)
+        passes += 1
+    world = World(a_deployment("old"), a_deployment("new"), a_migration())
+    for _ in range(passes - 1):
+        await one_pass(world)
+        world.advance(30)
+    return world
+
+
+def while_it_looks(world: World, do: Any) -> None:
+    """Once, when the pass has read the migration and looks at the pods."""
+    done = list[str]()
+
+    def meanwhile(verb: str, kind: str, name: str) -> None:
+        if kind == "Pod" and not done:
+            done.append(verb)
+            do()
+
+    world.cluster.fault = meanwhile
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "suspended": {"spec": {"suspend": True}},
+    "edited": {"spec": {"steps": [{"weightPercent": 5}, {"weightPercent": 100}]}},
+    "aborted": {"metadata": {"annotations": {f"{names.ANNOTATION_REQUESTED}abort": "1"}}},
+    "paused": {"metadata": {"annotations": {f"{names.ANNOTATION_REQUESTED}pause": "1"}}},
+}
+
+
+@pytest.mark.parametrize("weight", [10, 100])
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_rise_that_was_decided_on_what_it_said_before_is_not_written(change: str, weight: int) -> None:
+    world = await before_the_rise_to(weight)
+    before = world.weight_of("shop", "new")
+    while_it_looks(world, lambda: world.cluster.patch(MIGRATION, CHANGES[change]))
+    assert await one_pass(world) == CHANGED_RETRY_SECONDS
+    assert world.weight_of("shop", "new") == before < weight
+
+
+async def test_an_old_view_of_one_that_was_deleted_and_made_anew_gives_no_route_away() -> None:
+    """As an API server that lags behind would show it: the old one on its way out, beside the route of the new one."""
+    world = await before_the_rise_to(100)
+    world.cluster.discard(MIGRATION)
+    old = world.cluster.peek(MIGRATION)
+    assert old is not None and old["metadata"]["deletionTimestamp"]
+    route = world.cluster.peek(ROUTE)
+
+    def is_made_anew(verb: str, kind: str, name: str) -> None:
+        if kind == "HTTPRoute":
+            world.cluster.fault = lambda *_: None
+            world.cluster.patch(MIGRATION, {"metadata": {"finalizers": []}})
+            world.cluster.put(a_migration())
+            world.cluster.patch(MIGRATION, {"metadata": {"finalizers": [names.FINALIZER]}})
+
+    world.cluster.fault = is_made_anew
+    await one_pass(world)
+    found = world.cluster.peek(MIGRATION)
+    assert found is not None and found["metadata"]["uid"] != old["metadata"]["uid"]
+    assert world.cluster.peek(ROUTE) == route
