@@ -7,7 +7,7 @@ takes over from the mark that it replaces what status was not told of.
 
 The route's version says nothing of the migration. So whoever raises a weight, or gives the route away, has the API
 server compare the migration first: one that was edited, suspended, aborted or deleted meanwhile is looked at again, and
-so is one of which an old view was shown. Lowering a weight waits for nothing.
+so is one of which an old view was shown. A way back waits for no answer.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _confirm(step: Step, seen: SeenMigration) -> tuple[ConfirmOwner, ...]:
     shown = (seen.route.canary_percent or 0) if isinstance(seen.route, Route) else 0
     raises = any(isinstance(action, SetSplit) and action.canary_percent > shown for action in step.actions)
     gives_away = any(isinstance(action, ReleaseRoute) for action in step.actions)
-    return (ConfirmOwner(seen.owner.version),) if raises or gives_away else ()
+    return (ConfirmOwner(seen.owner.version, needs_answer=raises),) if raises or gives_away else ()
 
 
 def _untold(action: SetSplit, seen: SeenMigration) -> dict[str, Any]:

@@ -91,6 +91,7 @@ class ConfirmOwner:
     """
 
     version: str
+    needs_answer: bool = True  # whether to stop, too, when the API server does not say
 
 
 Action = Apply | Delete | Scale | Record | SetSplit | ReleaseRoute | HoldFinalizer | ConfirmOwner

@@ -62,8 +62,8 @@ async def _do(action: Action, owner: Ref, target: SplitTarget | None, deps: Depe
             await _twice(lambda: deps.router.release(_the(target)))
         case HoldFinalizer(present):
             await _hold_finalizer(owner, present, deps)
-        case ConfirmOwner(version):
-            await deps.cluster.merge(owner, {"metadata": {"resourceVersion": version}})
+        case ConfirmOwner():
+            await _confirm(action, owner, deps)
         case _:
             assert_never(action)
 
@@ -155,6 +155,16 @@ def _is_ours(found: Manifest, owner: Ref) -> bool:
 def _the(target: SplitTarget | None) -> SplitTarget:
     assert target is not None, "a plan that touches traffic needs a target"
     return target
+
+
+async def _confirm(action: ConfirmOwner, owner: Ref, deps: Dependencies) -> None:
+    try:
+        await deps.cluster.merge(owner, {"metadata": {"resourceVersion": action.version}})
+    except Conflict:
+        raise
+    except ChangeoverError:  # as of somebody's webhook that is down
+        if action.needs_answer:
+            raise
 
 
 async def _hold_finalizer(owner: Ref, present: bool, deps: Dependencies) -> None:

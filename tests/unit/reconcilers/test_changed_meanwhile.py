@@ -1,4 +1,4 @@
-"""A migration that changes while a pass looks at the world: no weight rises on what it said before."""
+"""A migration that changes while a pass looks at the world, or cannot be asked: no weight rises on what it said."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from changeover.core import names
+from changeover.core.errors import Unavailable
 from changeover.core.plan import Ref
-from changeover.reconcilers.execute import CHANGED_RETRY_SECONDS
+from changeover.reconcilers.execute import CHANGED_RETRY_SECONDS, RETRY_SECONDS
 from changeover.reconcilers.migration import reconcile_migration
 from changeover.testing.builders import NAMESPACE, a_deployment, a_migration
 from changeover.testing.world import World
@@ -84,3 +85,30 @@ async def test_an_old_view_of_one_that_was_deleted_and_made_anew_gives_no_route_
     found = world.cluster.peek(MIGRATION)
     assert found is not None and found["metadata"]["uid"] != old["metadata"]["uid"]
     assert world.cluster.peek(ROUTE) == route
+
+
+def refuses_to_write_migrations(verb: str, kind: str, name: str) -> None:
+    if verb == "merge" and kind == "CanaryMigration":
+        raise Unavailable("somebody's webhook is down")
+
+
+async def test_a_migration_that_cannot_be_asked_does_not_rise() -> None:
+    world = await before_the_rise_to(100)
+    before = world.weight_of("shop", "new")
+    world.cluster.fault = refuses_to_write_migrations
+    assert await one_pass(world) == RETRY_SECONDS
+    assert world.weight_of("shop", "new") == before
+    assert "webhook is down" in (world.cluster.peek(MIGRATION) or {})["status"]["conditions"][0]["message"]
+
+
+async def test_a_deletion_takes_the_traffic_to_stable_though_the_migration_cannot_be_asked() -> None:
+    world = await before_the_rise_to(100)
+    assert world.weight_of("shop", "new") == 50
+    world.cluster.discard(MIGRATION)
+    world.cluster.fault = refuses_to_write_migrations
+    assert await one_pass(world) == RETRY_SECONDS
+    assert world.weight_of("shop", "new") == 0
+    assert world.cluster.peek(MIGRATION) is not None
+    world.cluster.fault = lambda *_: None
+    await one_pass(world)
+    assert world.cluster.peek(MIGRATION) is None
