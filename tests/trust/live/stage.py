@@ -209,11 +209,16 @@ def tell(stage: Stage, story: Story) -> None:
     if stage.proxy.chance is not None:
         stage.proxy.chance = None
         _await_looks(stage, OURS)
-    elif any(how in BACK for how in stage.proxy.plan.values()):
+    elif any(how in BACK for how in stage.proxy.plan.values()) or _is_still_hidden(stage):
         _await_looks(stage, ("CanaryMigration",))  # a benchmark that has ended is looked at with the next full list
     settled = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < settled:
         stage.play()
+
+
+def _is_still_hidden(stage: Stage) -> bool:
+    """Whether a call that a fault met was not made again since: what it would have shown is in no status yet."""
+    return any(stage.proxy.counted[what] == number for what, number in stage.proxy.met)
 
 
 def _await_looks(stage: Stage, kinds: Iterable[str]) -> None:
