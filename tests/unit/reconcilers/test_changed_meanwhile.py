@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ async def before_the_rise_to(weight: int) -> World:
     return world
 
 
-def while_it_looks(world: World, do: Any) -> None:
+def while_it_looks(world: World, do: Callable[[], object]) -> None:
     """Once, when the pass has read the migration and looks at the pods."""
     done = list[str]()
 
@@ -65,6 +66,31 @@ async def test_a_rise_that_was_decided_on_what_it_said_before_is_not_written(cha
     assert world.weight_of("shop", "new") == before < weight
 
 
+def made_anew_by_force(world: World) -> None:
+    """Deleted, its finalizer taken off by somebody else, and made anew: the route still has its mark."""
+    world.cluster.discard(MIGRATION)
+    world.cluster.patch(MIGRATION, {"metadata": {"finalizers": []}})
+    world.cluster.put(a_migration())
+
+
+async def test_who_is_made_anew_while_the_route_has_a_mark_goes_on_at_its_weight() -> None:
+    world = await before_the_rise_to(100)
+    made_anew_by_force(world)
+    while world.weight_of("shop", "new") != 100:
+        world.advance(30)
+        await one_pass(world)
+        assert world.weight_of("shop", "new") >= 50
+
+
+async def test_who_is_made_anew_and_whose_route_was_deleted_starts_over() -> None:
+    world = await before_the_rise_to(100)
+    made_anew_by_force(world)
+    world.cluster.discard(ROUTE)
+    for _ in range(2):
+        await one_pass(world)
+    assert world.weight_of("shop", "new") == 0
+
+
 async def test_an_old_view_of_one_that_was_deleted_and_made_anew_gives_no_route_away() -> None:
     """As an API server that lags behind would show it: the old one on its way out, beside the route of the new one."""
     world = await before_the_rise_to(100)
@@ -76,8 +102,7 @@ async def test_an_old_view_of_one_that_was_deleted_and_made_anew_gives_no_route_
     def is_made_anew(verb: str, kind: str, name: str) -> None:
         if kind == "HTTPRoute":
             world.cluster.fault = lambda *_: None
-            world.cluster.patch(MIGRATION, {"metadata": {"finalizers": []}})
-            world.cluster.put(a_migration())
+            made_anew_by_force(world)
             world.cluster.patch(MIGRATION, {"metadata": {"finalizers": [names.FINALIZER]}})
 
     world.cluster.fault = is_made_anew
