@@ -18,6 +18,7 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from tests.trust.live.calls import How, Record
 from tests.trust.live.ends import broken_rules, differences, end_of
 from tests.trust.live.proxy import carried_out
 from tests.trust.live.rival import LEASE_SECONDS, Rival, a_rival, first_write, lease_of, lease_path, looked, wrote_route
-from tests.trust.live.stage import NotOver, Stage, a_stage, states
+from tests.trust.live.stage import NotOver, Stage, Story, a_stage, states
 from tests.trust.live.stories import STORIES
 from tests.trust.live.takeovers import PROMISED, Lateness, Takeover, waited
 from tests.trust.live.trials import Bench, a_bench, as_kept, references, side_by_side
@@ -84,13 +85,13 @@ def run(bench: Bench, trial: Trial) -> Found:
         if trial.way == "late":
             stage.proxy.plan = {("PATCH httproutes/shop", trial.write): How.WITHHELD}
         stage.play()
-        _play_until(stage, lambda: looked(stage.proxy) is not None, "the one leads")
+        _play_until(stage, story, lambda: looked(stage.proxy) is not None, "the one leads")
         with a_rival(stage) as rival:
             try:
                 _until_due(stage, rival, trial)
                 if trial.way in ("deleted", "emptied"):
                     _take_away(stage, rival, trial, found)
-                    _to_its_end(stage, trial)
+                    _to_its_end(stage, story)
                 else:
                     _hand_over(stage, rival, trial, found)
                 found.wrong += broken_rules(carried_out(stage.proxy, rival.proxy))
@@ -107,36 +108,35 @@ def run(bench: Bench, trial: Trial) -> Found:
 
 def _until_due(stage: Stage, rival: Rival, trial: Trial) -> None:
     """Both are there, and the moment of the trial has come."""
-    _play_until(stage, lambda: rival.proxy.counted["WATCH canarymigrations"] > 0, "the other watches")
-    story, due = STORIES[trial.story], time.monotonic() + trial.after
+    story = STORIES[trial.story]
+    _play_until(stage, story, lambda: rival.proxy.counted["WATCH canarymigrations"] > 0, "the other watches")
+    due = time.monotonic() + trial.after
 
     def has_come() -> bool:
-        story.meddle(stage)
-        late = bool(stage.proxy.met) or story.is_over(stage)
-        return late if trial.way == "late" else time.monotonic() > due
+        if trial.way == "late":
+            return bool(stage.proxy.met) or story.is_over(stage)
+        return time.monotonic() > due
 
-    _play_until(stage, has_come, "the moment of the trial")
+    _play_until(stage, story, has_come, "the moment of the trial")
 
 
 def _hand_over(stage: Stage, rival: Rival, trial: Trial, found: Found) -> None:
     """What happens to the one, until the other leads; then the one goes on, if it can, to the end of the story."""
+    story = STORIES[trial.story]
     lateness, waited_before = Lateness(), waited(rival.process.pid)
     with lateness.measuring():
         struck = time.monotonic()
         _signal(stage, SIGNALS[trial.way])
-        _play_until(stage, lambda: looked(rival.proxy) is not None, "the other leads")
+        _play_until(stage, story, lambda: looked(rival.proxy) is not None, "the other leads")
     lost = lateness.seconds + waited(rival.process.pid) - waited_before
     leads, term = looked(rival.proxy) or 0.0, lease_of(stage).get("leaseTransitions")
     if trial.way == "late":  # what comes before the other has written its term came before it led, for all it can see
-        _play_until(
-            stage, lambda: wrote_route(rival) or STORIES[trial.story].is_over(stage), "the other writes its term"
-        )
+        _play_until(stage, story, lambda: wrote_route(rival) or story.is_over(stage), "the other writes its term")
     stage.proxy.released.set()
     _signal(stage, signal.SIGCONT)
-    for _ in range(10):
-        stage.play_others()
+    _play_rounds(stage, story, 10)
     gone_on = time.monotonic()
-    _to_its_end(stage, trial)
+    _to_its_end(stage, story)
     # Had the other lost the Lease since, on a machine that stalls, the one may write again.
     until = math.inf if lease_of(stage).get("leaseTransitions") == term else gone_on
     sort_late(found, list(stage.proxy.calls), leads, until)
@@ -160,7 +160,7 @@ def _take_away(stage: Stage, rival: Rival, trial: Trial, found: Found) -> None:
         done = client.delete(path) if trial.way == "deleted" else client.merge(path, {"spec": None})
         assert done.ok, done.message
     over = time.monotonic() + LEASE_SECONDS + PROMISED["told"]
-    _play_until(stage, lambda: time.monotonic() > over, "the Lease would have run out")
+    _play_until(stage, STORIES[trial.story], lambda: time.monotonic() > over, "the Lease would have run out")
     after = lease_of(stage)
     if looked(rival.proxy) is not None:
         found.wrong.append("two led")
@@ -169,23 +169,24 @@ def _take_away(stage: Stage, rival: Rival, trial: Trial, found: Found) -> None:
         found.wrong.append(f"the Lease became {after}, and was {before}")
 
 
-def _to_its_end(stage: Stage, trial: Trial) -> None:
-    story = STORIES[trial.story]
-
-    def over() -> bool:
-        story.meddle(stage)
-        return story.is_over(stage)
-
-    _play_until(stage, over, "the story ends", 120.0)
-    for _ in range(5):
-        stage.play_others()
+def _to_its_end(stage: Stage, story: Story) -> None:
+    _play_until(stage, story, lambda: story.is_over(stage), "the story ends", 120.0)
+    _play_rounds(stage, story, 5)
 
 
-def _play_until(stage: Stage, what: object, said: str, seconds: float = PATIENCE) -> None:
+def _play_until(stage: Stage, story: Story, what: Callable[[], bool], said: str, seconds: float = PATIENCE) -> None:
+    """Raises NotOver."""
     deadline = time.monotonic() + seconds
-    while not what():  # type: ignore[operator]
+    while not what():
         if time.monotonic() > deadline:
             raise NotOver(f"not within {seconds:.0f} s: {said}: {states(stage)}")
+        _play_rounds(stage, story, 1)
+
+
+def _play_rounds(stage: Stage, story: Story, number: int) -> None:
+    """People, too, act whoever leads, and when nobody does: who takes over may climb past the step they wait for."""
+    for _ in range(number):
+        story.meddle(stage)
         stage.play_others()
 
 
