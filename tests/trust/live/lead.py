@@ -18,7 +18,6 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
@@ -28,13 +27,12 @@ from tests.trust.live.calls import How, Record
 from tests.trust.live.ends import broken_rules, differences, end_of
 from tests.trust.live.proxy import carried_out
 from tests.trust.live.rival import LEASE_SECONDS, Rival, a_rival, first_write, lease_of, lease_path, looked, wrote_route
-from tests.trust.live.stage import NotOver, Stage, Story, a_stage, states
+from tests.trust.live.stage import NotOver, Stage, Story, a_stage, play_rounds, play_until
 from tests.trust.live.stories import STORIES
 from tests.trust.live.takeovers import PROMISED, Lateness, Takeover, waited
 from tests.trust.live.trials import Bench, a_bench, as_kept, references, side_by_side
 
 FAILED = Failures(Path(__file__).parent / "led.json")
-PATIENCE = 30.0  # seconds until the other leads
 WAYS = ("stopped", "late", "killed", "told", "deleted", "emptied")
 STORY_NAMES = ("migration, promoted", "migration, rolled back for its errors", "migration, aborted by a person")
 # Fenced by time alone (decision 0023): it names no version, tells what was so, and nothing is decided by it.
@@ -85,7 +83,7 @@ def run(bench: Bench, trial: Trial) -> Found:
         if trial.way == "late":
             stage.proxy.plan = {("PATCH httproutes/shop", trial.write): How.WITHHELD}
         stage.play()
-        _play_until(stage, story, lambda: looked(stage.proxy) is not None, "the one leads")
+        play_until(stage, story, lambda: looked(stage.proxy) is not None, "the one leads")
         with a_rival(stage) as rival:
             try:
                 _until_due(stage, rival, trial)
@@ -109,7 +107,7 @@ def run(bench: Bench, trial: Trial) -> Found:
 def _until_due(stage: Stage, rival: Rival, trial: Trial) -> None:
     """Both are there, and the moment of the trial has come."""
     story = STORIES[trial.story]
-    _play_until(stage, story, lambda: rival.proxy.counted["WATCH canarymigrations"] > 0, "the other watches")
+    play_until(stage, story, lambda: rival.proxy.counted["WATCH canarymigrations"] > 0, "the other watches")
     due = time.monotonic() + trial.after
 
     def has_come() -> bool:
@@ -117,7 +115,7 @@ def _until_due(stage: Stage, rival: Rival, trial: Trial) -> None:
             return bool(stage.proxy.met) or story.is_over(stage)
         return time.monotonic() > due
 
-    _play_until(stage, story, has_come, "the moment of the trial")
+    play_until(stage, story, has_come, "the moment of the trial")
 
 
 def _hand_over(stage: Stage, rival: Rival, trial: Trial, found: Found) -> None:
@@ -127,14 +125,14 @@ def _hand_over(stage: Stage, rival: Rival, trial: Trial, found: Found) -> None:
     with lateness.measuring():
         struck = time.monotonic()
         _signal(stage, SIGNALS[trial.way])
-        _play_until(stage, story, lambda: looked(rival.proxy) is not None, "the other leads")
+        play_until(stage, story, lambda: looked(rival.proxy) is not None, "the other leads")
     lost = lateness.seconds + waited(rival.process.pid) - waited_before
     leads, term = looked(rival.proxy) or 0.0, lease_of(stage).get("leaseTransitions")
     if trial.way == "late":  # what comes before the other has written its term came before it led, for all it can see
-        _play_until(stage, story, lambda: wrote_route(rival) or story.is_over(stage), "the other writes its term")
+        play_until(stage, story, lambda: wrote_route(rival) or story.is_over(stage), "the other writes its term")
     stage.proxy.released.set()
     _signal(stage, signal.SIGCONT)
-    _play_rounds(stage, story, 10)
+    play_rounds(stage, story, 10)
     gone_on = time.monotonic()
     _to_its_end(stage, story)
     # Had the other lost the Lease since, on a machine that stalls, the one may write again.
@@ -160,7 +158,7 @@ def _take_away(stage: Stage, rival: Rival, trial: Trial, found: Found) -> None:
         done = client.delete(path) if trial.way == "deleted" else client.merge(path, {"spec": None})
         assert done.ok, done.message
     over = time.monotonic() + LEASE_SECONDS + PROMISED["told"]
-    _play_until(stage, STORIES[trial.story], lambda: time.monotonic() > over, "the Lease would have run out")
+    play_until(stage, STORIES[trial.story], lambda: time.monotonic() > over, "the Lease would have run out")
     after = lease_of(stage)
     if looked(rival.proxy) is not None:
         found.wrong.append("two led")
@@ -170,24 +168,8 @@ def _take_away(stage: Stage, rival: Rival, trial: Trial, found: Found) -> None:
 
 
 def _to_its_end(stage: Stage, story: Story) -> None:
-    _play_until(stage, story, lambda: story.is_over(stage), "the story ends", 120.0)
-    _play_rounds(stage, story, 5)
-
-
-def _play_until(stage: Stage, story: Story, what: Callable[[], bool], said: str, seconds: float = PATIENCE) -> None:
-    """Raises NotOver."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        if time.monotonic() > deadline:
-            raise NotOver(f"not within {seconds:.0f} s: {said}: {states(stage)}")
-        _play_rounds(stage, story, 1)
-
-
-def _play_rounds(stage: Stage, story: Story, number: int) -> None:
-    """People, too, act whoever leads, and when nobody does: who takes over may climb past the step they wait for."""
-    for _ in range(number):
-        story.meddle(stage)
-        stage.play_others()
+    play_until(stage, story, lambda: story.is_over(stage), "the story ends", 120.0)
+    play_rounds(stage, story, 5)
 
 
 def _signal(stage: Stage, number: signal.Signals) -> None:

@@ -38,6 +38,7 @@ RESYNC_SECONDS = 15.0  # of real time, between full lists
 PLAY_SECONDS = 0.1  # at most, between two looks of the world
 END_SECONDS = 400.0  # of a story; it takes some ten on a quiet machine, and a hundred when every tenth call fails
 ELSEWHERE_SECONDS = 30.0  # for which a story may have ended otherwise than it should
+SOON_SECONDS = 30.0  # at most, until what must come soon, as that the other leads
 SETTLE_SECONDS = 0.4  # after the end: two passes
 CALM_SECONDS = 30.0  # at most, after faults without end, until all that has ended was looked at twice: each 1.5 s
 MOST_TOLD = 1500  # characters of a status, when a story did not end
@@ -194,6 +195,22 @@ def _clear(server: ApiServer, namespace: str) -> None:
 
 class NotOver(AssertionError):
     """A story that did not end in time."""
+
+
+def play_rounds(stage: Stage, story: Story, number: int) -> None:
+    """Of everybody but the operator: people, too, act whoever leads, and while nobody does."""
+    for _ in range(number):
+        story.meddle(stage)
+        stage.play_others()
+
+
+def play_until(stage: Stage, story: Story, what: Callable[[], bool], said: str, seconds: float = SOON_SECONDS) -> None:
+    """So many rounds as it takes. Raises NotOver."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > deadline:
+            raise NotOver(f"not within {seconds:.0f} s: {said}: {states(stage)}")
+        play_rounds(stage, story, 1)
 
 
 def tell(stage: Stage, story: Story) -> None:

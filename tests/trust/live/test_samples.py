@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 from tests.trust.live import lead, naive, rest, rights, soak, takeovers
 from tests.trust.live.__main__ import Tally, attempt
 from tests.trust.live.calls import UNSEEN, Call, Record
+from tests.trust.live.stage import Stage, Story, play_until
 from tests.trust.live.stories import TOLD_FOR_RIGHTS
 from tests.trust.live.takeovers import Takeover
 from tests.trust.live.trials import Bench, Trial
@@ -91,3 +95,12 @@ def test_late_writes_are_those_that_ended_after_the_other_led() -> None:
     )
     assert (found.late_writes, found.refused, found.events) == ([late[0].call.what], [late[0].call.what], 1)
     assert found.failed
+
+
+def test_people_act_also_while_nobody_leads() -> None:
+    """Who takes over may be past the step in which they would have."""
+    acted = list[Any]()
+    story = Story(list, lambda stage: False, meddle=acted.append)
+    nobody = SimpleNamespace(play_others=lambda: None)
+    play_until(cast(Stage, nobody), story, lambda: len(acted) == 3, "three rounds")
+    assert acted == [nobody] * 3
