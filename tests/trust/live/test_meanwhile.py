@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product, takewhile
 
 from changeover.testing.world import weights
@@ -15,6 +17,10 @@ from tests.trust.live.stories import MIGRATION, STORIES
 from tests.trust.live.trials import Bench, side_by_side
 from tests.unit.reconcilers.test_changed_meanwhile import CHANGES
 
+ACTS: dict[str, Callable[[RealObjects], None]] = {
+    **{name: partial(RealObjects.patch, ref=MIGRATION, patch=change) for name, change in CHANGES.items()},
+    "deleted": partial(RealObjects.discard, ref=MIGRATION),
+}
 BEFORE = {1: 0, 2: 10}  # percent on the canary before the first rise, and before the second
 READ = "GET canarymigrations/shop"
 AFTERWARDS = 3.0  # seconds, a minute of the operator's clock: a step lasts a sixth of it
@@ -44,7 +50,7 @@ def run(bench: Bench, race: Race) -> list[Record]:
             if asks(call):
                 asked.append(call)
                 if len(asked) == race.rise:
-                    person.patch(MIGRATION, CHANGES[race.change])
+                    ACTS[race.change](person)
 
         stage.proxy.chance = meanwhile
         stage.play()
@@ -63,7 +69,7 @@ def written(records: list[Record]) -> list[int]:
 
 def test_no_weight_rises_on_what_a_migration_said_before(bench: Bench) -> None:
     """The API server refuses the question before the rise, and the pass ends; the next one reads what was changed."""
-    races = [Race(change, rise) for change, rise in product(CHANGES, BEFORE)]
+    races = [Race(change, rise) for change, rise in product(ACTS, BEFORE)]
     came = dict(side_by_side(lambda race: run(bench, race), races, float("inf")))
     assert set(came) == set(races)
     for race, records in came.items():
