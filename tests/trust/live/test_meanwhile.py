@@ -23,6 +23,7 @@ ACTS: dict[str, Callable[[RealObjects], None]] = {
 }
 BEFORE = {1: 0, 2: 10}  # percent on the canary before the first rise, and before the second
 READ = "GET canarymigrations/shop"
+PATIENCE = 120.0  # seconds, beside the other samples
 AFTERWARDS = 3.0  # seconds, a minute of the operator's clock: a step lasts a sixth of it
 
 
@@ -54,7 +55,7 @@ def run(bench: Bench, race: Race) -> list[Record]:
 
         stage.proxy.chance = meanwhile
         stage.play()
-        play_until(stage, story, lambda: len(asked) >= race.rise, "it asks")
+        play_until(stage, story, lambda: len(asked) >= race.rise, "it asks", PATIENCE)
         seen, until = stage.proxy.counted[READ], time.monotonic() + AFTERWARDS
         play_until(stage, story, lambda: stage.proxy.counted[READ] > seen and time.monotonic() > until, "it looks")
         records = list(stage.proxy.calls)
