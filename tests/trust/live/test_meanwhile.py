@@ -44,7 +44,7 @@ def run(bench: Bench, race: Race) -> list[Record]:
     """What the operator asked, from the question that came after the change until seconds after the next look."""
     story = STORIES["migration, promoted"]
     with a_stage(bench.mirror, bench.folder, story) as stage, bench.mirror.server.client() as client:
-        person = RealObjects(bench.mirror, client, stage.objects.namespace, stage.world.clock)  # type: ignore[arg-type]
+        person = RealObjects(bench.mirror, client, stage.objects.namespace, stage.world.clock)
         asked: list[Call] = []
 
         def meanwhile(call: Call) -> None:
