@@ -26,7 +26,8 @@ def explain(body: Body, now: datetime) -> list[Line]:
     lines: list[Line] = [("", "it says", headline(body))]
     if status.get("outcome"):
         outcome = status["outcome"]
-        return [*lines, (OK, "outcome", f"{outcome['result']} at {outcome['at']}: {outcome['message']}")]
+        sign = OK if outcome["result"] == "Promoted" else BAD
+        return [*lines, (sign, "outcome", f"{outcome['result']} at {outcome['at']}: {outcome['message']}")]
     if spec.suspend:
         lines.append((PAUSED, "spec.suspend", "true: nothing moves; set it to false"))
     if status.get("paused"):
@@ -54,31 +55,29 @@ def _of_step(spec: MigrationSpec, status: Body, now: datetime) -> Iterator[Line]
         yield enough, "minRequests", f"{seen:,} of {current.min_requests:,}"
     for view in status.get("objectives", []):
         yield MARKS[view["verdict"]], f"objective {view['name']}", f"{view['verdict']}: {view.get('why', '')}"
+    for cover in current.covers:
+        busiest = status.get("baseline", {}).get("busiest") or "not known yet"
+        yield WARNING if busiest == "not known yet" else "", f"covers {cover}", f"the busiest hours: {busiest}"
     if status.get("forecast"):
         yield "", "forecast", f"this step until {status['forecast']['stepEnd']}, all until {status['forecast']['end']}"
 
 
 def _before_the_next(spec: MigrationSpec, status: Body, now: datetime) -> Iterator[Line]:
-    """What the next weight waits for besides evidence."""
-    index = status.get("step", {}).get("index", 0)
+    """What the next weight, or the promotion, waits for besides evidence."""
     weight = status.get("step", {}).get("weightPercent", 0)
     coming = next((step for step in spec.steps if step.weight_percent > weight), None)
-    if coming is None:
-        return
-    why = closed(spec.windows, now)
-    yield (WAITING, "windows", why) if why else (OK, "windows", "open now")
-    for gate in spec.gates:
+    if coming is not None:
+        why = closed(spec.windows, now)
+        yield (WAITING, "windows", why) if why else (OK, "windows", "open now")
+    for gate in (one for one in spec.gates if one.at == ("BeforePromotion" if coming is None else "BeforeStep")):
         said = next((one for one in status.get("gates", []) if one["name"] == gate.name), None)
         what = f"{said['state']} about {said['about']} {said.get('message', '')}".strip() if said else "not asked yet"
         sign = {"Passed": OK, "Refused": BAD}.get(said["state"] if said else "", WAITING)
         yield sign, f"gate {gate.name} ({gate.at})", what
-    if coming.approval == "Manual":
+    if coming is not None and coming.approval == "Manual":
         is_asked = condition_reason(status) == "WaitingForApproval"
         how = "kubectl changeover approve" if is_asked else "a person is asked when all else speaks for it"
         yield WAITING, f"approval of step {spec.steps.index(coming) + 1}", how
-    for cover in spec.steps[max(0, index - 1)].covers if index else []:
-        busiest = status.get("baseline", {}).get("busiest") or "not known yet"
-        yield WARNING if busiest == "not known yet" else "", f"covers {cover}", f"the busiest hours: {busiest}"
 
 
 def condition_reason(status: Body) -> str:

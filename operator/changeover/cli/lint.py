@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,26 +32,40 @@ class Finding:
 def lint(text: str, name: str) -> tuple[list[str], list[Finding]]:
     """The objects of ours in a YAML text, and what was found in them; `name` is the file's."""
     try:
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+        objects = objects_in(text)
     except yaml.YAMLError as error:
         return [], [Finding(name, f"is no YAML: {error}")]
     seen, findings = [], []
-    for document in _flattened(documents):
-        if not isinstance(document, dict) or document.get("kind") not in SPECS:
-            continue
-        where = f"{name}: {document['kind']} {(document.get('metadata') or {}).get('name', '(without a name)')}"
+    for document in objects:
+        where = f"{name}: {document['kind']} {_name_of(document) or '(without a name)'}"
         seen.append(where)
         findings += [Finding(where, what, is_error) for what, is_error in _found(document)]
     return seen, findings
 
 
-def _flattened(documents: list[Any]) -> Iterator[Any]:
+def objects_in(text: str) -> list[dict[str, Any]]:
+    """The objects of ours in a YAML text, those of a List among them. Raises yaml.YAMLError."""
+    return [one for one in _flattened(yaml.safe_load_all(text)) if str(one.get("kind")) in SPECS]
+
+
+def _flattened(documents: Iterable[Any]) -> Iterator[dict[str, Any]]:
     for document in documents:
-        is_list = isinstance(document, dict) and document.get("kind") == "List"
-        yield from document.get("items") or [] if is_list else [document]
+        if not isinstance(document, dict):
+            continue
+        if document.get("kind") == "List" and isinstance(document.get("items"), list):
+            yield from _flattened(document["items"])
+        else:
+            yield document
+
+
+def _name_of(document: dict[str, Any]) -> str:
+    metadata = document.get("metadata")
+    return str(metadata.get("name") or "") if isinstance(metadata, dict) else ""
 
 
 def _found(document: dict[str, Any]) -> Iterator[tuple[str, bool]]:
+    if not _name_of(document):
+        yield "metadata.name is missing; give it one", True
     if document.get("apiVersion") != API_VERSION:
         yield f"apiVersion is {document.get('apiVersion')!r}; set it to {API_VERSION}", True
     try:

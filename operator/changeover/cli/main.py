@@ -27,21 +27,31 @@ app = typer.Typer(
     help="See and steer benchmarks of backends, and migrations of live traffic.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    add_completion=False,  # what typer would install takes the place of kubectl's own
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
 def run() -> NoReturn:
-    """The entry point: errors of use and of kubectl are one line on standard error, and exit code 1."""
+    """The entry point: errors of use, of files and of kubectl are one line on standard error, and exit code 1.
+
+    Never 2, by which typer itself would say that a command was mistyped: of ``wait`` it means rolled back.
+    """
     from changeover.cli.kubectl import KubectlFailed
     from changeover.cli.target import UsageError
 
     try:
-        app(prog_name="kubectl changeover", standalone_mode=True)
+        sys.exit(app(prog_name="kubectl changeover", standalone_mode=False))
     except (KubectlFailed, UsageError) as failure:
-        print(f"error: {failure}", file=sys.stderr)
+        said = str(failure)
+    except typer.TyperException as failure:
+        said = failure.format_message()
+    except OSError as failure:
+        said = f"{failure.filename}: {failure.strerror}" if failure.filename else str(failure)
     except KeyboardInterrupt:
         sys.exit(130)
+    if said:  # of a command without words the help was shown
+        print(f"error: {said}", file=sys.stderr)
     sys.exit(1)
 
 

@@ -30,7 +30,7 @@ def preflight(kubectl: Kubectl, body: Body) -> Iterator[Check]:
     yield from _route(here, spec, body["metadata"]["name"])
     yield from _prometheus(here, operator, spec)
     if spec.load is not None or spec.acceptance is not None:
-        yield from _own_load(operator, spec, namespace)
+        yield _own_load(here, operator, spec)
 
 
 def _crds(kubectl: Kubectl) -> Iterator[Check]:
@@ -189,11 +189,24 @@ def _prometheus(kubectl: Kubectl, operator: Operator, spec: MigrationSpec) -> It
         yield from metrics(Asked(kubectl, source, spec, kubectl.namespace))
 
 
-def _own_load(operator: Operator, spec: MigrationSpec, namespace: str) -> Iterator[Check]:
+def _own_load(kubectl: Kubectl, operator: Operator, spec: MigrationSpec) -> Check:
+    try:
+        parents = _parents(kubectl, spec)
+    except KubectlFailed as failure:
+        return Check(WARNING, "own load", f"the route could not be asked for: {failure}")
+    known = [(one["namespace"], one["name"]) for one in operator.config.get("gateways") or []]
+    # Where neither file nor command names a namespace, kubectl's own is not known here.
+    reachable = [f"{where}/{name}" for where, name in known if {(where, name), ("", name)} & parents]
+    mend = "the operator knows no address of the Gateway; set gateways in the chart's values"
+    return Check(OK if reachable else BAD, "own load", f"goes to {reachable[0]}" if reachable else mend)
+
+
+def _parents(kubectl: Kubectl, spec: MigrationSpec) -> set[tuple[str, str]]:
+    """Namespace and name of the Gateways that the route is to have, or, adopted, has. Raises KubectlFailed."""
     gateway = spec.traffic.gateway_api
     assert gateway is not None  # the union guarantees it
-    known = {f"{one['namespace']}/{one['name']}" for one in operator.config.get("gateways") or []}
-    asked = [f"{parent.namespace or namespace}/{parent.name}" for parent in gateway.parent_refs]
-    reachable = sorted(known & set(asked))
-    mend = "the operator knows no address of the Gateway; set gateways in the chart's values"
-    yield Check(OK if reachable else BAD, "own load", f"goes to {reachable[0]}" if reachable else mend)
+    if gateway.mode != "Adopted":
+        return {(parent.namespace or kubectl.namespace, parent.name) for parent in gateway.parent_refs}
+    route = kubectl.get(GATEWAY_API, gateway.route.name) or {"spec": {}}
+    found = route["spec"].get("parentRefs") or []
+    return {(parent.get("namespace") or kubectl.namespace, parent["name"]) for parent in found}

@@ -47,6 +47,11 @@ def operator_config(kubectl: Kubectl) -> tuple[Body | None, Body]:
     return deployment, next((yaml.safe_load(text) for text in texts if "metricSources" in text), {})
 
 
+def pods_of(workload: str) -> str:
+    """A regular expression of the names of a Deployment's pods, and of no other's that begins with its name."""
+    return f"{re.escape(workload)}-[^-]+-[^-]+"
+
+
 def source_of(config: Body, name: str) -> Body | None:
     """A metric source of the operator's configuration."""
     return next((one for one in config.get("metricSources", []) if one["name"] == name), None)

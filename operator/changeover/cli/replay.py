@@ -7,7 +7,6 @@ decision is confirmed when it follows from the evidence at some instant of these
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,7 @@ from changeover.api.reasons import Reason
 from changeover.api.v1alpha1 import MigrationSpec
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.cli.kubectl import Kubectl, KubectlFailed
-from changeover.cli.prometheus import Series
+from changeover.cli.prometheus import Series, pods_of
 from changeover.cli.verdict import BAD, OK
 from changeover.core.day import Day, key_of
 from changeover.core.evidence import Split, StepEvidence, fold, is_projected
@@ -210,7 +209,7 @@ def _without_cpu(spec: MigrationSpec) -> tuple[MigrationSpec, str]:
 def _canary(owner: Owner, spec: MigrationSpec, series: Series, at: Period, limit: float | None) -> Workload:
     """The canary with the pods that Prometheus saw in a period: those of today may be others, or gone."""
     workload = canary_workload(owner.name, spec)
-    whose = f"namespace={quoted(owner.namespace)},pod=~{quoted(f'{re.escape(workload)}-[^-]+-[^-]+')}"
+    whose = f"namespace={quoted(owner.namespace)},pod=~{quoted(pods_of(workload))}"
     span = f"{max(1.0, (at.end - at.begin).total_seconds()):.0f}s"
     query = f"count by (pod) (count_over_time(container_cpu_usage_seconds_total{{{whose}}}[{span}]))"
     seen = [str(one["metric"]["pod"]) for one in series.ask(query, at.end.timestamp())]

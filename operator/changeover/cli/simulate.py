@@ -82,12 +82,13 @@ def run(spec: MigrationSpec, rate: float, worse: float, chance: random.Random) -
             passed = (evidence.until - since).total_seconds()
             if verdict is Verdict.ROLLBACK:
                 return Outcome(ROLLED_BACK, elapsed + passed, number)
-            if evidence.until > most:
-                result = ROLLED_BACK if step.on_undecided == "Rollback" else UNDECIDED
-                return Outcome(result, elapsed + passed, number)
-            long_enough = passed >= duration_seconds(step.min_duration) and evidence.requests >= step.min_requests
-            if verdict is Verdict.ADVANCE and long_enough:
+            lasted, well = passed >= duration_seconds(step.min_duration), verdict is Verdict.ADVANCE
+            if well and lasted and evidence.requests >= step.min_requests:
                 break
+            # The operator waits for minDuration and minRequests however long it takes; the latter may never come.
+            if evidence.until > most and (lasted or not well):
+                result = ROLLED_BACK if step.on_undecided == "Rollback" and not well else UNDECIDED
+                return Outcome(result, elapsed + passed, number)
         elapsed += passed
     return Outcome(PROMOTED, elapsed, len(spec.steps))
 

@@ -6,12 +6,14 @@ import json
 import random
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from changeover.api.v1alpha1 import MigrationSpec
+from changeover.cli.explain import explain
 from changeover.cli.kubectl import Kubectl, KubectlFailed
 from changeover.cli.prometheus import proxied
 from changeover.cli.simulate import ROLLED_BACK, binomial, summarise
@@ -19,10 +21,12 @@ from changeover.cli.simulate import run as run_one
 from changeover.cli.target import UsageError
 from changeover.core.plan import Ref
 from changeover.testing.builders import NAMESPACE, a_migration
+from changeover.testing.metrics import Behaviour
 
-from tests.unit.cli.fake import CONFIG, STEPS, a_world, checked, command, configured, go_on, play, well
+from tests.unit.cli.fake import CONFIG, OPERATOR, STEPS, a_world, checked, command, configured, go_on, play, well
 
 __all__ = ["play"]  # the fixture
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 OURS = sorted(path for path in EXAMPLES.glob("*.yaml") if "changeover.dev/v1alpha1" in path.read_text())
 
@@ -100,7 +104,32 @@ def test_what_ended_has_no_gates(play: Any) -> None:
     world = a_world()
     go_on(world, 60)
     play(world)
-    assert set(explained("shop")) == {"it says", "outcome"}
+    found = explained("shop")
+    assert set(found) == {"it says", "outcome"} and found["outcome"].startswith("✔ Promoted")
+
+
+def test_a_rollback_is_marked_as_one(play: Any) -> None:
+    world = a_world()
+    world.metrics.behaviours["new"] = Behaviour(error_share=0.9)
+    go_on(world, 20)
+    play(world)
+    assert explained("shop")["outcome"].startswith("✖ RolledBack")
+
+
+def test_at_the_last_step_the_gate_before_the_promotion_is_told_and_no_other(play: Any) -> None:
+    hooks = {"secretRef": {"name": "hooks"}}
+    gates = [{"name": "step", "at": "BeforeStep", **hooks}, {"name": "all", "at": "BeforePromotion", **hooks}]
+    world = a_world(gates=gates, steps=[STEPS[0], {**STEPS[1], "covers": ["DailyPeak"], "maxDuration": "48h"}])
+    go_on(world, 3)
+    play(world)
+    found = explained("shop")
+    assert "gate step (BeforeStep)" in found and "gate all (BeforePromotion)" not in found
+    body = world.cluster.peek(Ref("CanaryMigration", NAMESPACE, "shop"))
+    assert body is not None
+    last = {"index": 2, "weightPercent": 100, "since": "2029-12-31T00:00:00Z"}
+    told = {gate: sign for sign, gate, _ in explain({**body, "status": {"step": last}}, NOW)}
+    assert told["gate all (BeforePromotion)"] == "◷" and told["covers DailyPeak"] == "⚠"
+    assert not {"windows", "gate step (BeforeStep)"} & set(told)
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.name))
@@ -246,6 +275,40 @@ def test_a_canary_without_a_cpu_limit_where_cpu_is_a_target(play: Any) -> None:
     assert "container web has no CPU limit or request" in checked(1)
 
 
+def reaching(played: Any, namespace: str) -> None:
+    """The operator knows an address of a Gateway public in this namespace."""
+    config = yaml.safe_load(CONFIG["data"]["config.yaml"])
+    gateways = [{"namespace": namespace, "name": "public", "url": "http://traefik.gateway.svc"}]
+    data = {"config.yaml": yaml.safe_dump({**config, "gateways": gateways})}
+    played.everywhere = [OPERATOR, {**CONFIG, "data": data}]
+
+
+@pytest.mark.parametrize("words", [("-n", NAMESPACE), ()])
+def test_own_load_finds_the_gateway_of_a_file_without_a_namespace(
+    play: Any, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    played, body = well(play), a_migration(steps=STEPS, load={"requestsPerSecond": 200})
+    del body["metadata"]["namespace"]
+    path = tmp_path / "shop.yaml"
+    path.write_text(yaml.safe_dump(body))
+    reaching(played, NAMESPACE)
+    assert f"goes to {NAMESPACE}/public" in checked(0, "-f", str(path), *words)
+    reaching(played, "elsewhere")
+    if words:
+        assert "the operator knows no address" in " ".join(checked(1, "-f", str(path), *words).split())
+
+
+def test_own_load_goes_where_an_adopted_route_is_attached(play: Any) -> None:
+    adopted = {"mode": "Adopted", "route": {"name": "shop"}}
+    played = well(play, load={"requestsPerSecond": 200}, traffic={"gatewayAPI": adopted})
+    route = {"kind": "HTTPRoute", "metadata": {"name": "shop", "namespace": NAMESPACE}, "spec": {"rules": []}}
+    reaching(played, NAMESPACE)
+    played.world.cluster.put({**route, "spec": {"rules": [], "parentRefs": [{"name": "other"}]}})
+    assert "the operator knows no address" in " ".join(checked(1).split())
+    played.world.cluster.put({**route, "spec": {"rules": [], "parentRefs": [{"name": "public"}]}})
+    assert f"goes to {NAMESPACE}/public" in checked(0)
+
+
 def test_series_that_are_not_there(play: Any) -> None:
     well(play).raw = lambda path: json.dumps({"data": {"result": []}})
     text = checked(1)
@@ -287,6 +350,18 @@ def test_too_little_traffic_is_undecided_and_the_step_is_named() -> None:
     assert (found.undecided, found.undecided_at) == (100, 1)
     rolls = simulated(steps=[{**steps[0], "onUndecided": "Rollback"}])
     assert run_one(rolls, 2.0, 0.1, random.Random(1)).result == ROLLED_BACK
+
+
+def test_a_step_may_last_as_long_as_it_may_at_most() -> None:
+    """As the tutorial's, of 24 h: the operator waits for minDuration, whatever maxDuration says meanwhile."""
+    steps = [{**step, "minDuration": "2h"} for step in SIMULATED["steps"]]
+    assert summarise(simulated(steps=steps), 100.0, 0.1, 3, 1).promoted == 100
+
+
+def test_requests_that_never_come_are_no_reason_to_roll_back() -> None:
+    steps = [{**step, "minRequests": 10**9, "onUndecided": "Rollback"} for step in SIMULATED["steps"]]
+    found = summarise(simulated(steps=steps), 100.0, 0.1, 3, 1)
+    assert (found.undecided, found.undecided_at, found.rolled_back) == (100, 1, 0)
 
 
 def test_a_canary_that_nobody_asks_goes_back_as_blind() -> None:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from changeover.api.v1alpha1 import MigrationSpec
 from changeover.cli.kubectl import Kubectl, KubectlFailed
 from changeover.cli.report import benchmark, migration
 from changeover.cli.report.charts import percentile_curves
 from changeover.cli.report.page import DataTable, Section, as_csv, make_page
 from changeover.cli.target import UsageError
 from changeover.core.plan import Ref
-from changeover.testing.builders import NAMESPACE
+from changeover.testing.builders import NAMESPACE, a_backend, a_migration
 from changeover.testing.world import World
 
 from tests.unit.cli.fake import BENCHMARK, KINDS, MIGRATION, a_world, benchmark_world, command, configured, go_on, play
@@ -235,3 +236,13 @@ def test_a_format_that_there_is_not_is_refused(play: Any, tmp_path: Path) -> Non
     play(finished_benchmark())
     done = command("report", "fb/web", "-o", str(tmp_path / "r.html"), "--charts", str(tmp_path), "--format", "gif")
     assert isinstance(done.exception, UsageError) and "there are svg and png" in str(done.exception)
+
+
+def test_cpu_is_that_of_the_containers_and_of_no_other_deployments_pods() -> None:
+    """cAdvisor tells of a pod's own cgroup, too, which is all of them once more; names may begin alike."""
+    body = a_migration(stable=a_backend("shop"))
+    asked = migration.queries(body, MigrationSpec.model_validate(body["spec"]), "60s", "service")["cpu"]["stable"]
+    of_containers, of_pods = asked.split(" or ")
+    assert 'container!="",container!="POD"' in of_containers and 'container=""' in of_pods
+    [pods] = set(re.findall(r'pod=~"([^"]+)"', asked))
+    assert re.fullmatch(pods, "shop-7d9f8b6c5-x2x4z") and not re.fullmatch(pods, "shop-canary-7d9f8b6c5-x2x4z")

@@ -13,7 +13,7 @@ from changeover.api.v1alpha1.base import duration_seconds
 from changeover.cli.explain import arms_of
 from changeover.cli.gather import Gathered
 from changeover.cli.kubectl import Kubectl, KubectlFailed
-from changeover.cli.prometheus import ask, operator_config, proxied, service_label, source_of
+from changeover.cli.prometheus import ask, operator_config, pods_of, proxied, service_label, source_of
 from changeover.cli.report.charts import over_time
 from changeover.cli.report.page import DataTable, Section, make_page
 from changeover.cli.verdict import condition, headline
@@ -80,8 +80,7 @@ def queries(body: Body, spec: MigrationSpec, window: str, label: str) -> dict[st
         spec.canary.workload.workload.name if spec.canary.workload else names.canary_workload(body["metadata"]["name"])
     )
     cores = {
-        arm: "sum(max by (pod, container) (rate(container_cpu_usage_seconds_total{"
-        f"namespace={quoted(body['metadata']['namespace'])},pod=~{quoted(f'{name}-.+')}}}[{window}])))"
+        arm: _cores(f"namespace={quoted(body['metadata']['namespace'])},pod=~{quoted(pods_of(name))}", window)
         for arm, name in (("stable", spec.stable.workload.name), ("canary", workload))
     }
     return {
@@ -90,6 +89,15 @@ def queries(body: Body, spec: MigrationSpec, window: str, label: str) -> dict[st
         "cpu": cores,
         "rate": requests,
     }
+
+
+def _cores(pods: str, window: str) -> str:
+    """Of the containers, as the operator counts; where cAdvisor knows none (cgroup v1), of the pods' own cgroups."""
+    whose = (f'{pods},container!="",container!="POD"', f'{pods},container=""')
+    sums = (
+        f"sum(max by (pod, container) (rate(container_cpu_usage_seconds_total{{{one}}}[{window}])))" for one in whose
+    )
+    return " or ".join(sums)
 
 
 def make_report(body: Body, measured: Measured, now: datetime) -> str:
