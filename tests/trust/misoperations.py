@@ -31,7 +31,7 @@ from tests.apiserver.test_agreement import KIND
 from tests.trust.failures import Failures
 from tests.trust.tenant.climb import live, on_canary, reason
 from tests.trust.tenant.leaves import REMOVED, SIBLING, TWICE, Steps, changed, leaves, odd_values, place_in, spec_schema
-from tests.trust.tenant.rises import missing
+from tests.trust.tenant.rises import missing, ports
 from tests.trust.tenant.starts import Start, aspect, put_spec, starts
 
 FAILED = Failures(Path(__file__).parent / "misoperations.json")
@@ -179,11 +179,20 @@ def _astray(start: Start) -> list[str]:
         return []
     routed = {name for route in live(start.world) for name, weight in weights(route).items() if weight}
     lost = routed - {one["metadata"]["name"] for one in start.world.cluster.all("Service")}
+    stable = edit.spec["stable"]["service"]["name"]  # whether the canary has the port is the gateway's to say
+    lost |= {f"{name}:{port}" for name, port in _routed(start) - ports(start.world) if name == stable}
     named = edit.spec["traffic"]["gatewayAPI"]["route"]["name"]
     left = [route for route, share in on_canary(start.world, edit).items() if share and route != named]
     return [f"{name} has weight and is not there" for name in sorted(lost)] + [
         f"the canary has a share by route {route}, which the spec does not name" for route in left
     ]
+
+
+def _routed(start: Start) -> set[tuple[str, int]]:
+    """Service and port of all backends with weight."""
+    rules = [rule for route in live(start.world) for rule in route["spec"].get("rules") or []]
+    backends = [one for rule in rules for one in rule.get("backendRefs") or []]
+    return {(one["name"], one["port"]) for one in backends if one.get("weight", 1)}
 
 
 def _silent(said: str, gone: list[str], undisturbed: Undisturbed) -> str:

@@ -77,11 +77,13 @@ def accept(seen: SeenMigration, step: Step) -> Accepted:
     """One pass of the acceptance: first the figures before, after the promotion the load, then the verdict."""
     if seen.spec.acceptance is None:
         return Accepted(None, _remove(seen))
+    if isinstance(seen.route, Unreadable):  # as for the load of the steps, one read that fails ends nothing
+        return Accepted(seen.owner.status.get("acceptance"), looks_again=True)
     status = _known(seen)
     if not _is_promoted(seen, step) or seen.spec.suspend:
         return Accepted(_with_before(seen, status), _remove(seen))
     if status["about"] != about(seen.spec) or status["state"] == WAITING:
-        return _begin(seen, seen.spec.acceptance, {**status, "about": about(seen.spec), "state": WAITING})
+        return _begin(seen, seen.spec.acceptance, {**_waiting(seen, status), "about": about(seen.spec)})
     if status["state"] != RUNNING:
         return Accepted(status, _remove(seen))
     return _watch(seen, status)
@@ -106,13 +108,19 @@ def _known(seen: SeenMigration) -> Status:
     return {"about": about(seen.spec), "state": WAITING, "message": "", "table": [], **before}
 
 
+def _waiting(seen: SeenMigration, status: Status) -> Status:
+    """Not begun, or interrupted: until now, or until its Job is gone, its own load is in the gateway's counters."""
+    sends = status["state"] == RUNNING or seen.load.of_acceptance is not None
+    return {**status, "state": WAITING, **({"endedAt": timestamp(seen.now)} if sends else {})}
+
+
 def _with_before(seen: SeenMigration, status: Status) -> Status:
     """The figures before are taken while stable has all the traffic; later ones replace them."""
     found, spec, aim = seen.load.before, seen.spec, aim_of(seen)
     assert spec.acceptance is not None
     # What would keep it from beginning is said at the start, and not after two weeks.
     missing = aim if isinstance(aim, str) and isinstance(seen.route, Route) else ""
-    status = {**status, "message": missing, "state": WAITING} if status["state"] in (WAITING, RUNNING) else status
+    status = {**_waiting(seen, status), "message": missing} if status["state"] in (WAITING, RUNNING) else status
     if found is None or isinstance(found, Unreadable):
         return status
     status = {**status, "state": WAITING, "beforeReadAt": timestamp(seen.now)}

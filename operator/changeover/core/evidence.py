@@ -44,6 +44,7 @@ class StepEvidence:
     guards: Mapping[str, Guard] = field(default_factory=dict)  # of the user's own queries, by objective
     covered: Coverage = field(default_factory=Coverage)  # of the day's busiest hour, where a step is to cover it
     counted: Mapping[str, str] = field(default_factory=dict)  # by objective, what its bad requests are: ``counted_as``
+    block: float = 0.0  # seconds of the blocks that were counted; 0: an earlier release did not say
     last: Evidence | None = None  # the latest block, to be shown; not kept over a restart
 
     @classmethod
@@ -62,6 +63,7 @@ class StepEvidence:
             **({"guards": {name: guard.to_dict() for name, guard in self.guards.items()}} if self.guards else {}),
             **({"covered": self.covered.to_dict()} if self.covered.peaks else {}),
             **({"counted": dict(self.counted)} if self.counted else {}),
+            **({"block": self.block} if self.block else {}),
             "states": {name: state.to_dict() for name, state in self.states.items()},
             "cpu": {name: share.to_dict() for name, share in self.cpu.items()},
         }
@@ -87,6 +89,7 @@ class StepEvidence:
                 covered=Coverage.from_dict(content["covered"]) if "covered" in content else Coverage(),
                 # An earlier release did not say.
                 counted={name: str(what) for name, what in content.get("counted", {}).items()},
+                block=float(content.get("block", 0.0)),
             )
         except UNREADABLE_JSON:
             return None
@@ -155,7 +158,8 @@ def fold(evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence]
             continue
         requests = block.canary.requests if block.canary is not None else 0
         limit = split.limit_cores
-        share = None if block.canary_cores is None or not limit else block.canary_cores / limit
+        # What it uses while nobody asks it says nothing of its CPU under traffic.
+        share = None if block.canary_cores is None or not limit or not requests else block.canary_cores / limit
         evidence = replace(
             evidence,
             until=block.end,
@@ -181,13 +185,19 @@ def counted_as(spec: MigrationSpec) -> dict[str, str]:
 
 
 def _of_this_spec(evidence: StepEvidence, spec: MigrationSpec) -> StepEvidence:
-    """Without the states of objectives whose bound was edited under way: other requests count against them now."""
-    counted = counted_as(spec)
+    """Without what an edit under way made evidence of another question.
+
+    Of an objective whose bound is another: other requests count against it now. Of blocks of another length: how far
+    one can be trusted, and how many in a row may be blind, is said by their length.
+    """
+    counted, block = counted_as(spec), duration_seconds(spec.decision.block)
+    if evidence.block not in (0.0, block):
+        evidence = replace(evidence, states={}, cpu={}, load=LoadShare.start(), off=0, guards={})
     states = {
         name: state for name, state in evidence.states.items()
         if evidence.counted.get(name, counted.get(name)) == counted.get(name)
     }  # fmt: skip
-    return replace(evidence, states=states, counted=counted)
+    return replace(evidence, states=states, counted=counted, block=block)
 
 
 def _updated(

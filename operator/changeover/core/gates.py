@@ -67,12 +67,13 @@ def awaited(seen: SeenMigration, step: Step) -> list[Gate]:
 
 def held_by_gates(seen: SeenMigration, mark: Mark) -> tuple[Reason, str] | None:
     """Why a gate does not let it go on; None when all have passed."""
-    for gate in gates_of(seen, mark):
-        answer = _counting(seen, mark, gate)
+    answers = [(gate, _counting(seen, mark, gate)) for gate in gates_of(seen, mark)]
+    for gate, answer in answers:  # a no that takes the canary back waits for no other gate
+        if answer is not None and answer.state == REFUSED and gate.on_failure == "Rollback":
+            return Reason.GATE_REFUSED, f"gate {gate.name}: {answer.message}"
+    for gate, answer in answers:
         if answer is None:
             return Reason.WAITING_FOR_GATE, f"gate {gate.name} is asked"
-        if answer.state == REFUSED and gate.on_failure == "Rollback":
-            return Reason.GATE_REFUSED, f"gate {gate.name}: {answer.message}"
         if answer.state != PASSED:
             return Reason.WAITING_FOR_GATE, f"gate {gate.name}: {answer.message}; it is asked again"
     return None

@@ -15,7 +15,7 @@ from changeover.api.v1alpha1.objective import Objective
 from changeover.core import migration, requests
 from changeover.core.evidence import limit_of
 from changeover.core.fence import sealed
-from changeover.core.gates import awaited
+from changeover.core.gates import awaited, held_by_gates
 from changeover.core.guards import held_against
 from changeover.core.harm import roll_back
 from changeover.core.mark import Mark, Phase
@@ -97,14 +97,25 @@ def _decided(seen: SeenMigration) -> Step:
     if not waiting:
         return step
     verb, token = waiting[0]
-    answered = _answer(verb, Asked(seen, seen.route, token, mark, step))
+    asked = Asked(seen, seen.route, token, mark, step)
+    asked = replace(asked, step=_with_gates(asked)) if verb == "promote" else asked
+    answered = _answer(verb, asked)
     if answered is None:
-        return replace(step, recheck_after=TICK_SECONDS)
+        return replace(asked.step, recheck_after=TICK_SECONDS)
     if isinstance(answered, str):
         step = replace(step, request=Request(verb, token, seen.now, REFUSED, answered))
     else:
         step = _remembered(answered[0], Request(verb, token, seen.now, ACCEPTED, answered[1]))
     return replace(step, recheck_after=0.0) if len(waiting) > 1 else step
+
+
+def _with_gates(asked: Asked) -> Step:
+    """Before a person's word as before the evidence's, the gates of the next weight are asked, and hold it."""
+    step, mark = asked.step, asked.mark
+    if mark is None or step.reason not in PROMOTABLE or next_step(asked.seen.spec, mark) > len(asked.seen.spec.steps):
+        return step
+    held = held_by_gates(asked.seen, mark)
+    return step if held is None else replace(step, reason=held[0], message=f"{held[1]}; {step.message}")
 
 
 def _remembered(step: Step, request: Request) -> Step:

@@ -66,14 +66,21 @@ def hard_trip(spec: MigrationSpec, latest: Evidence) -> Weighing | None:
     """Whether what was seen since the last scrapes is beyond doubt by itself (§2.6c); None when it is not."""
     if latest.canary is None:
         return None
-    targets = targets_of(spec)
+    targets, tripped = targets_of(spec), list[tuple[Objective, int]]()
     for objective in (o for o in spec.objectives if o.name in targets):
         bad, requests, q = bad_requests(latest.canary, objective), latest.canary.requests, targets[objective.name].q
         if bad is not None and sequential.is_hard_trip(bad, requests, q, least_bad=sequential.SCRAPE_LEAST_BAD):
-            message = f"{objective.name}: {bad} of {requests} requests bad in the last scrapes"
-            nothing = StepEvidence(latest.start, latest.end)
-            return Weighing(nothing, Verdict.ROLLBACK, MISSED[objective.type], message, ())
-    return None
+            tripped.append((objective, bad))
+    if not tripped:
+        return None
+    objective, bad = min(tripped, key=lambda one: _rank(one[0].type))
+    message = f"{objective.name}: {bad} of {latest.canary.requests} requests bad in the last scrapes"
+    return Weighing(StepEvidence(latest.start, latest.end), Verdict.ROLLBACK, MISSED[objective.type], message, ())
+
+
+def _rank(type_: str) -> int:
+    """Errors come first: from who answers wrongly, be it slowly, too, all goes back at once (``core.headroom``)."""
+    return 0 if type_ == "Errors" else 1
 
 
 def weigh(evidence: StepEvidence, spec: MigrationSpec, split: Split) -> Weighing:
@@ -83,12 +90,15 @@ def weigh(evidence: StepEvidence, spec: MigrationSpec, split: Split) -> Weighing
     decision = sequential.judge(states, targets, design) if targets else None
     by_name = {one.name: one for one in decision.targets} if decision is not None else {}
     views = tuple(_view(objective, evidence, by_name, spec, split) for objective in spec.objectives)
-    failing = next((v for v in views if v.verdict == "Failing"), None)
+    failing = min((v for v in views if v.verdict == "Failing"), key=lambda v: _rank(v.type), default=None)
     if decision is not None and decision.verdict is Verdict.ROLLBACK and decision.rule is sequential.Rule.BLIND:
         return Weighing(evidence, Verdict.ROLLBACK, Reason.BLIND, decision.message, views)
     unseen = next((name for name, share in evidence.cpu.items() if share.unseen >= design.max_blind), None)
     if unseen is not None and failing is None:
-        message = f"{unseen}: no CPU of the canary for {spec.decision.max_blind}; have its pods a CPU limit or request?"
+        message = (
+            f"{unseen}: no CPU of the canary at work for {spec.decision.max_blind}; is it asked anything, and have its "
+            "pods a CPU limit or request?"
+        )
         return Weighing(evidence, Verdict.ROLLBACK, Reason.BLIND, message, views)
     if failing is not None:
         message = f"{failing.name}: {failing.why} at weight {split.weight} ({evidence.requests:,} requests)"

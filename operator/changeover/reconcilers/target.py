@@ -33,9 +33,12 @@ async def find_target(owner: Owner, spec: MigrationSpec, deps: Dependencies) -> 
     """Read the route, and whether what the spec makes of it can take its traffic."""
     asked = split_target(owner, spec)
     route = await readable(deps.router.observe(asked))
-    mark = Mark.parse(route.mark) if isinstance(route, Route) and route.ours else None
-    if not isinstance(route, Route) or mark is None or route.canary_percent is not None:
+    if not isinstance(route, Route) or not route.ours or route.canary_percent is not None:
         return Found(asked, route)  # not to be written, not live yet, or for these Services already
+    mark = Mark.parse(route.mark)
+    if mark is None:
+        is_new = bool(route.backends) and (asked.stable.service, asked.stable.port) not in route.backends
+        return Found(asked, route, await _why_unserved(asked.stable, owner, deps) if is_new else "")
     if mark.arms == fingerprint_of(asked, spec):
         return Found(asked, route)  # somebody else changed its rules
     unserved = route.unfit or await _why_unserved(asked.stable, owner, deps)
@@ -80,9 +83,15 @@ def _as_written(route: Route, mark: Mark, asked: SplitTarget, spec: MigrationSpe
 
 
 async def _why_unserved(stable: BackendPort, owner: Owner, deps: Dependencies) -> str | Unreadable:
-    """Why stable's Service cannot take all traffic; empty when it is there."""
+    """Why stable's Service cannot take all traffic; empty when it is there, with the port."""
     name, before = stable.service, "so the route is left as it was"
     found = await readable(deps.cluster.get(Ref("Service", owner.namespace, name)))
     if isinstance(found, Unreadable):
         return Unreadable(f"Service {name} could not be read, {before}: {found.reason}")
-    return "" if found is not None else f"spec.stable: there is no Service {name}, {before}; make it, or name another"
+    if found is None:
+        return f"spec.stable: there is no Service {name}, {before}; make it, or name another"
+    ports = [one["port"] for one in found["spec"].get("ports") or []]
+    if not ports or stable.port in ports:  # an ExternalName has none
+        return ""
+    there = ", ".join(map(str, ports))
+    return f"spec.stable: Service {name} has no port {stable.port}, but {there}, {before}; name one of these"

@@ -69,7 +69,15 @@ def missing(spec: Spec, world: World) -> list[str]:
         known = {one["name"] for one in found["spec"]["candidates"]} if found else set()
         gone += ["the benchmark"] if found is None else []
         gone += ["its candidate"] if found and wanted.get("candidate") and wanted["candidate"] not in known else []
+    stable = spec["stable"]["service"]
+    gone += ["stable's port"] if not gone and (stable["name"], stable["port"]) not in ports(world) else []
     return gone + (["the metric source"] if spec["metrics"]["source"] != "default" else [])
+
+
+def ports(world: World) -> set[tuple[str, int]]:
+    """Service and port, of all that there are."""
+    services = world.cluster.all("Service")
+    return {(one["metadata"]["name"], port["port"]) for one in services for port in one["spec"].get("ports") or []}
 
 
 def _names(world: World, kind: str) -> set[str]:

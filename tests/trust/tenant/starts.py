@@ -27,6 +27,7 @@ ARMS: dict[str, Any] = {
 }
 DAYS_KNOWN = 3  # of stable alone
 AT_ROUTE = "shop"
+SERVICE: Manifest = {"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 80}]}}
 
 
 @dataclass(frozen=True)
@@ -184,10 +185,7 @@ def _around(body: Manifest) -> World:
     winner = {**a_benchmark("published", candidates=candidates), "status": RANKED}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": HOOK}
     data = {"url": "aHR0cDovL3g=", "signingKey": "eA=="}
-    services = [
-        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": NAMESPACE}, "spec": {}}
-        for name in ("old", "new")
-    ]
+    services = [{**SERVICE, "metadata": {"name": name, "namespace": NAMESPACE}} for name in ("old", "new")]
     deployments = [a_deployment(name) for name in ("old", "new")]
     world = Surroundings(body, winner, {**secret, "data": data}, *deployments, *services)
     world.metrics.values = Queue()

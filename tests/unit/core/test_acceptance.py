@@ -259,6 +259,29 @@ def test_asked_for_anew_it_waits_until_the_load_before_is_not_counted_as_live(en
     assert (found.status["state"], "endedAt" in found.status) == (state, state == "Waiting")
 
 
+def test_a_route_that_cannot_be_read_for_a_moment_ends_no_load() -> None:
+    load = SeenLoad(GATEWAYS, "loader:1", of_acceptance=LoadRunning())
+    unread = Step(Reason.UNREADABLE, "the route could not be read")
+    assert accept(world(running(), load, route=Unreadable("GET: 503")), unread) == Accepted(running(), looks_again=True)
+
+
+@pytest.mark.parametrize("why", ["suspended", "another acceptance"])
+def test_interrupted_it_waits_for_counters_without_its_own_load(why: str) -> None:
+    """What it sent itself would be taken for live traffic, and what is added to that would be too little."""
+    load = SeenLoad(GATEWAYS, "loader:1", of_acceptance=LoadRunning())
+    known = running() if why == "suspended" else running(about="another")
+    spec = world().spec.model_copy(update={"suspend": why == "suspended"})
+    stopped = accept(world(known, load, spec=spec), PROMOTED)
+    assert stopped.status is not None and [type(action) for action in stopped.actions] == [Delete]
+    again = accept(world(stopped.status), PROMOTED)
+    assert again.status is not None and (again.status["state"], again.actions) == ("Waiting", ())
+    assert "without the load of the run before" in again.status["message"]
+    later = latest(counts(1000), counts(0))
+    later = replace(later, start=NOW + timedelta(seconds=1), end=NOW + timedelta(seconds=11))
+    begun = accept(world(again.status, latest=later), PROMOTED)
+    assert begun.status is not None and begun.status["state"] == "Running"
+
+
 def test_suspended_it_sends_nothing() -> None:
     load = SeenLoad(GATEWAYS, "loader:1", of_acceptance=LoadRunning())
     told = replace(world(running(), load), spec=seen({**SPEC, "suspend": True}).spec)

@@ -76,6 +76,33 @@ def test_cpu_that_stays_unknown_is_rolled_back_and_the_message_names_the_mend() 
     assert "limit or request" in weighing.message
 
 
+def test_cpu_of_a_canary_that_nobody_asks_is_no_evidence() -> None:
+    """Of CPU alone, silence would be a success."""
+    weighing = after(40, CPU, Counts(0, 0, {}, {}), cores=0.01)
+
+    assert (weighing.verdict, weighing.reason) == (Verdict.ROLLBACK, "Blind")
+    assert "is it asked anything" in weighing.message
+    assert after(40, CPU, Counts(1, 0, {}, {}), cores=0.01).verdict is Verdict.ADVANCE
+
+
+@pytest.mark.parametrize("objective", [LATENCY, CPU])
+def test_of_blocks_of_another_length_nothing_is_left(objective: dict[str, Any]) -> None:
+    """What blocks of a minute tell is not what as many of ten minutes would."""
+    kept = after(40, objective, Counts(10_000, 0, {"fast": 0}, {}), cores=0.1).evidence
+    restarted = StepEvidence.parse(kept.to_text(), START)
+    assert restarted is not None
+    edited = spec_with(objective)
+    longer = edited.model_copy(update={"decision": edited.decision.model_copy(update={"block": "10m"})})
+
+    for evidence in (kept, restarted):
+        folded = fold(evidence, longer, [], Split(100, 1.0))
+        assert weigh(folded, longer, Split(100, 1.0)).verdict is Verdict.HOLD
+        assert (folded.requests, folded.until) == (kept.requests, kept.until)
+        assert weigh(fold(evidence, edited, [], Split(100, 1.0)), edited, Split(100, 1.0)).verdict is Verdict.ADVANCE
+    of_an_earlier_release = replace(restarted, block=0.0)
+    assert fold(of_an_earlier_release, longer, [], Split(100, 1.0)).states == kept.states
+
+
 def test_cpu_that_is_unknown_for_a_moment_only_holds() -> None:
     assert after(4, CPU, Counts(10_000, 0, {}, {})).verdict is Verdict.HOLD
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from changeover.api.reasons import Reason
-from changeover.core.gates import PASSED, REFUSED, SILENT, about_next, answered, question, to_dict, unasked
+from changeover.core.gates import PASSED, REFUSED, SILENT, about_next, answered, awaited, question, to_dict, unasked
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_state import SeenMigration, Step
 from changeover.core.observed import GateAnswer
@@ -75,6 +75,19 @@ def test_a_no_rolls_back_where_that_is_asked_for_and_silence_never(
     assert (step.reason, weight_written(step)) == (reason, weight)
 
 
+FIRST = {**GATE, "name": "first"}
+
+
+@pytest.mark.parametrize("state", [SILENT, REFUSED, None])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_no_that_rolls_back_waits_for_no_other_gate(state: str | None, order: int) -> None:
+    """Whatever the other says, or does not say, and whichever the spec names first."""
+    gates = [FIRST, {**GATE, "onFailure": "Rollback"}][::order]
+    other = () if state is None else (GateAnswer("first", ABOUT, state, NOW, "timed out"),)
+    step = decide(seen({"gates": gates}, evidence=kept(60), blocks=(), gates=(*other, NO)))
+    assert (step.reason, weight_written(step)) == (Reason.ROLLING_BACK, 0)
+
+
 def test_before_the_first_weight_a_no_leaves_nothing_to_roll_back() -> None:
     first = {**NO.__dict__, "about": "generation 1, attempt 1, step 1"}
     before = route(mark(0, 0, Phase.PREPARING))
@@ -104,6 +117,18 @@ def test_a_persons_word_waits_for_what_the_gates_say(verb: str, weight: int) -> 
     assert refused.actions == () and refused.request is not None
     assert refused.request.result == "Refused" and "gate board: it answered 403" in refused.request.answer
     assert weight_written(decide(before_a_manual_step(YES, **{verb: "now"}))) == weight
+
+
+def test_a_promotion_before_the_evidence_asks_the_gates_too() -> None:
+    """They are before each weight, whoever raises it; a no holds it, and takes nothing back that it was not asked."""
+    few = {"evidence": kept(3), "gate": {**GATE, "onFailure": "Rollback"}, "owner": owner(requests={"promote": "now"})}
+    unanswered = decide(ready_to_rise(**few))
+    assert (unanswered.reason, unanswered.actions, unanswered.request) == (Reason.WAITING_FOR_GATE, (), None)
+    assert [gate.name for gate in awaited(ready_to_rise(**few), unanswered)] == ["board"]
+    refused = decide(ready_to_rise(NO, **few))
+    assert refused.actions == () and refused.request is not None
+    assert refused.request.result == "Refused" and "gate board: it answered 403" in refused.request.answer
+    assert weight_written(decide(ready_to_rise(YES, **few))) == 100
 
 
 @pytest.mark.parametrize("verb", ["pause", "abort"])

@@ -15,7 +15,19 @@ from changeover.core.observed import NoData, Workload
 from changeover.core.plan import SetSplit
 from changeover.core.verbs import decide as decide_with_verbs
 
-from tests.unit.core.seen import NOW, counts, kept, latest, mark, migration_spec, owner, route, seen, workload
+from tests.unit.core.seen import (
+    NOW,
+    blocks,
+    counts,
+    kept,
+    latest,
+    mark,
+    migration_spec,
+    owner,
+    route,
+    seen,
+    workload,
+)
 
 CARRIED = 10  # ready pods of stable when it carried all traffic
 SLOW = counts(1000, slow=900)
@@ -93,6 +105,25 @@ def test_what_stable_carries_now_tells_what_a_pod_can_carry(weight: int, ready: 
 def test_from_a_canary_that_does_not_answer_all_goes_back_at_once(more: dict[str, Any], why: Reason) -> None:
     step = decide(on_all(1, **more))
     assert written(step) == 0 and step.mark is not None and step.mark.reason is why
+
+
+BOTH = counts(1000, slow=900, errors=900)  # a gateway that waits in vain, 504: slow and wrong
+ORDERS = [seen().spec.objectives, seen().spec.objectives[::-1]]
+
+
+@pytest.mark.parametrize("objectives", ORDERS, ids=["as given", "the other way round"])
+def test_who_answers_wrongly_and_late_answers_wrongly(objectives: Any) -> None:
+    def so(found: SeenMigration) -> SeenMigration:
+        return replace(found, spec=found.spec.model_copy(update={"objectives": objectives}))
+
+    assert {one.type for one in objectives} >= {"Latency", "Errors"}
+    begun = decide(so(on_all(1, latest=latest(BOTH, counts(1)))))
+    under_way = decide(so(seen(route=route(rolling(70, 5.0)), stable=stable(2), latest=latest(BOTH, counts(500)))))
+    at = mark(100, 3, stable_pods=CARRIED)
+    some = counts(1000, slow=200, errors=200)
+    known = {"evidence": replace(kept(0), since=at.since), "blocks": blocks(12, some)}
+    by_blocks = decide(so(on_all(1, latest=latest(counts(1), counts(1)), **known)))
+    assert [written(begun), written(under_way), written(by_blocks)] == [0, 0, 0]
 
 
 def test_how_many_pods_carried_all_traffic_is_taken_down_at_the_first_weight_and_kept() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from changeover.core import names
 from changeover.core.errors import Unavailable
 from changeover.core.plan import Manifest, Ref
 from changeover.reconcilers.migration import reconcile_migration
-from changeover.testing.builders import NAMESPACE, a_deployment, a_migration
+from changeover.testing.builders import NAMESPACE, a_backend, a_deployment, a_migration
 from changeover.testing.metrics import Behaviour
 from changeover.testing.world import World, weights
 
@@ -15,7 +17,8 @@ MIGRATION, ROUTE = Ref("CanaryMigration", NAMESPACE, "shop"), Ref("HTTPRoute", N
 
 
 def a_service(name: str) -> Manifest:
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": NAMESPACE}, "spec": {}}
+    spec = {"ports": [{"port": 80}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec}
 
 
 def an_adopted_route(*services: str) -> Manifest:
@@ -42,13 +45,19 @@ async def edited(*before: Manifest) -> World:
     return world
 
 
-def name_stable(world: World, service: str) -> None:
-    world.cluster.patch(MIGRATION, {"spec": {"stable": {"service": {"name": service, "port": 80}}}})
+def name_stable(world: World, service: str, port: int = 80) -> None:
+    world.cluster.patch(MIGRATION, {"spec": {"stable": {"service": {"name": service, "port": port}}}})
 
 
 def unreadable_services(verb: str, kind: str, name: str) -> None:
     if (verb, kind) == ("get", "Service"):
         raise Unavailable("GET: 503")
+
+
+def backends(world: World) -> list[tuple[str, int, int]]:
+    """Service, port and weight."""
+    [rule] = (world.cluster.peek(ROUTE) or {})["spec"]["rules"]
+    return [(one["name"], one["port"], one.get("weight", 1)) for one in rule["backendRefs"]]
 
 
 def split(world: World) -> dict[str, int]:
@@ -83,6 +92,46 @@ async def test_meanwhile_the_backends_of_before_are_watched_and_no_weight_rises(
     world.metrics.behaviours["new"] = Behaviour(error_share=0.5)
     await passes(world, 5)
     assert split(world) == {"old": 100, "new": 0}
+
+
+async def at_another_port() -> World:
+    """At 10 %, and then a port of stable's Service is named that it does not have."""
+    world = await edited(a_service("old"))
+    name_stable(world, "old", 8080)
+    return world
+
+
+async def test_a_port_that_its_service_does_not_have_gets_no_traffic() -> None:
+    world = await at_another_port()
+    said = await passes(world, 200)
+    assert backends(world) == [("old", 80, 90), ("new", 80, 10)]
+    assert (said["reason"], "Service old has no port 8080, but 80" in said["message"]) == ("WaitingForWorkloads", True)
+    world.metrics.behaviours["new"] = Behaviour(error_share=0.5)
+    await passes(world, 5)
+    assert backends(world) == [("old", 80, 100), ("new", 80, 0)]
+
+
+async def test_deleted_with_such_a_port_it_gives_its_traffic_to_the_port_of_before() -> None:
+    world = await at_another_port()
+    await passes(world, 2)
+    world.cluster.discard(MIGRATION)
+    await passes(world, 3)
+    assert (backends(world), world.cluster.peek(MIGRATION)) == ([("old", 80, 100), ("new", 80, 0)], None)
+
+
+@pytest.mark.parametrize(("service", "port"), [("oldd", 80), ("old", 8080)])
+async def test_a_live_route_that_is_handed_over_is_not_sent_to_what_is_not_there(service: str, port: int) -> None:
+    stable = a_backend("old")
+    stable["service"] = {"name": service, "port": port}
+    world = World(a_deployment("old"), a_deployment("new"), a_service("old"), a_migration(stable=stable))
+    route = an_adopted_route("old")
+    route["metadata"]["annotations"] = {names.ANNOTATION_HAND_OVER: "shop"}
+    world.cluster.put(route)
+    said = await passes(world, 5)
+    assert backends(world) == [("old", 80, 100)] and service in said["message"]
+    name_stable(world, "old")
+    await passes(world, 1)
+    assert backends(world) == [("old", 80, 100), ("new", 80, 0)]
 
 
 async def test_mended_it_goes_on_where_it_was() -> None:
