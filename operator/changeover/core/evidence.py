@@ -44,6 +44,7 @@ class StepEvidence:
     guards: Mapping[str, Guard] = field(default_factory=dict)  # of the user's own queries, by objective
     covered: Coverage = field(default_factory=Coverage)  # of the day's busiest hour, where a step is to cover it
     counted: Mapping[str, str] = field(default_factory=dict)  # by objective, what its bad requests are: ``counted_as``
+    build: str = ""  # of the canary's pods (``Workload.builds``); empty: not known, as in an earlier release
     block: float = 0.0  # seconds of the blocks that were counted; 0: an earlier release did not say
     last: Evidence | None = None  # the latest block, to be shown; not kept over a restart
 
@@ -63,6 +64,7 @@ class StepEvidence:
             **({"guards": {name: guard.to_dict() for name, guard in self.guards.items()}} if self.guards else {}),
             **({"covered": self.covered.to_dict()} if self.covered.peaks else {}),
             **({"counted": dict(self.counted)} if self.counted else {}),
+            **({"build": self.build} if self.build else {}),
             **({"block": self.block} if self.block else {}),
             "states": {name: state.to_dict() for name, state in self.states.items()},
             "cpu": {name: share.to_dict() for name, share in self.cpu.items()},
@@ -89,6 +91,7 @@ class StepEvidence:
                 covered=Coverage.from_dict(content["covered"]) if "covered" in content else Coverage(),
                 # An earlier release did not say.
                 counted={name: str(what) for name, what in content.get("counted", {}).items()},
+                build=str(content.get("build", "")),
                 block=float(content.get("block", 0.0)),
             )
         except UNREADABLE_JSON:
@@ -109,6 +112,7 @@ class Split:
     benchmarked_rps: float = 0.0
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     peaks: tuple[int, ...] = ()  # the busiest hours of the day, where a step is to cover one
+    builds: frozenset[str] = frozenset()  # of the canary's pods, as far as they are known
 
 
 def make_design(spec: MigrationSpec) -> Design:
@@ -143,17 +147,18 @@ def targets_of(spec: MigrationSpec, baselines: Mapping[str, Baseline] | None = N
 def fold(evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence], split: Split) -> StepEvidence:
     """The evidence after more blocks, in order; a block that does not start where the last one ended is an error.
 
-    A block whose split is not that of the weight speaks for nobody, but it may speak against the canary. What was
-    counted for another bound is no evidence for the one that the spec has now.
+    A block whose split is not that of the weight speaks for nobody, but it may speak against the canary; so does one in
+    which pods of two builds answered. What was counted for another bound, or of another build, is no evidence now.
     """
-    evidence = _of_this_spec(evidence, spec)
+    evidence, blocks = _of_this_build(_of_this_spec(evidence, spec), blocks, split.builds)
     for block in blocks:
         if block.start != evidence.until:
             raise ValueError(f"a block from {block.start} does not follow evidence until {evidence.until}")
-        if disagreement(block, split.weight):
+        is_off = bool(disagreement(block, split.weight))
+        if is_off or (len(split.builds) > 1 and block.canary is not None):
             against = _updated(evidence, spec, block, split, only_against=True)
             guards = fold_guards(evidence.guards, spec, block, is_off=True)
-            off = evidence.off + 1
+            off = evidence.off + 1 if is_off else 0
             evidence = replace(evidence, until=block.end, states=against, guards=guards, off=off, last=block)
             continue
         requests = block.canary.requests if block.canary is not None else 0
@@ -198,6 +203,23 @@ def _of_this_spec(evidence: StepEvidence, spec: MigrationSpec) -> StepEvidence:
         if evidence.counted.get(name, counted.get(name)) == counted.get(name)
     }  # fmt: skip
     return replace(evidence, states=states, counted=counted, block=block)
+
+
+def _of_this_build(
+    evidence: StepEvidence, blocks: Sequence[Evidence], builds: frozenset[str]
+) -> tuple[StepEvidence, Sequence[Evidence]]:
+    """Evidence of the pods that are there, and the blocks that may be added; while they are replaced it stays as it is.
+
+    When others are there in their place it begins anew, after the blocks that were read in this pass.
+    """
+    if len(builds) != 1:
+        return evidence, blocks
+    [build] = builds
+    if evidence.build in ("", build):
+        return replace(evidence, build=build), blocks
+    until = blocks[-1].end if blocks else evidence.until
+    anew = StepEvidence(evidence.since, until, peak=evidence.peak, counted=evidence.counted, block=evidence.block)
+    return replace(anew, build=build), ()
 
 
 def _updated(

@@ -201,6 +201,11 @@ def _withoutharm(seen: SeenMigration, route: Route, mark: Mark, weighing: Weighi
         return Step(Reason.ROUTE_NOT_ACCEPTED, route.why_not, (), mark, weighing)
     if seen.canary.ready < seen.canary.replicas:
         return Step(Reason.WAITING_FOR_WORKLOADS, canary_message(seen.canary), (), mark, weighing)
+    if len(seen.canary.builds) > 1:
+        message = (
+            f"canary {seen.canary.name}: its pods are being replaced; evidence of the new ones begins when they are"
+        )
+        return Step(Reason.WAITING_FOR_WORKLOADS, message, (), mark, weighing)
     another = deviation(seen.choice.benchmarked, seen.canary)
     if another:
         return Step(Reason.BENCHMARK_REFUSED, another, (), mark, weighing, stalled=True)
@@ -219,7 +224,8 @@ def _weigh(seen: SeenMigration, mark: Mark, canary: Workload) -> Weighing:
     cores = canary.cpu_limit * canary.replicas if canary.cpu_limit is not None else None
     assert isinstance(seen.choice, CanaryChoice)
     baselines = seen.day.baselines if seen.day is not None else {}
-    split_ = Split(mark.weight, cores, max(1, canary.replicas), seen.choice.benchmarked.rps, baselines, peaks_of(seen))
+    pods, rps = max(1, canary.replicas), seen.choice.benchmarked.rps
+    split_ = Split(mark.weight, cores, pods, rps, baselines, peaks_of(seen), canary.builds)
     if not isinstance(seen.blocks, Unreadable):
         evidence = fold(evidence, seen.spec, seen.blocks, split_)
     if isinstance(seen.peak, Peak):

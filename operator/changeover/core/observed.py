@@ -45,6 +45,7 @@ class Pod:
     waiting: str  # why its container does not run, in the kubelet's words; empty when it runs
     ended: datetime | None = None  # when one of its containers ended last; None when none ever did
     why_ended: str = ""  # in the kubelet's words, with the exit code
+    build: str = ""  # stands for the pod template that it was made from; empty: not known
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ class Workload:
     def ready(self) -> int:
         """Pods that are ready and not going away."""
         return sum(1 for pod in self.pods if pod.ready and not pod.deleting)
+
+    @property
+    def builds(self) -> frozenset[str]:
+        """The pod templates that the pods which stay were made from: more than one while they are replaced."""
+        return frozenset(pod.build for pod in self.pods if pod.build and not pod.deleting)
 
     @property
     def restarts(self) -> int:

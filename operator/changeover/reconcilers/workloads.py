@@ -50,6 +50,7 @@ def parse_pod(body: Manifest) -> Pod:
         waiting=_waiting(status, containers),
         ended=ended,
         why_ended=why_ended,
+        build=(body["metadata"].get("labels") or {}).get("pod-template-hash", ""),
     )
 
 

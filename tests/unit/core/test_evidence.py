@@ -103,6 +103,45 @@ def test_of_blocks_of_another_length_nothing_is_left(objective: dict[str, Any]) 
     assert fold(of_an_earlier_release, longer, [], Split(100, 1.0)).states == kept.states
 
 
+ANSWERED = Counts(10_000, 0, {"fast": 0}, {})
+SLOWLY = Counts(10_000, 0, {"fast": 10_000}, {})
+
+
+def of(*builds: str) -> Split:
+    return Split(100, 1.0, builds=frozenset(builds))
+
+
+def one_block_more(evidence: StepEvidence, objective: dict[str, Any], split: Split, counts: Counts) -> StepEvidence:
+    block = Evidence(evidence.until, evidence.until + BLOCK, counts, None, 0.1)
+    return fold(evidence, spec_with(objective), [block], split)
+
+
+@pytest.mark.parametrize("objective", [LATENCY, CPU])
+def test_of_another_build_nothing_is_known(objective: dict[str, Any]) -> None:
+    """Two hours of good evidence, and then the Deployment is given another image."""
+    spec = spec_with(objective)
+    kept = fold(after(40, objective, ANSWERED, cores=0.1).evidence, spec, [], of("a"))
+    restarted = StepEvidence.parse(kept.to_text(), START)
+    assert restarted is not None
+
+    for evidence in (kept, restarted):
+        assert weigh(fold(evidence, spec, [], of("a")), spec, of("a")).verdict is Verdict.ADVANCE
+        assert fold(evidence, spec, [], of()) == evidence, "not known for a moment"
+        anew = one_block_more(evidence, objective, of("b"), ANSWERED)
+        assert weigh(anew, spec, of("b")).verdict is Verdict.HOLD
+        assert (anew.requests, anew.since, anew.until) == (0, kept.since, kept.until + BLOCK)
+        assert one_block_more(anew, objective, of("b"), ANSWERED).requests == 10_000
+
+
+def test_while_pods_are_replaced_they_only_speak_against_the_canary() -> None:
+    kept = fold(after(40, LATENCY, ANSWERED).evidence, spec_with(LATENCY), [], of("a"))
+
+    well = one_block_more(kept, LATENCY, of("a", "b"), ANSWERED)
+    assert (well.states, well.requests, well.off) == (kept.states, kept.requests, 0)
+    badly = one_block_more(kept, LATENCY, of("a", "b"), SLOWLY)
+    assert badly.states["fast"].bad == 10_000 and badly.build == "a"
+
+
 def test_cpu_that_is_unknown_for_a_moment_only_holds() -> None:
     assert after(4, CPU, Counts(10_000, 0, {}, {})).verdict is Verdict.HOLD
 

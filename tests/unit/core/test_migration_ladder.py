@@ -26,6 +26,8 @@ ROLLING = mark(0, phase=Phase.ROLLING_BACK, since=NOW - timedelta(seconds=5), ca
 LONG_ROLLING = mark(0, phase=Phase.ROLLING_BACK, since=NOW - timedelta(minutes=5), reason=Reason.LATENCY_MISSED)
 READY_TO_START = mark(0, 0, Phase.PREPARING)
 ENOUGH = kept(20)
+REPLACED = workload(pods=(pod(build="a"), pod(build="b")))
+ANOTHER = workload(pods=(pod(build="b"), pod(build="b"), pod(build="a", deleting=True)))
 TIMEOUT = Unreadable("timed out")
 BAD = counts(600, slow=200)
 FAILING = latest(counts(100, errors=90))
@@ -210,6 +212,14 @@ CASES: list[Case] = [
      {"route": route(FOUGHT_OVER, canary_percent=90), "latest": latest(canary=counts(100, errors=90))},
      Reason.ROLLING_BACK, 0),
     ("once our weight is there again the step goes on", {"route": route(FOUGHT_OVER)}, Reason.WAITING_EVIDENCE, None),
+    ("what the pods of before have shown raises nothing while they are replaced",
+     {"canary": REPLACED, "evidence": ENOUGH, "blocks": ()}, Reason.WAITING_FOR_WORKLOADS, None),
+    ("nor once they are", {"canary": ANOTHER, "evidence": replace(ENOUGH, build="a"), "blocks": ()},
+     Reason.WAITING_EVIDENCE, None),
+    ("as those that stay it does", {"canary": ANOTHER, "evidence": replace(ENOUGH, build="b"), "blocks": ()},
+     Reason.STEPPED, 50),
+    ("while they are replaced harm is looked at", {"canary": REPLACED, "blocks": blocks(5, BAD)},
+     Reason.ROLLING_BACK, 0),
     ("no first step before the canary exists", {**NO_WEIGHT, "canary": None}, Reason.WAITING_FOR_WORKLOADS, None),
     ("no first step before every canary pod is ready", {**NO_WEIGHT, "canary": workload(1)},
      Reason.WAITING_FOR_WORKLOADS, None),

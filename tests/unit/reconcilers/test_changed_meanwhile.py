@@ -22,19 +22,30 @@ async def one_pass(world: World) -> float | None:
     return await reconcile_migration(MIGRATION, world.dependencies())
 
 
-async def before_the_rise_to(weight: int) -> World:
+async def before_the_rise_to(weight: int, build: str = "") -> World:
     """A world in which the next pass raises the weight: found by a twin that goes one pass further."""
     world, passes = World(a_deployment("old"), a_deployment("new"), a_migration()), 0
     while world.weight_of("shop", "new") != weight:
-        await one_pass(world)
-        world.advance(30)
+        await _later_pass(world, build)
         passes += 1
         assert passes < 500, f"it never comes to {weight} %"
     world = World(a_deployment("old"), a_deployment("new"), a_migration())
     for _ in range(passes - 1):
-        await one_pass(world)
-        world.advance(30)
+        await _later_pass(world, build)
     return world
+
+
+async def _later_pass(world: World, build: str) -> None:
+    made_of(world, build)
+    await one_pass(world)
+    world.advance(30)
+
+
+def made_of(world: World, build: str) -> None:
+    """The canary's pods have the label that the Deployment controller gives those of one template."""
+    for pod in [one for one in world.cluster.all("Pod") if one["metadata"]["name"].startswith("new-")]:
+        labels = {"pod-template-hash": build} if build else {}
+        world.cluster.patch(Ref("Pod", NAMESPACE, pod["metadata"]["name"]), {"metadata": {"labels": labels}})
 
 
 def while_it_looks(world: World, do: Callable[[], object]) -> None:
@@ -140,3 +151,16 @@ async def test_a_deletion_takes_the_traffic_to_stable_though_the_migration_canno
     world.cluster.fault = lambda *_: None
     await one_pass(world)
     assert world.cluster.peek(MIGRATION) is None
+
+
+async def test_a_build_that_comes_mid_step_begins_its_evidence_anew() -> None:
+    """The Deployment is given another image while all is waited for: what the pods of before showed raises nothing."""
+    world = await before_the_rise_to(100, build="first")
+    assert requests_of(world) > 1000
+    made_of(world, "second")
+    await one_pass(world)
+    assert (world.weight_of("shop", "new"), requests_of(world)) == (50, 0)
+
+
+def requests_of(world: World) -> int:
+    return int((world.cluster.peek(MIGRATION) or {})["status"]["objectives"][0]["requests"])
