@@ -66,7 +66,8 @@ def next_part(seen: SeenMigration, mark: Mark) -> Mark:
 def waiting_for(seen: SeenMigration, mark: Mark) -> str:
     """What a rollback in parts waits for, and the mend."""
     has = seen.stable.ready if isinstance(seen.stable, Workload) else 0
-    mend = "scale stable up, or set spec.rollback.ramp to Jump"
+    # An edited spec starts over when it is back, on the canary that was just taken off; suspended it does not.
+    mend = "scale stable up, or set spec.rollback.ramp to Jump and spec.suspend to true in one edit"
     return f"{mark.weight} % still on the canary, since {pods_of(has, mark)}; {mend}"
 
 
