@@ -32,7 +32,7 @@ from changeover.core.schedule import Run
 __all__ = ["Next", "SeenBenchmark", "decide"]
 
 READY_WITHIN_SECONDS = 120  # a candidate that is not ready by then is recorded as such
-REFUSED_SECONDS = 30.0  # how often a benchmark at work that the operator's configuration refuses now is looked at
+REFUSED_SECONDS = 30.0  # how often a benchmark at work that cannot be measured now is looked at
 READABLE_WITHIN = timedelta(minutes=5)  # of the deadline; what cannot be read by then ends without it
 METRICS_PATIENCE_SCRAPES = 4  # scrapes after a window's end before its CPU counts as missing
 METRICS_SETTLE_SCRAPES = 1.5  # by then the last scrape inside the window is in the database
@@ -51,7 +51,7 @@ def decide(seen: SeenBenchmark) -> Next:
         return _finish(seen, unreadable) if _is_long_over(seen) else Next("Unreadable", unreadable.reason)
     assert not isinstance(seen.records, Unreadable)
     if seen.records is None and seen.refused:
-        return Next("InvalidSpec", seen.refused, recheck_after=None)
+        return _refuse_to_begin(seen)
     if seen.records is None:
         return Next("Preparing", "the place for the runs' records is made", (Apply(_next_place(seen)),))
     run = _wanted_run(seen, seen.records)
@@ -61,6 +61,12 @@ def decide(seen: SeenBenchmark) -> Next:
         # What is under load could not be read: it would be measured in vain. The deadline counts all the same.
         return Next("InvalidSpec", seen.refused, _remove_all(seen), recheck_after=REFUSED_SECONDS)
     return _pursue(seen, run, seen.records)
+
+
+def _refuse_to_begin(seen: SeenBenchmark) -> Next:
+    """What an edit under way left of the runs before goes; then nothing runs, so no deadline has to be awaited."""
+    leftovers = _remove_all(seen)
+    return Next("InvalidSpec", seen.refused, leftovers, recheck_after=TICK_SECONDS if leftovers else None)
 
 
 def _first_unreadable(*parts: object) -> Unreadable | None:
