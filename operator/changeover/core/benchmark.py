@@ -20,6 +20,7 @@ from changeover.core.artefacts import keep_histogram
 from changeover.core.audit import RunRecord, make_record
 from changeover.core.benchmark_state import TICK_SECONDS, Next, SeenBenchmark
 from changeover.core.conditions import find, true_since
+from changeover.core.first_runs import pinned_node
 from changeover.core.itinerary import complete_rounds, is_over, next_run
 from changeover.core.knee import at_knee
 from changeover.core.manifests.candidate import Shape, make_deployment, make_service
@@ -186,7 +187,7 @@ def _record(seen: SeenBenchmark, run: Run, load: LoadReport | LoadFailed, worklo
             knee = at_knee(load.content, usages, _cores_allowed(seen.spec, workload))
             load, usage = replace(load, content=knee.report), knee.usage
     assert isinstance(seen.records, Mapping)
-    record = make_record(run, load, usage, workload, _pinned_node(seen.records))
+    record = make_record(run, load, usage, workload, pinned_node(seen.records))
     record["at"] = seen.now.isoformat()
     text = json.dumps(record, separators=(",", ":"), sort_keys=True)
     report = load.content if isinstance(load, LoadReport) and not record["void"] else {}
@@ -234,15 +235,10 @@ def _shape(seen: SeenBenchmark, run: Run, records: Mapping[str, RunRecord]) -> S
             names.LABEL_ROUND: _round_token(seen, run),
         },
         nodes=seen.spec.placement.candidates,
-        pinned_node=_pinned_node(records),
+        pinned_node=pinned_node(records),
         owner=seen.owner,
         template=seen.templates.get(run.candidate) if isinstance(seen.templates, Mapping) else None,
     )
-
-
-def _pinned_node(records: Mapping[str, RunRecord]) -> str:
-    """The node of the first run, on which all others are to run."""
-    return next((str(r["node"]) for r in records.values() if r["node"]), "")
 
 
 def _cool_down_left(seen: SeenBenchmark) -> float:

@@ -15,6 +15,7 @@ from changeover.core.audit import RunRecord
 from changeover.core.benchmark import SeenBenchmark
 from changeover.core.conditions import parse_timestamp
 from changeover.core.errors import InvalidSpec, Unavailable
+from changeover.core.first_runs import pinned_node
 from changeover.core.manifests.common import is_left_behind, owner_reference
 from changeover.core.manifests.template import copied_pod
 from changeover.core.names import digest
@@ -257,7 +258,7 @@ async def _usages(
 
 async def _environment(records: Mapping[str, RunRecord] | Unreadable | None, deps: Dependencies) -> Mapping[str, str]:
     """The candidates' node, once one is known; left empty when it cannot be read, since nothing is decided by it."""
-    node = next((r["node"] for r in records.values() if r["node"]), "") if isinstance(records, Mapping) else ""
+    node = pinned_node(records) if isinstance(records, Mapping) else ""
     if not node:
         return {}
     body = await readable(deps.cluster.get(Ref("Node", "", node)))
