@@ -243,5 +243,5 @@ def make_winner(
         "image": candidate.image,
         "imageDigest": _image_digest(candidate.name, records),
         "tiedWith": tied,
-        "message": message,
+        "message": message[:1024],  # of 32 that are tied it names as many as fit; tiedWith has them all
     }
