@@ -147,9 +147,10 @@ class BenchmarkSpec(Model):
         ),
         Rule(
             rule="self.load.driver in ['Auto', 'Oha'] || (self.request.expectStatus < 400 && "
+            "self.request.expectStatus != 304 && self.request.method != 'HEAD' && "
             "self.scenarios.all(s, has(s.closed) && s.closed.keepAlive))",
-            message="load.driver Wrk and H2load drive only Closed scenarios with keepAlive true and an expected status "
-            "below 400; choose Auto or Oha",
+            message="load.driver Wrk and H2load drive only Closed scenarios with keepAlive true, an expected status "
+            "below 400, and answers with a body, so neither HEAD nor 304; choose Auto or Oha",
         ),
         Rule(
             rule="self.load.driver != 'H2load' || self.request.method == 'GET'",
@@ -234,10 +235,11 @@ class BenchmarkSpec(Model):
     def _load_can_be_driven(self) -> None:
         ramps = [s for s in self.scenarios if s.ramp]
         kept = all(s.closed and s.closed.keep_alive for s in self.scenarios)
+        fits_all = kept and self.request.expect_status < 400 and self.request.is_answered_with_a_body
         refused = (
             any(self.load.instances > s.load.connections for s in self.scenarios),
             self.load.instances > 1 and bool(ramps),
-            self.load.driver in ("Wrk", "H2load") and not (kept and self.request.expect_status < 400),
+            self.load.driver in ("Wrk", "H2load") and not fits_all,
             self.load.driver == "H2load" and self.request.method != "GET",
             bool(ramps) and duration_seconds(self.schedule.measure) > LONGEST_STEP_SECONDS,
             len(ramps) > MOST_RAMPS,
