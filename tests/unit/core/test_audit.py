@@ -18,6 +18,7 @@ NONE = dict.fromkeys(FAILED, 0)
 KEPT = {"connections": 360, "keepAlive": True}
 NEW = {"connections": 360, "keepAlive": False, "requests": 1000}
 OPEN = {"mode": "open", "rate": 1000.0, "requestsPerSecond": 1000.0}
+FEW = {"mode": "open", "rate": 20.0, "requestsPerSecond": 20.0, "requests": 300, "succeeded": 300}
 THROTTLED = replace(USAGE, throttled_share=0.06)
 
 
@@ -35,6 +36,13 @@ THROTTLED = replace(USAGE, throttled_share=0.06)
         pytest.param({**KEPT, "connectionsAlive": 341}, USAGE, 0, ["ConnectionsLost"], id="connections were lost"),
         pytest.param({**KEPT, "connectionsAlive": 342}, USAGE, 0, [], id="one in twenty may be"),
         pytest.param({**KEPT, "connectionsAlive": None}, USAGE, 0, [], id="nobody counted the connections"),
+        pytest.param({**KEPT, **FEW, "connectionsAlive": 300}, USAGE, 0, [],
+                     id="fewer requests than connections open no more than they are"),
+        pytest.param({**KEPT, **FEW, "mode": "ramp", "connectionsAlive": 300}, USAGE, 0, [], id="so in a ramp"),
+        pytest.param({**KEPT, **FEW, "connectionsAlive": 284}, USAGE, 0, ["ConnectionsLost"],
+                     id="of these one in twenty may be lost, too"),
+        pytest.param({**KEPT, **FEW, "mode": "closed", "connectionsAlive": 300}, USAGE, 0, ["ConnectionsLost"],
+                     id="a closed loop opens them all at once"),
         pytest.param({**KEPT, "connectionsOpened": 722}, USAGE, 0, ["NotKeptAlive"], id="connections were opened anew"),
         pytest.param({**KEPT, "connectionsOpened": 722, "requests": 72200}, USAGE, 0, [],
                      id="a server may close a connection after a hundred answers"),
