@@ -20,7 +20,7 @@ from changeover.core.artefacts import keep_histogram
 from changeover.core.audit import RunRecord, make_record
 from changeover.core.benchmark_state import TICK_SECONDS, Next, SeenBenchmark
 from changeover.core.conditions import find, true_since
-from changeover.core.first_runs import pinned_node
+from changeover.core.first_runs import fixed_for, pinned_node
 from changeover.core.itinerary import complete_rounds, is_over, next_run
 from changeover.core.knee import at_knee
 from changeover.core.manifests.candidate import Shape, make_deployment, make_service
@@ -187,7 +187,7 @@ def _record(seen: SeenBenchmark, run: Run, load: LoadReport | LoadFailed, worklo
             knee = at_knee(load.content, usages, _cores_allowed(seen.spec, workload))
             load, usage = replace(load, content=knee.report), knee.usage
     assert isinstance(seen.records, Mapping)
-    record = make_record(run, load, usage, workload, pinned_node(seen.records))
+    record = make_record(run, load, usage, workload, fixed_for(seen.records, run.candidate))
     record["at"] = seen.now.isoformat()
     text = json.dumps(record, separators=(",", ":"), sort_keys=True)
     report = load.content if isinstance(load, LoadReport) and not record["void"] else {}

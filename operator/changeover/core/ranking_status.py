@@ -14,6 +14,7 @@ from changeover.core import knee, ranking
 from changeover.core.audit import RunRecord
 from changeover.core.conformance import RAW, shown_checks
 from changeover.core.figures import contenders, number, race, races, unit_of, value_of
+from changeover.core.first_runs import image_of
 
 MIN_VALID_ROUNDS = 3  # an interval needs three
 TOO_FEW_ROUNDS = "TooFewRounds"  # why a result is invalid of which no run is void
@@ -177,15 +178,10 @@ def make_ranking(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> list[
     """The ranking of the valid candidates, class by class; what is invalid is not in it."""
     results = {r["candidate"]: r for r in _results_in(spec, records, spec.ranked_scenario)}
     return [
-        {**row, "class": name, "imageDigest": _image_digest(row["candidate"], records)}
+        {**row, "class": name, "imageDigest": image_of(records, row["candidate"])}
         for name, outcome in races(spec, records).items()
         for row in _ranked(spec, outcome, results)
     ]
-
-
-def _image_digest(candidate: str, records: Mapping[str, RunRecord]) -> str:
-    """The image as the container runtime identified it; empty when no pod of it was ever seen."""
-    return next((str(r["imageID"]) for r in records.values() if r["candidate"] == candidate and r["imageID"]), "")
 
 
 def _ranked(
@@ -241,7 +237,7 @@ def make_winner(
     return {
         "candidate": candidate.name,
         "image": candidate.image,
-        "imageDigest": _image_digest(candidate.name, records),
+        "imageDigest": image_of(records, candidate.name),
         "tiedWith": tied,
         "message": message[:1024],  # of 32 that are tied it names as many as fit; tiedWith has them all
     }

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from changeover.core.audit import is_own_fault, make_record, void_reasons
+from changeover.core.audit import Fixed, is_own_fault, make_record, void_reasons
 from changeover.core.observed import LoadFailed, LoadReport, NoData, Unreadable, Usage
 from changeover.core.schedule import Run
 from changeover.testing.builders import a_report
@@ -19,6 +19,7 @@ KEPT = {"connections": 360, "keepAlive": True}
 NEW = {"connections": 360, "keepAlive": False, "requests": 1000}
 OPEN = {"mode": "open", "rate": 1000.0, "requestsPerSecond": 1000.0}
 FEW = {"mode": "open", "rate": 20.0, "requestsPerSecond": 20.0, "requests": 300, "succeeded": 300}
+ONE, TWO = "1" * 64, "2" * 64
 THROTTLED = replace(USAGE, throttled_share=0.06)
 
 
@@ -91,11 +92,27 @@ def test_a_failure_that_is_the_candidates_keeps_its_name_and_its_words(reason: s
 
 def test_a_run_on_another_node_is_not_pinned() -> None:
     where = {"usage": USAGE, "workload": workload(pods=(pod(),))}
-    elsewhere = make_record(Run(2, "fast", "keep-alive"), LoadReport(a_report()), **where, pinned_node="node-2")
+    elsewhere = make_record(Run(2, "fast", "keep-alive"), LoadReport(a_report()), **where, fixed=Fixed("node-2"))
     assert elsewhere["void"] == ["NotPinned: it ran on node-1, the others on node-2"]
-    assert (
-        make_record(Run(2, "fast", "keep-alive"), LoadReport(a_report()), **where, pinned_node="node-1")["void"] == []
-    )
+    there = make_record(Run(2, "fast", "keep-alive"), LoadReport(a_report()), **where, fixed=Fixed("node-1"))
+    assert there["void"] == []
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "why"),
+    [
+        (f"localhost/fast@sha256:{ONE}", f"docker.io/fast@sha256:{ONE}", []),
+        (f"localhost/fast@sha256:{ONE}", "", []),
+        ("", f"localhost/fast@sha256:{ONE}", []),
+        (f"localhost/fast@sha256:{ONE}", f"localhost/fast@sha256:{TWO}",
+         [f"ImageChanged: it ran sha256:{TWO}, the runs before sha256:{ONE}"]),
+    ],
+    ids=["the same, named otherwise", "its pod had none yet", "the first run", "the tag was moved"],
+)  # fmt: skip
+def test_a_run_of_another_image_is_no_run_of_the_same_candidate(before: str, now: str, why: list[str]) -> None:
+    where = {"usage": USAGE, "workload": workload(pods=(pod(image_id=now),))}
+    record = make_record(Run(2, "fast", "keep-alive"), LoadReport(a_report()), **where, fixed=Fixed(image=before))
+    assert (record["void"], is_own_fault(record)) == (why, False)
 
 
 def test_a_refused_latency_is_remarked_and_does_not_void_the_throughput() -> None:

@@ -289,3 +289,14 @@ def test_spec_of_these_cases_has_the_order_that_they_assume() -> None:
     spec = benchmark_spec()
     assert [c.name for c in spec.candidates] == ["fast", "lame"]
     assert spec.schedule.seed == 1
+
+
+def test_a_run_of_another_image_than_the_candidates_runs_before_is_void() -> None:
+    before = records((1, FIRST), (1, SECOND))
+    run = decide(seen_benchmark(records=before)).run
+    assert run is not None
+    moved = candidate(run.candidate, 2, pods=(pod(image_id="sha256:2"),))
+    seen = {"workloads": (moved,), "loads": {token(run.candidate, 2): ended_load()}, "usage": USAGE}
+    found = decide(seen_benchmark(records=before, **seen)).actions
+    [record] = [action for action in found if isinstance(action, Record)]
+    assert json.loads(record.value)["void"] == ["ImageChanged: it ran sha256:2, the runs before sha256:1"]

@@ -6,14 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from changeover.core.first_runs import pinned_node
+from changeover.core.first_runs import fixed_for, image_of, pinned_node
 
 from tests.unit.core.seen import NOW
 
 
-def a_run(node: str, minute: float, void: bool = False) -> dict[str, Any]:
+def a_run(node: str, minute: float, void: bool = False, image: str = "", candidate: str = "fast") -> dict[str, Any]:
     at = (NOW + timedelta(minutes=minute)).isoformat()
-    return {"node": node, "void": ["NotReady: x"] if void else [], "at": at}
+    why = ["NotReady: x"] if void else []
+    return {"node": node, "void": why, "at": at, "imageID": image, "candidate": candidate}
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,20 @@ def a_run(node: str, minute: float, void: bool = False) -> dict[str, Any]:
 )
 def test_all_run_on_the_node_of_the_first_run(records: list[dict[str, Any]], node: str) -> None:
     assert pinned_node({f"r{number}": record for number, record in enumerate(records)}) == node
+
+
+FIXED_LATER = {
+    "r1.fast": a_run("node-1", 3, image="third"),
+    "r1.lame": a_run("node-1", 0, image="another's", candidate="lame"),
+    "r2.fast": a_run("node-1", 2, image="second"),
+    "r3.fast": a_run("node-1", 1, void=True, image="first"),
+}
+
+
+def test_a_candidates_image_is_that_of_its_first_fair_run() -> None:
+    assert (image_of(FIXED_LATER, "fast"), fixed_for(FIXED_LATER, "fast").image) == ("second", "second")
+
+
+def test_runs_that_were_void_fix_no_image_and_are_shown_while_there_is_no_other() -> None:
+    only = {"r3.fast": FIXED_LATER["r3.fast"]}
+    assert (image_of(only, "fast"), fixed_for(only, "fast").image) == ("first", "")
