@@ -76,8 +76,9 @@ class Schedule(Model):
         "Seed of the order within rounds; the same seed gives the same orders. Default: 1.", default=1
     )
     stop_when_decided: bool = described(
-        "After rounds.min, leave out candidates that can no longer win or tie, and stop when the order at the top is "
-        "decided; when false, every candidate is measured in rounds.max rounds. Default: true.",
+        "After rounds.min, leave out candidates that can no longer win or tie, and stop when it is decided who is "
+        "first of those that keep the objectives; when false, every candidate is measured in rounds.max rounds. "
+        "Default: true.",
         default=True,
     )
     aa_probe: bool = described(
