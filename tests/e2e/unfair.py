@@ -73,6 +73,7 @@ CASES = (
 NOT_PROVOKED = {
     "KeptAlive": "oha closes every connection itself: only a generator that is broken keeps one",
     "LittleLaw": "throughput and latency come from one clock: only a clock that jumps makes them disagree",
+    "ImageChanged": "the kubelet keeps the image that it has, and nothing is pushed while the local cluster measures",
     "NotPinned": "the scheduler keeps a pod to the node of the first run, or does not start it",
     "PodApart": "two load pods stand apart on nodes that differ, and the local cluster has one node for load",
 }

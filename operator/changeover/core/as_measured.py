@@ -41,7 +41,7 @@ def deviation(measured: Benchmarked, canary: Workload) -> str:
         )
     other = next((pod for pod in canary.pods if not pod.deleting and _is_another(measured, pod)), None)
     if other is not None:
-        runs, asked = _digest(other.image_id) or "an unknown image", _digest(measured.image_digest)
+        runs, asked = digest_of(other.image_id) or "an unknown image", digest_of(measured.image_digest)
         return (
             f"pod {other.name} runs {runs}, and {asked} was measured: the tag has moved; retry the benchmark, or "
             "name the image by its digest"
@@ -55,10 +55,10 @@ def deviation(measured: Benchmarked, canary: Workload) -> str:
 
 
 def _is_another(measured: Benchmarked, pod: Pod) -> bool:
-    return bool(measured.image_digest) and _digest(pod.image_id) != _digest(measured.image_digest)
+    return bool(measured.image_digest) and digest_of(pod.image_id) != digest_of(measured.image_digest)
 
 
-def _digest(image: str) -> str:
+def digest_of(image: str) -> str:
     """The digest in an image's identity; how its name is written before it differs from runtime to runtime."""
     found = _DIGEST.search(image)
     return found.group() if found else image

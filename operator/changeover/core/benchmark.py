@@ -20,6 +20,7 @@ from changeover.core.artefacts import keep_histogram
 from changeover.core.audit import RunRecord, make_record
 from changeover.core.benchmark_state import TICK_SECONDS, Next, SeenBenchmark
 from changeover.core.conditions import find, true_since
+from changeover.core.first_runs import fixed_for, pinned_node
 from changeover.core.itinerary import complete_rounds, is_over, next_run
 from changeover.core.knee import at_knee
 from changeover.core.manifests.candidate import Shape, make_deployment, make_service
@@ -32,7 +33,7 @@ from changeover.core.schedule import Run
 __all__ = ["Next", "SeenBenchmark", "decide"]
 
 READY_WITHIN_SECONDS = 120  # a candidate that is not ready by then is recorded as such
-REFUSED_SECONDS = 30.0  # how often a benchmark at work that the operator's configuration refuses now is looked at
+REFUSED_SECONDS = 30.0  # how often a benchmark at work that cannot be measured now is looked at
 READABLE_WITHIN = timedelta(minutes=5)  # of the deadline; what cannot be read by then ends without it
 METRICS_PATIENCE_SCRAPES = 4  # scrapes after a window's end before its CPU counts as missing
 METRICS_SETTLE_SCRAPES = 1.5  # by then the last scrape inside the window is in the database
@@ -51,7 +52,7 @@ def decide(seen: SeenBenchmark) -> Next:
         return _finish(seen, unreadable) if _is_long_over(seen) else Next("Unreadable", unreadable.reason)
     assert not isinstance(seen.records, Unreadable)
     if seen.records is None and seen.refused:
-        return Next("InvalidSpec", seen.refused, recheck_after=None)
+        return _refuse_to_begin(seen)
     if seen.records is None:
         return Next("Preparing", "the place for the runs' records is made", (Apply(_next_place(seen)),))
     run = _wanted_run(seen, seen.records)
@@ -61,6 +62,12 @@ def decide(seen: SeenBenchmark) -> Next:
         # What is under load could not be read: it would be measured in vain. The deadline counts all the same.
         return Next("InvalidSpec", seen.refused, _remove_all(seen), recheck_after=REFUSED_SECONDS)
     return _pursue(seen, run, seen.records)
+
+
+def _refuse_to_begin(seen: SeenBenchmark) -> Next:
+    """What an edit under way left of the runs before goes; then nothing runs, so no deadline has to be awaited."""
+    leftovers = _remove_all(seen)
+    return Next("InvalidSpec", seen.refused, leftovers, recheck_after=TICK_SECONDS if leftovers else None)
 
 
 def _first_unreadable(*parts: object) -> Unreadable | None:
@@ -180,7 +187,7 @@ def _record(seen: SeenBenchmark, run: Run, load: LoadReport | LoadFailed, worklo
             knee = at_knee(load.content, usages, _cores_allowed(seen.spec, workload))
             load, usage = replace(load, content=knee.report), knee.usage
     assert isinstance(seen.records, Mapping)
-    record = make_record(run, load, usage, workload, _pinned_node(seen.records))
+    record = make_record(run, load, usage, workload, fixed_for(seen.records, run.candidate))
     record["at"] = seen.now.isoformat()
     text = json.dumps(record, separators=(",", ":"), sort_keys=True)
     report = load.content if isinstance(load, LoadReport) and not record["void"] else {}
@@ -228,15 +235,10 @@ def _shape(seen: SeenBenchmark, run: Run, records: Mapping[str, RunRecord]) -> S
             names.LABEL_ROUND: _round_token(seen, run),
         },
         nodes=seen.spec.placement.candidates,
-        pinned_node=_pinned_node(records),
+        pinned_node=pinned_node(records),
         owner=seen.owner,
         template=seen.templates.get(run.candidate) if isinstance(seen.templates, Mapping) else None,
     )
-
-
-def _pinned_node(records: Mapping[str, RunRecord]) -> str:
-    """The node of the first run, on which all others are to run."""
-    return next((str(r["node"]) for r in records.values() if r["node"]), "")
 
 
 def _cool_down_left(seen: SeenBenchmark) -> float:

@@ -29,19 +29,19 @@ def conclude(seen: SeenBenchmark, step: Next) -> Next:
     if left is not None and left <= timedelta(0):
         own = Ref(seen.owner.kind, seen.owner.namespace, seen.owner.name)
         return Next("Deleting", "ttlAfterFinished is over", (Delete(own, seen.owner.version),), recheck_after=None)
-    if step.reason not in ENDED:
-        return step
-    keeps_pods = _keeps_pods(seen, step)
-    actions = (*(() if keeps_pods else step.actions), *_replaced(seen, step))
-    recheck = None if keeps_pods else step.recheck_after
-    if recheck is None and left is not None:
-        recheck = left.total_seconds()
-    return replace(step, actions=actions, recheck_after=recheck)
+    if step.reason in ENDED:
+        keeps_pods = _keeps_pods(seen, step)
+        actions = (*(() if keeps_pods else step.actions), *_replaced(seen, step))
+        step = replace(step, actions=actions, recheck_after=None if keeps_pods else step.recheck_after)
+    if step.recheck_after is None and left is not None:
+        return replace(step, recheck_after=left.total_seconds())
+    return step
 
 
 def _had_ended(seen: SeenBenchmark, step: Next) -> bool:
-    """Whether it ended before something could not be read any more, and nobody has asked for a retry since."""
-    return step.reason == Reason.UNREADABLE and _finished_at(seen) is not None and not seen.is_retried
+    """Whether it ended before something was unreadable or refused, and nobody has asked for a retry since."""
+    is_hidden = step.reason in (Reason.UNREADABLE, Reason.INVALID_SPEC)
+    return is_hidden and _finished_at(seen) is not None and not seen.is_retried
 
 
 def _keeps_pods(seen: SeenBenchmark, step: Next) -> bool:

@@ -38,7 +38,7 @@ class SeenBenchmark:
     environment: Mapping[str, str]
     places: tuple[Place, ...] = ()  # where the records are; empty with none
     templates: Mapping[str, Any] | Unreadable = field(default_factory=dict)  # candidate -> the pod template it copies
-    refused: str = ""  # why it cannot be measured as the operator is configured, and the mend
+    refused: str = ""  # why it cannot be measured here (source, template, a later release's field), and the mend
 
     @property
     def is_retried(self) -> bool:

@@ -97,8 +97,9 @@ def _obstacle(spec: BenchmarkSpec) -> str:
     closed = next(s for s in spec.scenarios if s.name == spec.ranked_scenario).closed
     if closed is None or not closed.keep_alive:
         return "only a Closed scenario with keepAlive true can be driven by a second generator"
-    if spec.request.method != "GET" or spec.request.expect_status >= 400:
-        return "only a GET with an expected status below 400 can be driven by a second generator"
+    is_get, has_body = spec.request.method == "GET", spec.request.is_answered_with_a_body
+    if not is_get or spec.request.expect_status >= 400 or not has_body:
+        return "only a GET with an expected status below 400 but 304 can be driven by a second generator"
     if spec.ranking.by == "Latency":
         # To compare throughput instead would contradict a winner that never claimed it.
         return "h2load gives no percentile of latency, by which the candidates are ranked"

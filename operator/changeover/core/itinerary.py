@@ -2,7 +2,8 @@
 
 A round measures every candidate that is still in the race once in each scenario. A run that was void is measured again
 at the end of its round, in a fresh pod and in a new draw; one that stays void is left at that. After the first rounds,
-candidates that are surely beaten in their class take no part any more (``schedule.stopWhenDecided``).
+candidates that are surely beaten in their class, by one that keeps the objectives, take no part any more
+(``schedule.stopWhenDecided``).
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec
 from changeover.core.audit import RunRecord, is_own_fault
-from changeover.core.figures import contest_of, races
-from changeover.core.ranking_status import is_decided
+from changeover.core.figures import contest_of
+from changeover.core.ranking_status import is_decided, still_in_the_race
 from changeover.core.schedule import CROSS_CHECK, Block, Run
 
 ATTEMPTS = 3  # of one run, while it is void
@@ -95,10 +96,10 @@ def participants(spec: BenchmarkSpec, records: Records, rounds: int) -> Iterator
 
 
 def _still_in_the_race(spec: BenchmarkSpec, records: Records, rounds: int) -> list[str]:
-    """Those whom nobody surely beats after so many rounds; one that was never measured fairly is out."""
+    """Those whom nobody who can win surely beats after so many rounds; one that was never measured fairly is out."""
     before = {key: record for key, record in records.items() if record["round"] <= rounds}
     measured = {record["candidate"] for record in before.values() if not record["void"]}
-    active = {name for ranking in races(spec, before).values() for name in ranking.active} & measured
+    active = still_in_the_race(spec, before) & measured
     if spec.candidates[0].name in active:
         active.add(TWIN)
     return [candidate.name for candidate in spec.candidates if candidate.name in active]

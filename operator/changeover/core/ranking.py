@@ -8,7 +8,8 @@ is not decided.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -65,24 +66,38 @@ class Ranking:
 
     rows         best first; a candidate with fewer than two valid rounds has no interval and no row
     pairs        every pair of candidates once
+    better       candidate -> those surely better
     winner       the best of those that nobody beats; empty without rows
     tied_with    candidates that cannot be told apart from the winner
     active       candidates that nobody beats: they go on being measured
+    is_looked_at the first look is past: before it nothing is decided
     is_decided   more rounds could not change who is first: one is left, or those left are proven ties
     is_finished  decided, or the planned rounds are used up
     """
 
     rows: tuple[Row, ...]
     pairs: tuple[Comparison, ...]
+    better: Mapping[str, frozenset[str]]
     winner: str
     tied_with: tuple[str, ...]
     active: tuple[str, ...]
+    is_looked_at: bool
     is_decided: bool
     is_finished: bool
 
     def estimate(self, candidate: str) -> Estimate | None:
         """The candidate's mean and interval; None with fewer than two valid rounds."""
         return next((row.estimate for row in self.rows if row.candidate == candidate), None)
+
+    def active_against(self, rivals: Collection[str]) -> tuple[str, ...]:
+        """Those whom none of these surely beats."""
+        return tuple(name for name, better in self.better.items() if better.isdisjoint(rivals))
+
+    def is_decided_among(self, rivals: Collection[str]) -> bool:
+        """Whether more rounds could not change who of these is first."""
+        rows = [row for row in self.rows if row.candidate in rivals]
+        better = {name: found.intersection(rivals) for name, found in self.better.items()}
+        return self.is_looked_at and _is_settled(rows, self.pairs, better)
 
     def comparison(self, first: str, second: str) -> Comparison:
         """The comparison of two candidates, seen from `first`; raises KeyError when there is none."""
@@ -106,13 +121,16 @@ def rank(rounds: Sequence[Mapping[str, float]], candidates: Sequence[str], conte
     pairs = _decide(logs, candidates, contest)
     better = _surely_better(pairs, candidates)
     rows = _rows(logs, candidates, better, contest)
-    decided = len(logs) >= contest.looks()[0][0] and _is_settled(rows, pairs, better)
+    looked_at = len(logs) >= contest.looks()[0][0]
+    decided = looked_at and _is_settled(rows, pairs, better)
     return Ranking(
         rows=rows,
         pairs=tuple(_comparison(pair, contest.larger_is_better) for pair in pairs),
+        better={name: frozenset(better[name]) for name in candidates},
         winner=rows[0].candidate if rows else "",
         tied_with=rows[0].tied_with if rows else (),
         active=tuple(name for name in candidates if not better[name]),
+        is_looked_at=looked_at,
         is_decided=decided,
         is_finished=decided or len(rounds) >= contest.max_rounds,
     )
@@ -198,7 +216,9 @@ def _rows(logs: Logs, candidates: Sequence[str], better: Mapping[str, set[str]],
     return tuple(rows)
 
 
-def _is_settled(rows: Sequence[Row], pairs: Iterable[Pair], better: Mapping[str, set[str]]) -> bool:
+def _is_settled(
+    rows: Sequence[Row], pairs: Iterable[Pair | Comparison], better: Mapping[str, AbstractSet[str]]
+) -> bool:
     """Whether one candidate is left, or those left are proven ties with the first."""
     if not rows:
         return False

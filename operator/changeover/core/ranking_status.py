@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from statistics import median
 from typing import Any
 
 from changeover.api.v1alpha1.base import duration_seconds, quantity_value
 from changeover.api.v1alpha1.benchmark import BenchmarkSpec
+from changeover.api.v1alpha1.goal import BenchmarkObjectives
 from changeover.core import knee, ranking
 from changeover.core.audit import RunRecord
 from changeover.core.conformance import RAW, shown_checks
 from changeover.core.figures import contenders, number, race, races, unit_of, value_of
+from changeover.core.first_runs import image_of
 
 MIN_VALID_ROUNDS = 3  # an interval needs three
 TOO_FEW_ROUNDS = "TooFewRounds"  # why a result is invalid of which no run is void
@@ -21,12 +24,38 @@ _KEYS = {"50": "p50", "90": "p90", "99": "p99", "99.9": "p999"}
 
 
 def is_decided(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> bool:
-    """Whether more rounds could not change who is first: every candidate's order against it is decided, or a tie.
+    """Whether more rounds could not change who wins: every other's order against it is decided, or a tie.
 
     So in each class of which anybody was measured fairly.
     """
-    measured = [ranking for ranking in races(spec, records).values() if ranking.rows]
-    return bool(measured) and all(ranking.is_decided for ranking in measured)
+    measured = [outcome for outcome in races(spec, records).values() if outcome.rows]
+    missing = _missing(spec, records)
+    return bool(measured) and all(outcome.is_decided_among(_rivals(outcome, missing)) for outcome in measured)
+
+
+def still_in_the_race(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> set[str]:
+    """Those who may still win: who itself misses an objective, and so cannot, drives nobody out."""
+    missing = _missing(spec, records)
+    found = races(spec, records).values()
+    return {name for outcome in found for name in outcome.active_against(_rivals(outcome, missing))}
+
+
+def _rivals(outcome: ranking.Ranking, missing: AbstractSet[str]) -> set[str]:
+    """Who can win of a class; when nobody can, all of it: then their order is what there is to be told."""
+    ranked = {row.candidate for row in outcome.rows}
+    return ranked - missing or ranked
+
+
+def _missing(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> set[str]:
+    """Those who miss an objective by the runs so far."""
+    own: dict[str, list[RunRecord]] = {name: [] for name in contenders(spec)}
+    if spec.objectives == BenchmarkObjectives():
+        return set()
+    for record in records.values():
+        if record["scenario"] == spec.ranked_scenario and record["candidate"] in own:
+            own[record["candidate"]].append(record)
+    fair = {name: runs for name, runs in own.items() if any(not run["void"] for run in runs)}
+    return {name for name, runs in fair.items() if missed_objectives(spec, _held_against_objectives(spec, runs))}
 
 
 def make_results(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> list[dict[str, Any]]:
@@ -44,27 +73,40 @@ def _results_in(spec: BenchmarkSpec, records: Mapping[str, RunRecord], scenario:
 
 def _result(spec: BenchmarkSpec, own: Sequence[RunRecord], speed: ranking.Estimate | None) -> dict[str, Any]:
     good = [r for r in own if not r["void"]]
-    errors = sum(sum(r["report"]["errors"].values()) for r in own if r["report"])
-    answered = sum(r["report"]["succeeded"] for r in own if r["report"])
     valid = len(good) >= MIN_VALID_ROUNDS
     reasons = sorted({text.split(":")[0] for r in own for text in r["void"]})
     result = {
         "candidate": own[0]["candidate"],
         "scenario": own[0]["scenario"],
         "rounds": len(good),
-        "errors": errors,
-        "errorPercent": number(100 * errors / (errors + answered), 3) if errors + answered else "0",
+        "errors": _errors(own),
         "valid": valid,
         "invalidReasons": [] if valid else reasons or [TOO_FEW_ROUNDS],
         "notes": _notes(own),
         "conformance": shown_checks(own),
+        **_held_against_objectives(spec, own),
     }
     if speed is not None:
         result["requestsPerSecond"] = _interval(speed)
     if good:
         result |= _cpu(spec, good) | _curve(good) | _own_metrics(spec, good)
+    return result
+
+
+def _held_against_objectives(spec: BenchmarkSpec, own: Sequence[RunRecord]) -> dict[str, Any]:
+    """The part of a result that ``missed_objectives`` reads."""
+    good, errors = [r for r in own if not r["void"]], _errors(own)
+    asked = errors + sum(r["report"]["succeeded"] for r in own if r["report"])
+    found: dict[str, Any] = {"errorPercent": number(100 * errors / asked, 3) if asked else "0"}
+    if good:
+        mean, limit = _cores(spec, good).mean, cpu_limit(spec, good)
+        found["cpuPercent"] = number(100 * mean / limit, 3) if limit else ""
     timed = [r["report"]["latency"] for r in good if r["report"]["latency"] is not None]
-    return {**result, "latency": _latency(timed)} if timed else result
+    return {**found, "latency": _latency(timed)} if timed else found
+
+
+def _errors(own: Sequence[RunRecord]) -> int:
+    return sum(sum(r["report"]["errors"].values()) for r in own if r["report"])
 
 
 def _notes(own: Sequence[RunRecord]) -> list[str]:
@@ -107,15 +149,15 @@ def _curve(good: Sequence[RunRecord]) -> dict[str, Any]:
 
 
 def _cpu(spec: BenchmarkSpec, good: Sequence[RunRecord]) -> dict[str, Any]:
-    cores = [float(r["cpuCores"]) for r in good]
-    limit = cpu_limit(spec, good)
-    estimate = ranking.interval_of(cores, spec.ranking.confidence_percent / 100)
     return {
-        "cpuCores": _interval(estimate),
-        "cpuPercent": number(100 * estimate.mean / limit, 3) if limit else "",
+        "cpuCores": _interval(_cores(spec, good)),
         "memoryPeak": number(max(float(r["memoryPeakBytes"]) for r in good), 12),
         **_per_request(spec, good),
     }
+
+
+def _cores(spec: BenchmarkSpec, good: Sequence[RunRecord]) -> ranking.Estimate:
+    return ranking.interval_of([float(r["cpuCores"]) for r in good], spec.ranking.confidence_percent / 100)
 
 
 def _per_request(spec: BenchmarkSpec, good: Sequence[RunRecord]) -> dict[str, Any]:
@@ -177,15 +219,10 @@ def make_ranking(spec: BenchmarkSpec, records: Mapping[str, RunRecord]) -> list[
     """The ranking of the valid candidates, class by class; what is invalid is not in it."""
     results = {r["candidate"]: r for r in _results_in(spec, records, spec.ranked_scenario)}
     return [
-        {**row, "class": name, "imageDigest": _image_digest(row["candidate"], records)}
+        {**row, "class": name, "imageDigest": image_of(records, row["candidate"])}
         for name, outcome in races(spec, records).items()
         for row in _ranked(spec, outcome, results)
     ]
-
-
-def _image_digest(candidate: str, records: Mapping[str, RunRecord]) -> str:
-    """The image as the container runtime identified it; empty when no pod of it was ever seen."""
-    return next((str(r["imageID"]) for r in records.values() if r["candidate"] == candidate and r["imageID"]), "")
 
 
 def _ranked(
@@ -241,7 +278,7 @@ def make_winner(
     return {
         "candidate": candidate.name,
         "image": candidate.image,
-        "imageDigest": _image_digest(candidate.name, records),
+        "imageDigest": image_of(records, candidate.name),
         "tiedWith": tied,
-        "message": message,
+        "message": message[:1024],  # of 32 that are tied it names as many as fit; tiedWith has them all
     }

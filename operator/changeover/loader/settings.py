@@ -17,6 +17,7 @@ from changeover.loader.share import Share
 
 CLOSED, OPEN, RAMP = "closed", "open", "ramp"
 AUTO, WRK, OHA, H2LOAD = "auto", "wrk", "oha", "h2load"
+NOT_MODIFIED = 304  # like any answer to HEAD it has no body, but may have the Content-Length of one
 
 MAX_SAMPLES = 500_000
 """Requests of one oha run whose samples are kept: 50 MB of scratch, less than the 64 MB of a pod's /dev/shm."""
@@ -66,8 +67,12 @@ class Settings:
         return WRK if self._fits_all() else OHA
 
     def _fits_all(self) -> bool:
-        """What every generator can do truthfully; oha can do the rest, too."""
-        return self.mode == CLOSED and self.keep_alive and self.expect_status < 400
+        """What every generator can do truthfully; oha can do the rest, too.
+
+        After an answer to HEAD, or a 304, the others wait for the body that its Content-Length speaks of.
+        """
+        has_body = self.method != "HEAD" and self.expect_status != NOT_MODIFIED
+        return self.mode == CLOSED and self.keep_alive and self.expect_status < 400 and has_body
 
 
 def _plan(given: argparse.Namespace) -> Plan | None:
@@ -216,7 +221,8 @@ def _problems(settings: Settings) -> dict[str, bool]:
         "--start-at must be a number of seconds": settings.start_at is not None
         and not math.isfinite(settings.start_at),
         "--max-samples must not be negative": settings.max_samples < 0,
-        "--driver wrk and h2load are for --mode closed, --keep-alive true and an expected status below 400": (
+        "--driver wrk and h2load are for --mode closed, --keep-alive true, an expected status below 400 and answers "
+        "with a body, so not for --method HEAD or status 304": (
             settings.driver in (WRK, H2LOAD) and not settings._fits_all()
         ),
         "--driver h2load knows only GET": settings.driver == H2LOAD and settings.method != "GET",

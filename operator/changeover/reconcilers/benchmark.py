@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import ValidationError
 
 from changeover.api.reasons import BENCHMARK_CONDITIONS, Reason
@@ -16,7 +18,7 @@ from changeover.ports import Dependencies
 from changeover.reconcilers.execute import CHANGED_RETRY_SECONDS, execute, retry_after
 from changeover.reconcilers.observe_benchmark import observe
 from changeover.reconcilers.report import Summary, report
-from changeover.reconcilers.spec import invalid, plain_errors
+from changeover.reconcilers.spec import invalid, plain_errors, understood
 from changeover.reconcilers.workloads import parse_owner
 
 
@@ -27,8 +29,9 @@ async def reconcile_benchmark(ref: Ref, deps: Dependencies) -> float | None:
         return None
     owner = parse_owner(body)
     try:
-        spec = with_twin(BenchmarkSpec.model_validate(body["spec"]))
-        seen = await observe(owner, spec, deps)
+        spec, unknown = understood(BenchmarkSpec, body["spec"])
+        seen = await observe(owner, with_twin(spec), deps)
+        seen = replace(seen, refused=unknown or seen.refused)
     except (ValidationError, InvalidSpec) as error:
         said = await report(body, invalid(plain_errors(error), owner.status), BENCHMARK_CONDITIONS, deps)
         return None if said else CHANGED_RETRY_SECONDS

@@ -14,7 +14,8 @@ from changeover.core import names, record_store
 from changeover.core.audit import RunRecord
 from changeover.core.benchmark import SeenBenchmark
 from changeover.core.conditions import parse_timestamp
-from changeover.core.errors import Unavailable
+from changeover.core.errors import InvalidSpec, Unavailable
+from changeover.core.first_runs import pinned_node
 from changeover.core.manifests.common import is_left_behind, owner_reference
 from changeover.core.manifests.template import copied_pod
 from changeover.core.names import digest
@@ -83,7 +84,7 @@ async def observe(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> Seen
         fingerprint=fingerprint,
         loader_image=deps.loader_image,
         scrape_seconds=deps.scrape_seconds.get(spec.metrics.source, 0.0),
-        refused=_why_not_measured(spec, deps),
+        refused=_why_not_measured(spec, deps) or _why_not_copied(spec, templates),
         records=records,
         started=_created(kept),
         last_record=max((parse_timestamp(d) for d in dates), default=None),
@@ -169,8 +170,19 @@ async def _templates(owner: Owner, spec: BenchmarkSpec, deps: Dependencies) -> M
         if deployment is None:
             return Unreadable(f"candidate {candidate.name}: templateFrom names Deployment {name}, which does not exist")
         found[candidate.name] = deployment["spec"]["template"]
-        copied_pod(candidate, found[candidate.name])  # what cannot be copied is refused before anything runs
     return found
+
+
+def _why_not_copied(spec: BenchmarkSpec, templates: Mapping[str, Manifest] | Unreadable) -> str:
+    """That a template cannot be copied, which is refused before anything runs; empty when all can."""
+    known = {} if isinstance(templates, Unreadable) else templates
+    try:
+        for candidate in spec.candidates:
+            if candidate.name in known:
+                copied_pod(candidate, known[candidate.name])
+    except InvalidSpec as refusal:
+        return str(refusal)
+    return ""
 
 
 def _created(kept: Sequence[Manifest] | Unreadable) -> datetime | None:
@@ -246,7 +258,7 @@ async def _usages(
 
 async def _environment(records: Mapping[str, RunRecord] | Unreadable | None, deps: Dependencies) -> Mapping[str, str]:
     """The candidates' node, once one is known; left empty when it cannot be read, since nothing is decided by it."""
-    node = next((r["node"] for r in records.values() if r["node"]), "") if isinstance(records, Mapping) else ""
+    node = pinned_node(records) if isinstance(records, Mapping) else ""
     if not node:
         return {}
     body = await readable(deps.cluster.get(Ref("Node", "", node)))

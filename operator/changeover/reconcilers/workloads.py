@@ -9,6 +9,7 @@ from typing import Any
 from changeover.api.v1alpha1.base import quantity_value
 from changeover.core import names
 from changeover.core.conditions import parse_timestamp
+from changeover.core.manifests.candidate import BACKEND
 from changeover.core.observed import Owner, Pod, Unreadable, Workload
 from changeover.core.plan import Manifest, Ref
 from changeover.core.requests import parse_requests
@@ -45,13 +46,23 @@ def parse_pod(body: Manifest) -> Pod:
         ready=ready,
         deleting=bool(body["metadata"].get("deletionTimestamp")),
         node=body["spec"].get("nodeName", ""),
-        image_id=next((c.get("imageID", "") for c in containers), ""),
+        image_id=_of_backend(body["spec"], containers).get("imageID", ""),
         restarts=sum(c.get("restartCount", 0) for c in containers),
         waiting=_waiting(status, containers),
         ended=ended,
         why_ended=why_ended,
         build=(body["metadata"].get("labels") or {}).get("pod-template-hash", ""),
     )
+
+
+def _of_backend(spec: Mapping[str, Any], statuses: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The status of the container that is measured; the kubelet sorts them by name, so it need not be the first.
+
+    In a pod of our own making it is ``backend``, before which a webhook may put another; else it is the first.
+    """
+    named = [container["name"] for container in spec.get("containers") or []]
+    own = BACKEND if BACKEND in named else next(iter(named), "")
+    return next((status for status in statuses if status.get("name") == own), {})
 
 
 def _end(containers: Sequence[Mapping[str, Any]]) -> tuple[datetime | None, str]:

@@ -193,6 +193,8 @@ class FakeCluster:
         before = self._objects.get(ref)
         after = with_defaults({"apiVersion": _API_VERSIONS[ref.kind], **wanted, "kind": ref.kind})
         refuse_broken(after, before)
+        if ref.kind == "ConfigMap" and after.get("data"):
+            after["data"] = dict(sorted(after["data"].items()))  # as an API server gives it back
         metadata = dict(after["metadata"])
         if before is None:
             metadata |= self._born(ref)

@@ -140,8 +140,9 @@ class World:
 
     def _set_state(self, pod: Manifest, deployment: str) -> None:
         ready, ended = deployment not in self.broken, self.crashed.get(deployment)
-        image = pod["spec"]["containers"][0]["image"]
-        container: dict[str, Any] = {"imageID": f"sha256:{image}", "restartCount": 0}
+        first = pod["spec"]["containers"][0]
+        image = first["image"]
+        container: dict[str, Any] = {"name": first["name"], "imageID": f"sha256:{image}", "restartCount": 0}
         if ended is not None:
             last = {"reason": "Error", "exitCode": 1, "finishedAt": timestamp(ended)}
             container |= {"restartCount": 1, "lastState": {"terminated": last}}

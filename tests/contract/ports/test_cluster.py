@@ -129,6 +129,13 @@ async def test_merge_changes_what_it_names_and_null_removes(site: Site) -> None:
     assert (await read(site, "ConfigMap", "records"))["data"] == {"b": "2"}
 
 
+async def test_the_keys_of_a_config_map_come_sorted_and_not_as_they_were_written(site: Site) -> None:
+    await site.cluster.apply(config_map(site))
+    for key in ("c", "b"):
+        await site.cluster.merge(ref(site, "ConfigMap", "records"), {"data": {key: "2"}})
+    assert list((await read(site, "ConfigMap", "records"))["data"]) == ["a", "b", "c"]
+
+
 async def test_a_write_of_nothing_asks_whether_an_object_is_still_the_one_that_was_read(site: Site) -> None:
     """And is none: no new version that others would have to look at, once the object was written after it was made."""
     await site.cluster.apply(migration(site))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from changeover.core.audit import is_own_fault, make_record, void_reasons
+from changeover.core.audit import Fixed, is_own_fault, make_record, void_reasons
 from changeover.core.observed import LoadFailed, LoadReport, NoData, Unreadable, Usage
 from changeover.core.schedule import Run
 from changeover.testing.builders import a_report
@@ -18,6 +18,8 @@ NONE = dict.fromkeys(FAILED, 0)
 KEPT = {"connections": 360, "keepAlive": True}
 NEW = {"connections": 360, "keepAlive": False, "requests": 1000}
 OPEN = {"mode": "open", "rate": 1000.0, "requestsPerSecond": 1000.0}
+FEW = {"mode": "open", "rate": 20.0, "requestsPerSecond": 20.0, "requests": 300, "succeeded": 300}
+ONE, TWO = "1" * 64, "2" * 64
 THROTTLED = replace(USAGE, throttled_share=0.06)
 
 
@@ -35,6 +37,13 @@ THROTTLED = replace(USAGE, throttled_share=0.06)
         pytest.param({**KEPT, "connectionsAlive": 341}, USAGE, 0, ["ConnectionsLost"], id="connections were lost"),
         pytest.param({**KEPT, "connectionsAlive": 342}, USAGE, 0, [], id="one in twenty may be"),
         pytest.param({**KEPT, "connectionsAlive": None}, USAGE, 0, [], id="nobody counted the connections"),
+        pytest.param({**KEPT, **FEW, "connectionsAlive": 300}, USAGE, 0, [],
+                     id="fewer requests than connections open no more than they are"),
+        pytest.param({**KEPT, **FEW, "mode": "ramp", "connectionsAlive": 300}, USAGE, 0, [], id="so in a ramp"),
+        pytest.param({**KEPT, **FEW, "connectionsAlive": 284}, USAGE, 0, ["ConnectionsLost"],
+                     id="of these one in twenty may be lost, too"),
+        pytest.param({**KEPT, **FEW, "mode": "closed", "connectionsAlive": 300}, USAGE, 0, ["ConnectionsLost"],
+                     id="a closed loop opens them all at once"),
         pytest.param({**KEPT, "connectionsOpened": 722}, USAGE, 0, ["NotKeptAlive"], id="connections were opened anew"),
         pytest.param({**KEPT, "connectionsOpened": 722, "requests": 72200}, USAGE, 0, [],
                      id="a server may close a connection after a hundred answers"),
@@ -83,11 +92,27 @@ def test_a_failure_that_is_the_candidates_keeps_its_name_and_its_words(reason: s
 
 def test_a_run_on_another_node_is_not_pinned() -> None:
     where = {"usage": USAGE, "workload": workload(pods=(pod(),))}
-    elsewhere = make_record(Run(2, "fast", "keep-alive"), LoadReport(a_report()), **where, pinned_node="node-2")
+    elsewhere = make_record(Run(2, "fast", "keep-alive"), LoadReport(a_report()), **where, fixed=Fixed("node-2"))
     assert elsewhere["void"] == ["NotPinned: it ran on node-1, the others on node-2"]
-    assert (
-        make_record(Run(2, "fast", "keep-alive"), LoadReport(a_report()), **where, pinned_node="node-1")["void"] == []
-    )
+    there = make_record(Run(2, "fast", "keep-alive"), LoadReport(a_report()), **where, fixed=Fixed("node-1"))
+    assert there["void"] == []
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "why"),
+    [
+        (f"localhost/fast@sha256:{ONE}", f"docker.io/fast@sha256:{ONE}", []),
+        (f"localhost/fast@sha256:{ONE}", "", []),
+        ("", f"localhost/fast@sha256:{ONE}", []),
+        (f"localhost/fast@sha256:{ONE}", f"localhost/fast@sha256:{TWO}",
+         [f"ImageChanged: it ran sha256:{TWO}, the runs before sha256:{ONE}"]),
+    ],
+    ids=["the same, named otherwise", "its pod had none yet", "the first run", "the tag was moved"],
+)  # fmt: skip
+def test_a_run_of_another_image_is_no_run_of_the_same_candidate(before: str, now: str, why: list[str]) -> None:
+    where = {"usage": USAGE, "workload": workload(pods=(pod(image_id=now),))}
+    record = make_record(Run(2, "fast", "keep-alive"), LoadReport(a_report()), **where, fixed=Fixed(image=before))
+    assert (record["void"], is_own_fault(record)) == (why, False)
 
 
 def test_a_refused_latency_is_remarked_and_does_not_void_the_throughput() -> None:

@@ -114,6 +114,9 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("what was published is not late", {**HERE, **NO_TEMPLATE, **told("Finished", "True", "Published")}, "Unreadable",
      ""),
     ("the place for the records comes before the first run", {"records": None}, "Preparing", "+ConfigMap"),
+    ("what is refused before its first run is not begun", {"records": None, "refused": "no source"}, "InvalidSpec", ""),
+    ("what an edit that is refused left under load is removed",
+     {**HERE, "loads": RUNNING, "records": None, "refused": "no source"}, "InvalidSpec", "-Job -Service -Deployment"),
     ("past the deadline with too few rounds", {**LATE, **HERE}, "DeadlineExceeded", "-Service -Deployment"),
     ("past the deadline with enough rounds, what there is is published", {**LATE, "records": ALL}, "Published", ""),
     ("all rounds done, published", {"records": ALL}, "Published", ""),
@@ -286,3 +289,14 @@ def test_spec_of_these_cases_has_the_order_that_they_assume() -> None:
     spec = benchmark_spec()
     assert [c.name for c in spec.candidates] == ["fast", "lame"]
     assert spec.schedule.seed == 1
+
+
+def test_a_run_of_another_image_than_the_candidates_runs_before_is_void() -> None:
+    before = records((1, FIRST), (1, SECOND))
+    run = decide(seen_benchmark(records=before)).run
+    assert run is not None
+    moved = candidate(run.candidate, 2, pods=(pod(image_id="sha256:2"),))
+    seen = {"workloads": (moved,), "loads": {token(run.candidate, 2): ended_load()}, "usage": USAGE}
+    found = decide(seen_benchmark(records=before, **seen)).actions
+    [record] = [action for action in found if isinstance(action, Record)]
+    assert json.loads(record.value)["void"] == ["ImageChanged: it ran sha256:2, the runs before sha256:1"]

@@ -134,6 +134,7 @@ def test_nothing_is_checked_while_no_ranking_may_stand() -> None:
         ),
         ({"request": {"method": "POST"}}, "only a GET"),
         ({"request": {"expectStatus": 404}}, "status below 400"),
+        ({"request": {"expectStatus": 304}}, "but 304"),
         ({"ranking": {"by": "Latency"}}, "no percentile of latency"),
     ],
 )

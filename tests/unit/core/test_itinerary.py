@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from changeover.api.v1alpha1.benchmark import TWIN, BenchmarkSpec
+from changeover.api.v1alpha1.goal import BenchmarkObjectives
 from changeover.core.audit import make_record, unreliable
 from changeover.core.figures import values_by_round
 from changeover.core.itinerary import cells, complete_rounds, is_over, next_run, participants
 from changeover.core.observed import LoadFailed, LoadReport, NoData
 from changeover.core.probe import with_twin
+from changeover.core.ranking_status import make_ranking, make_winner
 from changeover.core.schedule import Run
 from changeover.testing.builders import a_report
 
@@ -219,3 +222,48 @@ def test_a_fifth_of_the_runs_void_is_not() -> None:
     count = iter(range(1000))
     _, records = play(spec(), lambda run: saturated(run) if next(count) % 6 == 0 else fair(run))
     assert unreliable(records) == ""
+
+
+def with_a_cpu_limit(*names: str) -> BenchmarkSpec:
+    objectives = BenchmarkObjectives.model_validate({"maxCPUPercent": 60})
+    return spec(*names).model_copy(update={"objectives": objectives})
+
+
+def by_speed_and_cpu(speeds: dict[str, float], cores: Callable[[Run], float]) -> Callable[[Run], dict[str, Any]]:
+    """Of half a core that each may use."""
+    draw = random.Random(3)
+
+    def measure(run: Run) -> dict[str, Any]:
+        report = LoadReport(a_report(speeds[run.candidate] * (1 + 0.04 * draw.uniform(-1, 1))))
+        return make_record(run, report, replace(USAGE, cpu_cores=cores(run)), HERE)
+
+    return measure
+
+
+GREEDY = {"greedy": 3000.0, "b": 1000.0, "c": 950.0}
+
+
+def test_who_misses_an_objective_and_so_cannot_win_drives_nobody_out() -> None:
+    given = with_a_cpu_limit(*GREEDY)
+    _, records = play(given, by_speed_and_cpu(GREEDY, lambda run: 0.45 if run.candidate == "greedy" else 0.1))
+    winner = make_winner(given, records, make_ranking(given, records))
+    assert winner is not None and (winner["candidate"], winner["tiedWith"]) == ("b", [])
+    assert complete_rounds(given, records) > 4, "the first look tells b from c already, and the test shows nothing"
+
+
+def test_where_nobody_keeps_the_objectives_it_ends_as_without_any() -> None:
+    measured = [
+        play(given, by_speed_and_cpu(GREEDY, lambda run: 0.45))[0]
+        for given in (with_a_cpu_limit(*GREEDY), spec(*GREEDY))
+    ]
+    assert measured[0] == measured[1]
+
+
+def test_who_was_driven_out_is_back_when_those_who_beat_it_miss_an_objective_after_all() -> None:
+    speeds = {"a": 1000.0, "b": 1005.0, "c": 500.0, "d": 502.0}
+    given = with_a_cpu_limit(*speeds)
+    late = by_speed_and_cpu(speeds, lambda run: 5.0 if run.candidate in "ab" and run.round > 4 else 0.1)
+    done, records = play(given, late)
+    rounds = dict(participants(given, records, 9))
+    assert (rounds[4], rounds[5], rounds[7]) == (["a", "b", "c", "d"], ["a", "b"], ["a", "b", "c", "d"])
+    assert len({run.id for run in done}) == len(done) and complete_rounds(given, records) == 9

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from changeover.core.audit import report_reasons
 from changeover.core.knee import MOST_POINTS, at_knee, curve
@@ -55,6 +57,23 @@ def test_no_step_within_the_objectives_is_no_knee() -> None:
     found = at_knee(a_ramp(*STEPS), USAGES, 0.05)
     assert found.report["knee"] is None
     assert report_reasons(found.report) == ["NoKnee: the first step, 100/s, did not hold: CPU 0.1 cores > 0.05"]
+
+
+def with_errors(rate: float, why: str | None = None) -> dict[str, Any]:
+    """A step of which three in a hundred requests failed."""
+    errors = {"connect": 0, "read": 0, "write": 0, "timeout": 0, "status": 30}
+    return a_step(rate, why, requests=1000, succeeded=970, errors=errors)
+
+
+def test_a_knee_may_have_as_many_errors_as_the_objective_allows() -> None:
+    ramp = a_ramp(a_step(100), with_errors(200), a_step(400, "30.00% of the requests failed"))
+    found = at_knee(ramp, USAGES[:3], None).report
+    assert (found["knee"], found["succeeded"], report_reasons(found)) == (200, 970, [])
+
+
+def test_a_first_step_that_did_not_hold_has_its_errors() -> None:
+    found = at_knee(a_ramp(with_errors(100, "3.00% of the requests failed")), USAGES[:1], None).report
+    assert [text.split(":")[0] for text in report_reasons(found)] == ["Errors", "NoKnee"]
 
 
 def test_a_generator_at_its_end_is_not_the_candidates_knee() -> None:

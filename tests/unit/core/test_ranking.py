@@ -42,6 +42,13 @@ class TestTables:
         assert (ranking.winner, ranking.tied_with, ranking.active) == ("tokio", (), ("tokio",))
         assert ranking.is_decided and ranking.is_finished
 
+    def test_without_the_first_the_others_are_an_order_of_their_own(self) -> None:
+        ranking = rank(rounds_of({**SPREAD, "gin": -0.3}, 6, sd=0.05), NAMES)
+        rivals = {"axum", "express", "gin"}
+        assert (ranking.active, ranking.active_against(rivals)) == (("tokio",), ("axum", "gin", "tokio"))
+        assert ranking.is_decided and not ranking.is_decided_among(rivals)
+        assert ranking.is_decided_among({"axum", "express"}) and ranking.is_decided_among(NAMES)
+
     def test_smaller_is_better_turns_it_round(self) -> None:
         ranking = rank(rounds_of(SPREAD, 6), NAMES, Contest(larger_is_better=False))
         assert [row.candidate for row in ranking.rows] == ["express", "gin", "axum", "tokio"]
@@ -60,7 +67,7 @@ class TestTables:
 
     def test_before_the_first_look_nothing_is_decided(self) -> None:
         ranking = rank(rounds_of(SPREAD, 3), NAMES)
-        assert not ranking.is_decided
+        assert not ranking.is_decided and not ranking.is_decided_among({"tokio"})
         assert ranking.active == tuple(NAMES)
         assert {pair.verdict for pair in ranking.pairs} == {PairVerdict.UNRESOLVED}
         assert {row.rank for row in ranking.rows} == {1}

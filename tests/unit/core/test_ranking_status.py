@@ -59,6 +59,14 @@ def test_equals_are_tied_and_the_winner_says_so() -> None:
     assert "not told apart" in winner["message"]
 
 
+def test_as_many_as_there_may_be_are_tied_and_status_takes_it() -> None:
+    names = [f"c{number:02}-{'x' * 26}" for number in range(32)]
+    spec = benchmark_spec(candidates=[{"name": name, "image": "localhost/any:1"} for name in names])
+    winner = winner_of(spec, records(dict.fromkeys(names, 1000.0)))
+    assert winner is not None and len(winner["tiedWith"]) == 31
+    Winner.model_validate(winner)
+
+
 def test_what_is_invalid_never_wins_and_says_why() -> None:
     found = {**records({"lame": 1000.0}), **failed("fast")}
     assert [row["candidate"] for row in make_ranking(benchmark_spec(), found)] == ["lame"]

@@ -35,6 +35,9 @@ def test_the_defaults() -> None:
         (["--mode", "open", "--rate", "100"], "oha"),  # only oha keeps a schedule
         (["--mode", "ramp", "--rate", "100"], "oha"),
         (["--expect-status", "404"], "oha"),  # wrk takes it for an error
+        (["--method", "HEAD"], "oha"),  # wrk waits for a body
+        (["--expect-status", "304"], "oha"),
+        (["--expect-status", "204"], "wrk"),
         (["--driver", "h2load"], "h2load"),
         (["--driver", "oha"], "oha"),
         (["--driver", "wrk"], "wrk"),
@@ -86,6 +89,8 @@ def test_parts_of_a_second_are_rounded_up(text: str, seconds: int) -> None:
         (["--mode", "ramp", "--rate", "5", "--bisect", "-1"], "not be negative"),
         (["--mode", "open", "--rate", "5", "--driver", "wrk"], "--driver wrk and h2load are for"),
         (["--keep-alive", "false", "--driver", "h2load"], "--driver wrk and h2load are for"),
+        (["--method", "HEAD", "--driver", "wrk"], "not for --method HEAD or status 304"),
+        (["--expect-status", "304", "--driver", "h2load"], "not for --method HEAD or status 304"),
         (["--method", "POST", "--driver", "h2load"], "only GET"),
         (["--body", "a"], "not for --method GET"),
         (["--method", "POST", "--header", "Content-Length: 5"], "length is counted"),

@@ -14,6 +14,8 @@ from changeover.reconcilers.benchmark import reconcile_benchmark
 from changeover.testing.builders import NAMESPACE, a_benchmark, a_deployment
 from changeover.testing.world import World
 
+from tests.unit.reconcilers.served import served_with
+
 BENCHMARK = Ref("FrameworkBenchmark", NAMESPACE, "web")
 TEMPLATE = Ref("Deployment", NAMESPACE, "site")
 RESOURCES = {"limits": {"cpu": "500m", "memory": "64Mi"}}
@@ -192,3 +194,92 @@ async def test_what_has_ended_needs_no_source(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(world, "dependencies", lambda: replace(configured, sources={}, scrape_seconds={}))
     await passes(world, 2)
     assert said(world) == ("Published", True)
+
+
+async def under_way(**spec: Any) -> World:
+    """A candidate is under load, and one is a copy of a Deployment."""
+    world = World(a_deployment(TEMPLATE.name), a_benchmark(candidates=CANDIDATES, **spec))
+    await passes(world, 30)
+    assert len(left(world)) == 2
+    return world
+
+
+def mount_the_hosts_files(world: World) -> None:
+    volumes = [{"name": "logs", "hostPath": {"path": "/var/log"}}]
+    world.cluster.patch(TEMPLATE, {"spec": {"template": {"spec": {"volumes": volumes}}}})
+
+
+async def test_an_edit_that_is_refused_leaves_nothing_of_the_runs_before() -> None:
+    world = await under_way()
+    world.cluster.patch(BENCHMARK, {"spec": {"schedule": {"measure": "6s"}}})
+    assert await passes(world, 1) is not None, "nobody looks whether they are gone"
+    await passes(world, 2)
+    assert (said(world), left(world), await passes(world, 1)) == (("InvalidSpec", False), [], None)
+
+
+async def test_a_template_that_cannot_be_copied_any_more_leaves_nothing_and_is_named() -> None:
+    world = await under_way()
+    mount_the_hosts_files(world)
+    await passes(world, 3)
+    ready = next(c for c in status_of(world)["conditions"] if c["type"] == "Ready")
+    assert (said(world), left(world)) == (("InvalidSpec", False), [])
+    assert "mounts the host's files (volume logs)" in ready["message"]
+
+
+async def test_a_template_that_can_be_copied_again_goes_on_where_it_was() -> None:
+    world = await under_way()
+    done = status_of(world)["progress"]["done"]
+    mount_the_hosts_files(world)
+    await passes(world, 3)
+    world.cluster.patch(TEMPLATE, {"spec": {"template": {"spec": {"volumes": None}}}})
+    await passes(world, 3)
+    assert said(world) == ("Measuring", False) and status_of(world)["progress"]["done"] == done > 0
+
+
+async def test_what_cannot_be_copied_is_suspended_all_the_same() -> None:
+    world = await under_way()
+    suspend(world)
+    mount_the_hosts_files(world)
+    await passes(world, 2)
+    assert (said(world), left(world)) == (("Suspended", False), [])
+
+
+async def test_what_was_published_goes_in_its_time_though_its_template_cannot_be_copied_any_more() -> None:
+    world = World(a_deployment(TEMPLATE.name), a_benchmark(candidates=CANDIDATES, ttlAfterFinished="1h"))
+    await passes(world, 90, 4.0)
+    mount_the_hosts_files(world)
+    assert 0 < (await passes(world, 1) or 0) <= 3600, "nobody looks when its time is over"
+    assert said(world) == ("InvalidSpec", True) and status_of(world)["winner"]
+    await passes(world, 2, 3601)
+    assert world.cluster.peek(BENCHMARK) is None
+
+
+async def test_under_a_field_of_a_later_release_nothing_is_measured_and_the_deadline_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = served_with(await under_way(), BENCHMARK, monkeypatch, later=True)
+    await passes(world, 3)
+    ready = next(c for c in status_of(world)["conditions"] if c["type"] == "Ready")
+    assert (said(world), left(world)) == (("InvalidSpec", False), [])
+    assert ready["message"].startswith("spec.later: ") and "later release" in ready["message"]
+    await passes(world, 30, 600)
+    assert said(world) == ("DeadlineExceeded", True)
+
+
+async def test_under_a_field_of_a_later_release_it_is_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = served_with(await under_way(), BENCHMARK, monkeypatch, later=True, suspend=True)
+    await passes(world, 3)
+    assert (said(world), left(world)) == (("Suspended", False), [])
+
+
+async def test_under_a_field_of_a_later_release_a_result_stays_and_goes_in_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(a_benchmark(ttlAfterFinished="1h"))
+    await passes(world, 90, 4.0)
+    winner = status_of(world)["winner"]
+    served_with(world, BENCHMARK, monkeypatch, later=True)
+    await passes(world, 3)
+    assert (said(world), status_of(world)["winner"]) == (("Published", True), winner)
+    await passes(world, 2, 3601)
+    assert world.cluster.peek(BENCHMARK) is None

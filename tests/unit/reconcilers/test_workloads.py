@@ -36,3 +36,17 @@ def pod(*containers: dict[str, Any]) -> dict[str, Any]:
 def test_the_last_end_of_a_container_counts(containers: list[dict[str, Any]], at: str | None, why: str) -> None:
     found = parse_pod(pod(*containers))
     assert (found.ended, found.why_ended) == (parse_timestamp(at) if at else None, why)
+
+
+@pytest.mark.parametrize(
+    ("containers", "image"),
+    [
+        pytest.param(["shop", "agent"], "shop", id="the first of the pod, though the kubelet sorts them by name"),
+        pytest.param(["agent", "backend"], "backend", id="ours, though a webhook put another before it"),
+        pytest.param(["web", "agent"], "", id="it has no status yet, and another's image is not its own"),
+    ],
+)
+def test_the_image_is_that_of_the_backend(containers: list[str], image: str) -> None:
+    body = pod(*({"name": name, "imageID": name} for name in ("agent", "backend", "shop")))
+    body["spec"] = {"containers": [{"name": name} for name in containers]}
+    assert parse_pod(body).image_id == image

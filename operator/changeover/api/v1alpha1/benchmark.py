@@ -76,8 +76,9 @@ class Schedule(Model):
         "Seed of the order within rounds; the same seed gives the same orders. Default: 1.", default=1
     )
     stop_when_decided: bool = described(
-        "After rounds.min, leave out candidates that can no longer win or tie, and stop when the order at the top is "
-        "decided; when false, every candidate is measured in rounds.max rounds. Default: true.",
+        "After rounds.min, leave out candidates that can no longer win or tie, and stop when it is decided who is "
+        "first of those that keep the objectives; when false, every candidate is measured in rounds.max rounds. "
+        "Default: true.",
         default=True,
     )
     aa_probe: bool = described(
@@ -147,9 +148,10 @@ class BenchmarkSpec(Model):
         ),
         Rule(
             rule="self.load.driver in ['Auto', 'Oha'] || (self.request.expectStatus < 400 && "
+            "self.request.expectStatus != 304 && self.request.method != 'HEAD' && "
             "self.scenarios.all(s, has(s.closed) && s.closed.keepAlive))",
-            message="load.driver Wrk and H2load drive only Closed scenarios with keepAlive true and an expected status "
-            "below 400; choose Auto or Oha",
+            message="load.driver Wrk and H2load drive only Closed scenarios with keepAlive true, an expected status "
+            "below 400, and answers with a body, so neither HEAD nor 304; choose Auto or Oha",
         ),
         Rule(
             rule="self.load.driver != 'H2load' || self.request.method == 'GET'",
@@ -234,10 +236,11 @@ class BenchmarkSpec(Model):
     def _load_can_be_driven(self) -> None:
         ramps = [s for s in self.scenarios if s.ramp]
         kept = all(s.closed and s.closed.keep_alive for s in self.scenarios)
+        fits_all = kept and self.request.expect_status < 400 and self.request.is_answered_with_a_body
         refused = (
             any(self.load.instances > s.load.connections for s in self.scenarios),
             self.load.instances > 1 and bool(ramps),
-            self.load.driver in ("Wrk", "H2load") and not (kept and self.request.expect_status < 400),
+            self.load.driver in ("Wrk", "H2load") and not fits_all,
             self.load.driver == "H2load" and self.request.method != "GET",
             bool(ramps) and duration_seconds(self.schedule.measure) > LONGEST_STEP_SECONDS,
             len(ramps) > MOST_RAMPS,

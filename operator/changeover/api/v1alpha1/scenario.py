@@ -74,6 +74,11 @@ class Request(Model):
             raise ValueError(self.cel[0].message)
         return self
 
+    @property
+    def is_answered_with_a_body(self) -> bool:
+        """Whether a Content-Length in the answer is followed by a body; a generator that waits for one hangs."""
+        return self.method != "HEAD" and self.expect_status != 304
+
 
 class ClosedLoad(Model):
     """Closed loop: each connection sends its next request when the last one is answered."""
@@ -186,7 +191,7 @@ class LoadChoice(Model):
 
     driver: Literal["Auto", "Wrk", "Oha", "H2load"] = described(
         "Load generator. Auto takes wrk for Closed scenarios with keepAlive (the most requests a core), and oha where "
-        "a rate, every latency or a closed connection must be true. Default: Auto.",
+        "a rate, every latency or a closed connection must be true, or no body is answered (HEAD, 304). Default: Auto.",
         default="Auto",
     )
     instances: Annotated[int, Field(ge=1, le=16)] = described(

@@ -20,6 +20,8 @@ from changeover.core.manifests.template import copied_pod
 from changeover.core.observed import Owner
 from changeover.core.plan import Manifest
 
+BACKEND = "backend"  # name of the container of a candidate that is an image; a copied pod's keep their names
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -102,7 +104,7 @@ def _what_runs(candidate: Candidate, shape: Shape) -> dict[str, Any]:
 def _container(candidate: Candidate) -> dict[str, Any]:
     probe = {"httpGet": {"path": candidate.readiness_path, "port": "http"}, "periodSeconds": 1, "timeoutSeconds": 2}
     container: dict[str, Any] = {
-        "name": "backend",
+        "name": BACKEND,
         "image": candidate.image,
         "env": [{"name": v.name, "value": v.value} for v in candidate.env],
         "ports": [{"name": "http", "containerPort": candidate.port, "protocol": "TCP"}],
