@@ -63,4 +63,6 @@ def make_settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
+    # Its SIGKILL ten minutes after its end is meant for a process that hangs, and we begin again (wiring.watch).
+    settings.process.ultimate_exiting_timeout = None
     return settings

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
+import signal
 import socket
 import uuid
 from collections.abc import Awaitable, Callable
@@ -34,6 +36,7 @@ from changeover.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
 RESYNC_SECONDS = 300.0  # how often all objects are listed, in case a watch lost one
+WATCH_AGAIN_SECONDS = 5.0  # after kopf's end
 
 
 class SystemClock:
@@ -123,33 +126,58 @@ async def resync(cluster: Cluster, scheduler: Scheduler, telemetry: Telemetry, n
         await asyncio.sleep(RESYNC_SECONDS)
 
 
+async def watch(config: Config, scheduler: Scheduler, watching: asyncio.Event, stop: asyncio.Event) -> None:
+    """kopf until a signal, begun again whenever it ends before.
+
+    It ends for one 401, 404 or ERROR event, or a minute of other refusals, and a process that ends with it is held down
+    by the kubelet for up to five minutes. Scheduler, Lease and full list go on meanwhile: nothing is unattended.
+    """
+    while not stop.is_set():
+        try:
+            await _watch_once(config, scheduler, watching, stop)
+        except Exception:  # kopf names none: whatever the API server, the network or the account lacked
+            log.exception("watching ended and begins again in %.0f s", WATCH_AGAIN_SECONDS)
+        watching.clear()
+        with contextlib.suppress(TimeoutError):
+            # Not wait_for: up to Python 3.11 it may swallow a cancellation, and the operator would not end.
+            async with asyncio.timeout(WATCH_AGAIN_SECONDS):
+                await stop.wait()
+
+
+async def _watch_once(config: Config, scheduler: Scheduler, watching: asyncio.Event, stop: asyncio.Event) -> None:
+    """kopf as it comes, with nothing of the time before: its credentials, for one, are those that were refused."""
+    ours = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
+        registry=make_registry(scheduler),
+        settings=make_settings(),
+        standalone=True,
+        identity=cast(Any, socket.gethostname()),  # kopf would look up a user name, and a container has none
+        clusterwide=not config.watch_namespaces,
+        namespaces=config.watch_namespaces,
+        ready_flag=watching,
+        stop_flag=stop,
+    )
+    # After kopf's own, which nobody hears once it has ended.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await kopf.run_tasks(tasks, ignored=ours)
+
+
 async def run(config: Config) -> None:
-    """The operator, until it is stopped by a signal (kopf handles them)."""
+    """The operator, until it is stopped by a signal."""
     telemetry = Telemetry()
     client = await connect()
     lease = make_lease(config, client)
     deps = make_dependencies(config, client, telemetry, lease)
     scheduler = make_scheduler(deps, telemetry, lease)
     telemetry.leading = lambda: lease is None or lease.leading
-    watching = asyncio.Event()
-    work = asyncio.create_task(scheduler.run())
-    leading = asyncio.create_task(lease.run() if lease is not None else asyncio.sleep(0))
-    check = asyncio.create_task(resync(deps.cluster, scheduler, telemetry, config.watch_namespaces))
-    runner = await serve(
-        config.port, telemetry, lambda: not work.done() and (lease is None or not leading.done()), watching.is_set
-    )
+    watching, stop = asyncio.Event(), asyncio.Event()
+    parts = [scheduler.run(), resync(deps.cluster, scheduler, telemetry, config.watch_namespaces)]
+    tasks = [asyncio.create_task(part) for part in (*parts, *([lease.run()] if lease is not None else []))]
+    runner = await serve(config.port, telemetry, lambda: not any(task.done() for task in tasks), watching.is_set)
     try:
-        await kopf.operator(
-            registry=make_registry(scheduler),
-            settings=make_settings(),
-            standalone=True,
-            identity=cast(Any, socket.gethostname()),  # kopf would look up a user name, and a container has none
-            clusterwide=not config.watch_namespaces,
-            namespaces=config.watch_namespaces,
-            ready_flag=watching,
-        )
+        await watch(config, scheduler, watching, stop)
     finally:
-        tasks = check, work, leading
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
