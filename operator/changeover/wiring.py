@@ -36,6 +36,7 @@ from changeover.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
 RESYNC_SECONDS = 300.0  # how often all objects are listed, in case a watch lost one
+LIST_AGAIN_SECONDS = 10.0  # after a list that failed
 WATCH_AGAIN_SECONDS = 5.0  # after kopf's end
 
 
@@ -102,8 +103,13 @@ def make_scheduler(deps: Dependencies, telemetry: Telemetry, lease: Lease | None
     return Scheduler(reconcilers, telemetry, led=None if lease is None else lease.led)
 
 
-async def resync(cluster: Cluster, scheduler: Scheduler, telemetry: Telemetry, namespaces: list[str]) -> None:
-    """Compare what is scheduled with a full list, for ever: what a broken watch hid is found, ghosts are dropped."""
+async def resync(
+    cluster: Cluster, scheduler: Scheduler, telemetry: Telemetry, namespaces: list[str], listed: asyncio.Event
+) -> None:
+    """Compare what is scheduled with a full list, for ever: what a broken watch hid is found, ghosts are dropped.
+
+    ``listed`` is set by the first list that succeeds; also of who waits for the Lease, who is ready for it then.
+    """
     while True:
         # Taken before the list: what appears while the list is read is not a ghost.
         known = scheduler.known()
@@ -116,13 +122,15 @@ async def resync(cluster: Cluster, scheduler: Scheduler, telemetry: Telemetry, n
                 for item in await cluster.list(kind, namespace, {})
             }
         except ChangeoverError as error:
-            log.warning("the full list failed and is tried again: %s", error)
-        else:
-            for ref in known - found:
-                scheduler.forget(ref)
-            for ref in found:
-                scheduler.wake(ref)
-            telemetry.resources.keep(found)
+            log.warning("the full list failed and is tried again in %.0f s: %s", LIST_AGAIN_SECONDS, error)
+            await asyncio.sleep(LIST_AGAIN_SECONDS)
+            continue
+        for ref in known - found:
+            scheduler.forget(ref)
+        for ref in found:
+            scheduler.wake(ref)
+        telemetry.resources.keep(found)
+        listed.set()
         await asyncio.sleep(RESYNC_SECONDS)
 
 
@@ -171,10 +179,17 @@ async def run(config: Config) -> None:
     deps = make_dependencies(config, client, telemetry, lease)
     scheduler = make_scheduler(deps, telemetry, lease)
     telemetry.leading = lambda: lease is None or lease.leading
-    watching, stop = asyncio.Event(), asyncio.Event()
-    parts = [scheduler.run(), resync(deps.cluster, scheduler, telemetry, config.watch_namespaces)]
+    watching, listed, stop = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    parts = [scheduler.run(), resync(deps.cluster, scheduler, telemetry, config.watch_namespaces, listed)]
     tasks = [asyncio.create_task(part) for part in (*parts, *([lease.run()] if lease is not None else []))]
-    runner = await serve(config.port, telemetry, lambda: not any(task.done() for task in tasks), watching.is_set)
+    await asyncio.sleep(0)  # the scheduler's workers are there: kopf, when it ends, takes younger tasks for its own
+    runner = await serve(
+        config.port,
+        telemetry,
+        alive=lambda: not any(task.done() for task in tasks),
+        # kopf calls itself ready before it has asked for anything: without rights it would be ready for ever.
+        ready=lambda: watching.is_set() and listed.is_set(),
+    )
     try:
         await watch(config, scheduler, watching, stop)
     finally:

@@ -7,11 +7,13 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
+from aiohttp import web
 from changeover import wiring
 from changeover.config import Config
 from changeover.core.plan import Ref
@@ -19,6 +21,7 @@ from changeover.handlers import PLURALS
 from changeover.scheduler import Scheduler
 from changeover.testing.builders import a_migration
 from kopf._cogs.aiokits import aiotasks
+from kubernetes.aio.client import ApiClient, Configuration
 
 from tests.unit.loopback import Handler, Server, serving
 
@@ -42,6 +45,7 @@ class Api(Server):
     def __init__(self) -> None:
         super().__init__()
         self.refusals = 0
+        self.lists = 200  # how they are answered
         self.status = 404
         self.ended = threading.Event()
 
@@ -62,7 +66,8 @@ class Api(Server):
         told |= {path: {"resources": resources} for path in ("/api/v1", "/apis/apiextensions.k8s.io/v1", OURS)}
         items = [stored(SHOP)] if path.endswith("canarymigrations") else []
         found = told.get(path, {"metadata": {"resourceVersion": "10"}, "items": items})
-        handler.send(json.dumps(found).encode(), Content_Type="application/json")
+        status = self.lists if path.startswith(f"{OURS}/") else 200
+        handler.send(json.dumps(found).encode(), status, Content_Type="application/json")
 
     def watch(self, handler: Handler, path: str) -> None:
         is_first = path.endswith("canarymigrations")
@@ -100,6 +105,13 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
         server.ended.set()
 
 
+async def true(what: Callable[[], bool]) -> None:
+    """Soon, at last."""
+    async with asyncio.timeout(10):
+        while not what():  # noqa: ASYNC110 -- what others do sets no event
+            await asyncio.sleep(0.02)
+
+
 class Watched:
     """The operator's watch while a block lasts, and what it woke."""
 
@@ -122,11 +134,9 @@ class Watched:
             task.cancel()
         await asyncio.gather(self.watch, self.work, return_exceptions=True)
 
-    async def until(self, what: Any) -> None:
-        async with asyncio.timeout(10):
-            while not what():
-                assert not self.watch.done(), self.watch.exception()
-                await asyncio.sleep(0.02)
+    async def until(self, what: Callable[[], bool]) -> None:
+        await true(lambda: self.watch.done() or what())
+        assert not self.watch.done(), self.watch.exception()
 
     async def end(self) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -154,6 +164,31 @@ async def test_a_signal_between_two_watches_is_heard(
         await watched.until(lambda: "watching ended and begins again" in caplog.text)
         assert not watched.watching.is_set()
         await watched.end()
+
+
+@pytest.mark.parametrize("refused", [403, 404, 503])
+async def test_ready_is_who_has_listed_all_that_is_there(api: Api, refused: int, monkeypatch: Any) -> None:
+    """kopf says that it is ready before it has asked for anything."""
+    client = ApiClient(Configuration(host=f"http://127.0.0.1:{api.server_address[1]}"))
+    probes: dict[str, Any] = {}
+
+    async def serve(*_: Any, **asked: Any) -> web.AppRunner:
+        probes.update(asked)
+        return web.AppRunner(web.Application())
+
+    monkeypatch.setattr(wiring, "connect", mock.AsyncMock(return_value=client))
+    monkeypatch.setattr(wiring, "serve", serve)
+    monkeypatch.setattr(wiring, "LIST_AGAIN_SECONDS", 0.05)
+    api.lists = refused
+    running = asyncio.create_task(wiring.run(CONFIG))
+    await asyncio.sleep(0.5)
+    assert (probes["alive"](), probes["ready"]()) == (True, False)
+    api.lists = 200
+    await true(lambda: probes["ready"]())
+    assert probes["alive"]()
+    os.kill(os.getpid(), signal.SIGTERM)
+    async with asyncio.timeout(5):
+        await running
 
 
 def test_kopf_kills_no_process_long_after_its_end() -> None:

@@ -60,7 +60,9 @@ async def serve(port: int, telemetry: Telemetry, alive: Callable[[], bool], read
         return web.Response(text="ok" if alive() else "the scheduler stopped", status=200 if alive() else 503)
 
     async def readyz(_: web.Request) -> web.Response:
-        return web.Response(text="ok" if ready() else "not watching yet", status=200 if ready() else 503)
+        return web.Response(
+            text="ok" if ready() else "nothing is watched, or was listed, yet", status=200 if ready() else 503
+        )
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(telemetry.registry), content_type="text/plain", charset="utf-8")
