@@ -100,7 +100,9 @@ def make_scheduler(deps: Dependencies, telemetry: Telemetry, lease: Lease | None
         "CanaryMigration": partial(reconcile_migration, deps=deps),
         "FrameworkBenchmark": partial(reconcile_benchmark, deps=deps),
     }
-    return Scheduler(reconcilers, telemetry, led=None if lease is None else lease.led)
+    scheduler = Scheduler(reconcilers, telemetry, led=None if lease is None else lease.led)
+    telemetry.objects.set_function(lambda: len(scheduler.known()))
+    return scheduler
 
 
 async def resync(
@@ -113,7 +115,6 @@ async def resync(
     while True:
         # Taken before the list: what appears while the list is read is not a ghost.
         known = scheduler.known()
-        telemetry.objects.set(len(known))
         try:
             found = {
                 Ref(kind, item["metadata"]["namespace"], item["metadata"]["name"])
