@@ -26,8 +26,9 @@ def make_registry(scheduler: Scheduler) -> kopf.OperatorRegistry:
     async def on_event(event: Mapping[str, Any], **_: Any) -> None:
         ref, aspect = ref_of(event["object"]), aspect_of(event["object"])
         if event["type"] == "DELETED":
+            # Not forgotten here: kopf has a queue per uid, and one made anew under its name may have been told before.
             known.pop(ref, None)
-            scheduler.forget(ref)
+            scheduler.wake(ref)
         elif known.get(ref) != aspect:
             known[ref] = aspect
             scheduler.wake(ref)
@@ -62,4 +63,6 @@ def make_settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
+    # Its SIGKILL ten minutes after its end is meant for a process that hangs, and we begin again (wiring.watch).
+    settings.process.ultimate_exiting_timeout = None
     return settings

@@ -108,6 +108,12 @@ class Scheduler:
             failed = False
             log.warning("a pass of %s %s/%s was not finished: %s", ref.kind, ref.namespace, ref.name, error)
             return UNFINISHED_SECONDS
+        except asyncio.CancelledError:
+            if _is_to_end():
+                raise
+            # kopf, when it ends, cancels whatever task it finds, and so what a pass waits for. The worker goes on.
+            log.warning("a pass of %s %s/%s was cut off", ref.kind, ref.namespace, ref.name)
+            return UNFINISHED_SECONDS
         except Exception:
             # One object's trouble must not stop the others; it is looked at again, and the log has it all.
             log.exception("a pass of %s %s/%s failed", ref.kind, ref.namespace, ref.name)
@@ -143,3 +149,9 @@ class Scheduler:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _is_to_end() -> bool:
+    """Whether it is we who were cancelled, and not only something that we wait for."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
+import signal
 import socket
 import uuid
 from collections.abc import Awaitable, Callable
@@ -34,6 +36,8 @@ from changeover.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
 RESYNC_SECONDS = 300.0  # how often all objects are listed, in case a watch lost one
+LIST_AGAIN_SECONDS = 10.0  # after a list that failed
+WATCH_AGAIN_SECONDS = 5.0  # after kopf's end
 
 
 class SystemClock:
@@ -96,15 +100,21 @@ def make_scheduler(deps: Dependencies, telemetry: Telemetry, lease: Lease | None
         "CanaryMigration": partial(reconcile_migration, deps=deps),
         "FrameworkBenchmark": partial(reconcile_benchmark, deps=deps),
     }
-    return Scheduler(reconcilers, telemetry, led=None if lease is None else lease.led)
+    scheduler = Scheduler(reconcilers, telemetry, led=None if lease is None else lease.led)
+    telemetry.objects.set_function(lambda: len(scheduler.known()))
+    return scheduler
 
 
-async def resync(cluster: Cluster, scheduler: Scheduler, telemetry: Telemetry, namespaces: list[str]) -> None:
-    """Compare what is scheduled with a full list, for ever: what a broken watch hid is found, ghosts are dropped."""
+async def resync(
+    cluster: Cluster, scheduler: Scheduler, telemetry: Telemetry, namespaces: list[str], listed: asyncio.Event
+) -> None:
+    """Compare what is scheduled with a full list, for ever: what a broken watch hid is found, ghosts are dropped.
+
+    ``listed`` is set by the first list that succeeds; also of who waits for the Lease, who is ready for it then.
+    """
     while True:
         # Taken before the list: what appears while the list is read is not a ghost.
         known = scheduler.known()
-        telemetry.objects.set(len(known))
         try:
             found = {
                 Ref(kind, item["metadata"]["namespace"], item["metadata"]["name"])
@@ -113,43 +123,77 @@ async def resync(cluster: Cluster, scheduler: Scheduler, telemetry: Telemetry, n
                 for item in await cluster.list(kind, namespace, {})
             }
         except ChangeoverError as error:
-            log.warning("the full list failed and is tried again: %s", error)
-        else:
-            for ref in known - found:
-                scheduler.forget(ref)
-            for ref in found:
-                scheduler.wake(ref)
-            telemetry.resources.keep(found)
+            log.warning("the full list failed and is tried again in %.0f s: %s", LIST_AGAIN_SECONDS, error)
+            await asyncio.sleep(LIST_AGAIN_SECONDS)
+            continue
+        for ref in known - found:
+            scheduler.forget(ref)
+        for ref in found:
+            scheduler.wake(ref)
+        telemetry.resources.keep(found)
+        listed.set()
         await asyncio.sleep(RESYNC_SECONDS)
 
 
+async def watch(config: Config, scheduler: Scheduler, watching: asyncio.Event, stop: asyncio.Event) -> None:
+    """kopf until a signal, begun again whenever it ends before.
+
+    It ends for one 401, 404 or ERROR event, or a minute of other refusals, and a process that ends with it is held down
+    by the kubelet for up to five minutes. Scheduler, Lease and full list go on meanwhile: nothing is unattended.
+    """
+    while not stop.is_set():
+        try:
+            await _watch_once(config, scheduler, watching, stop)
+        except Exception:  # kopf names none: whatever the API server, the network or the account lacked
+            log.exception("watching ended and begins again in %.0f s", WATCH_AGAIN_SECONDS)
+        watching.clear()
+        with contextlib.suppress(TimeoutError):
+            # Not wait_for: up to Python 3.11 it may swallow a cancellation, and the operator would not end.
+            async with asyncio.timeout(WATCH_AGAIN_SECONDS):
+                await stop.wait()
+
+
+async def _watch_once(config: Config, scheduler: Scheduler, watching: asyncio.Event, stop: asyncio.Event) -> None:
+    """kopf as it comes, with nothing of the time before: its credentials, for one, are those that were refused."""
+    ours = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
+        registry=make_registry(scheduler),
+        settings=make_settings(),
+        standalone=True,
+        identity=cast(Any, socket.gethostname()),  # kopf would look up a user name, and a container has none
+        clusterwide=not config.watch_namespaces,
+        namespaces=config.watch_namespaces,
+        ready_flag=watching,
+        stop_flag=stop,
+    )
+    # After kopf's own, which nobody hears once it has ended.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await kopf.run_tasks(tasks, ignored=ours)
+
+
 async def run(config: Config) -> None:
-    """The operator, until it is stopped by a signal (kopf handles them)."""
+    """The operator, until it is stopped by a signal."""
     telemetry = Telemetry()
     client = await connect()
     lease = make_lease(config, client)
     deps = make_dependencies(config, client, telemetry, lease)
     scheduler = make_scheduler(deps, telemetry, lease)
     telemetry.leading = lambda: lease is None or lease.leading
-    watching = asyncio.Event()
-    work = asyncio.create_task(scheduler.run())
-    leading = asyncio.create_task(lease.run() if lease is not None else asyncio.sleep(0))
-    check = asyncio.create_task(resync(deps.cluster, scheduler, telemetry, config.watch_namespaces))
+    watching, listed, stop = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    parts = [scheduler.run(), resync(deps.cluster, scheduler, telemetry, config.watch_namespaces, listed)]
+    tasks = [asyncio.create_task(part) for part in (*parts, *([lease.run()] if lease is not None else []))]
+    await asyncio.sleep(0)  # the scheduler's workers are there: kopf, when it ends, takes younger tasks for its own
     runner = await serve(
-        config.port, telemetry, lambda: not work.done() and (lease is None or not leading.done()), watching.is_set
+        config.port,
+        telemetry,
+        alive=lambda: not any(task.done() for task in tasks),
+        # kopf calls itself ready before it has asked for anything: without rights it would be ready for ever.
+        ready=lambda: watching.is_set() and listed.is_set(),
     )
     try:
-        await kopf.operator(
-            registry=make_registry(scheduler),
-            settings=make_settings(),
-            standalone=True,
-            identity=cast(Any, socket.gethostname()),  # kopf would look up a user name, and a container has none
-            clusterwide=not config.watch_namespaces,
-            namespaces=config.watch_namespaces,
-            ready_flag=watching,
-        )
+        await watch(config, scheduler, watching, stop)
     finally:
-        tasks = check, work, leading
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

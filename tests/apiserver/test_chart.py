@@ -211,14 +211,30 @@ def test_a_new_configuration_makes_a_new_pod() -> None:
     assert checksum({}) != checksum({"log": {"level": "debug"}})
 
 
+def rolling(surge: int, unavailable: int) -> dict[str, Any]:
+    return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}
+
+
+def test_the_number_of_replicas_goes_up_and_down_again(client: Client) -> None:
+    """As Helm 4 does it, by server-side apply: what the API server added for several stood in the way of one."""
+    client.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
+    stored = []
+    for replicas in (1, 2, 1):
+        deployment = only(render({"replicas": replicas}), "Deployment")
+        answer = client.apply(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/changeover", deployment)
+        assert answer.ok, f"{replicas}: {answer.message}"
+        stored.append(answer.body["spec"]["strategy"])
+    assert stored == [rolling(0, 1), rolling(1, 0), rolling(0, 1)]
+
+
 def test_one_operator_is_replaced_and_two_stand_apart_and_are_not_drained_at_once() -> None:
     spec = only(render(), "Deployment")["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert (spec["replicas"], spec["strategy"]) == (1, rolling(surge=0, unavailable=1))
     assert "PodDisruptionBudget" not in {document["kind"] for document in render()}
 
     documents = render(yaml.safe_load((CHART / "examples/two-replicas.yaml").read_text()))
     spec = only(documents, "Deployment")["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (2, {"type": "RollingUpdate"})
+    assert (spec["replicas"], spec["strategy"]) == (2, rolling(surge=1, unavailable=0))
     [spread] = spec["template"]["spec"]["topologySpreadConstraints"]
     assert spread["topologyKey"] == "kubernetes.io/hostname"
     budget = only(documents, "PodDisruptionBudget")["spec"]

@@ -3,9 +3,9 @@
     python -m tests.trust.hostile [--cases N] [--seed S]
 
 In ten states of a migration and a benchmark one object that a pass reads is made nonsense; then the pass is made, and
-that of a neighbour where the neighbour reads the object, too. Each case is drawn from a seed of its own; those that
-failed are stored, and tried first from then on. That no neighbour is delayed, and no process ends, is nothing that
-passes in one process show: ``python -m tests.trust.live.hostile``.
+that of a neighbour where the neighbour reads the object, too, and the metrics are asked for. Each case is drawn from a
+seed of its own; those that failed are stored, and tried first from then on. That no neighbour is delayed, and no
+process ends, is nothing that passes in one process show: ``python -m tests.trust.live.hostile``.
 """
 
 from __future__ import annotations

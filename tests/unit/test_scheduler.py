@@ -169,6 +169,23 @@ async def test_a_wake_for_later_during_a_pass_is_not_lost() -> None:
 
 
 @virtual_time
+async def test_a_pass_whose_inner_task_another_cancels_is_made_again_and_costs_no_worker() -> None:
+    """kopf, when it ends, cancels what tasks it finds in the loop."""
+    inner: list[asyncio.Task[None]] = []
+
+    async def answer(_: Ref) -> None:
+        inner.append(asyncio.create_task(asyncio.sleep(10)))
+        await inner[-1]
+
+    async with working(answer, workers=1) as (scheduler, record):
+        scheduler.wake(A)
+        await asyncio.sleep(1)
+        inner[0].cancel()
+        await asyncio.sleep(50)
+        assert record.times() == [0, 3]
+
+
+@virtual_time
 async def test_what_is_forgotten_is_not_looked_at() -> None:
     async with working(nothing) as (scheduler, record):
         scheduler.wake(A, 5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from changeover.adapters.resource_metrics import ResourceMetrics
@@ -60,14 +60,23 @@ async def serve(port: int, telemetry: Telemetry, alive: Callable[[], bool], read
         return web.Response(text="ok" if alive() else "the scheduler stopped", status=200 if alive() else 503)
 
     async def readyz(_: web.Request) -> web.Response:
-        return web.Response(text="ok" if ready() else "not watching yet", status=200 if ready() else 503)
+        return web.Response(
+            text="ok" if ready() else "nothing is watched, or was listed, yet", status=200 if ready() else 503
+        )
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(telemetry.registry), content_type="text/plain", charset="utf-8")
 
     app = web.Application()
+    app.on_response_prepare.append(_end_connection)
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "0.0.0.0", port).start()
     return runner
+
+
+async def _end_connection(_: web.Request, response: web.StreamResponse) -> None:
+    """A connection that Prometheus keeps is a task, and kopf waits for those before the Lease is let go."""
+    response.force_close()
+    response.headers[hdrs.CONNECTION] = "close"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any
 
@@ -10,7 +12,10 @@ from prometheus_client.registry import Collector
 
 from changeover.core.plan import Ref
 
+log = logging.getLogger(__name__)
+
 Status = Mapping[str, Any]
+Sample = tuple[str, list[str], float]  # family, labels, value
 WORKING, DONE, FAILED = "working", "done", "failed"
 
 
@@ -40,12 +45,18 @@ class ResourceMetrics(Collector):
         """All families, of a moment; without a sample while another process leads."""
         families = _families()
         for ref, status in list(self._statuses.items()) if self._leading() else ():
-            _state(families["state"], ref, status)
-            if ref.kind == "CanaryMigration":
-                _migration(families, ref, status)
-            else:
-                _benchmark(families, ref, status)
+            for family, labels, value in _told(ref, status):
+                families[family].add_metric([str(label) for label in labels], value)
         yield from families.values()
+
+
+def _told(ref: Ref, status: Status) -> list[Sample]:
+    """What one resource says; nothing of one that is not understood, since the others are to be seen all the same."""
+    try:
+        return [*_state(ref, status), *(_migration if ref.kind == "CanaryMigration" else _benchmark)(ref, status)]
+    except Exception:
+        log.exception("the status of %s %s/%s gives no metrics", ref.kind, ref.namespace, ref.name)
+        return []
 
 
 def _families() -> dict[str, GaugeMetricFamily]:
@@ -84,27 +95,31 @@ def state_of(status: Status) -> tuple[str, str]:
     return (DONE if ready.get("status") == "True" else WORKING), str(ready.get("reason", ""))
 
 
-def _state(family: GaugeMetricFamily, ref: Ref, status: Status) -> None:
-    family.add_metric([ref.kind, ref.namespace, ref.name, *state_of(status)], 1.0)
+def _state(ref: Ref, status: Status) -> Iterator[Sample]:
+    yield "state", [ref.kind, ref.namespace, ref.name, *state_of(status)], 1.0
 
 
-def _migration(families: Mapping[str, GaugeMetricFamily], ref: Ref, status: Status) -> None:
+def _migration(ref: Ref, status: Status) -> Iterator[Sample]:
     whose, traffic = [ref.namespace, ref.name], status.get("traffic") or {}
     for of, value in (("asked", traffic.get("desiredPercent")), ("measured", traffic.get("measuredPercent"))):
-        _add(families["weight"], [*whose, of], value)
-    _add(families["step"], whose, (status.get("step") or {}).get("index", 0))
+        yield from _figure("weight", [*whose, of], value)
+    yield from _figure("step", whose, (status.get("step") or {}).get("index", 0))
     for view in status.get("objectives") or []:
         for of in ("stable", "canary", "target"):
-            _add(families["objective"], [*whose, view["name"], view["unit"], of], view.get(of))
+            yield from _figure("objective", [*whose, view["name"], view["unit"], of], view.get(of))
 
 
-def _benchmark(families: Mapping[str, GaugeMetricFamily], ref: Ref, status: Status) -> None:
+def _benchmark(ref: Ref, status: Status) -> Iterator[Sample]:
     progress = status.get("progress") or {}
     for of in ("done", "planned"):
-        _add(families["runs"], [ref.namespace, ref.name, of], progress.get(of))
+        yield from _figure("runs", [ref.namespace, ref.name, of], progress.get(of))
 
 
-def _add(family: GaugeMetricFamily, labels: list[str], value: Any) -> None:
-    """A sample, where the figure is known: what is empty is no number, and never 0."""
-    if value is not None and value != "":
-        family.add_metric(labels, float(value))
+def _figure(family: str, labels: list[str], value: Any) -> Iterator[Sample]:
+    """A sample, where the figure is known: what is empty, or somebody's other text, is no number, and never 0."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return
+    if math.isfinite(number):
+        yield family, labels, number

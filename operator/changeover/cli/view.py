@@ -8,6 +8,7 @@ from typing import Any
 
 from changeover.cli.gather import Gathered
 from changeover.cli.verdict import BAD, OK, WAITING, WARNING, headline
+from changeover.core.selector import matches
 
 Body = dict[str, Any]
 MEASURED_ON = ("node", "cpuModel", "cores", "kernel", "kubelet", "containerRuntime", "loadDriver")
@@ -243,8 +244,8 @@ def _deployment(deployment: Body, pods: Sequence[Body]) -> Node:
     name, status = deployment["metadata"]["name"], deployment.get("status", {})
     wanted, ready = deployment["spec"].get("replicas", 1), status.get("readyReplicas", 0)
     state = OK if ready >= wanted > 0 else WAITING if wanted else ""
-    labels = (deployment["spec"].get("selector") or {}).get("matchLabels") or {}
-    own = [pod for pod in pods if labels and labels.items() <= (pod["metadata"].get("labels") or {}).items()]
+    selector = deployment["spec"].get("selector") or {}
+    own = [pod for pod in pods if matches(selector, pod["metadata"].get("labels") or {})]
     return Node(f"{state} Deployment {name}: {ready}/{wanted} ready".strip(), tuple(_pod(pod) for pod in own))
 
 

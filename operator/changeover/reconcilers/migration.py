@@ -34,6 +34,7 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
     """One pass. Returns seconds until the next look, or None when only a change can bring news."""
     body = await deps.cluster.get(ref)
     if body is None:
+        deps.show(ref, None)
         return None
     owner = parse_owner(body)
     try:

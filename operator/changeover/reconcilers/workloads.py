@@ -9,10 +9,12 @@ from typing import Any
 from changeover.api.v1alpha1.base import quantity_value
 from changeover.core import names
 from changeover.core.conditions import parse_timestamp
+from changeover.core.errors import Unavailable
 from changeover.core.manifests.candidate import BACKEND
 from changeover.core.observed import Owner, Pod, Unreadable, Workload
 from changeover.core.plan import Manifest, Ref
 from changeover.core.requests import parse_requests
+from changeover.core.selector import matches, refusal
 from changeover.core.stored import known_status
 from changeover.ports import Cluster
 
@@ -127,10 +129,14 @@ def pod_names(workload: Workload | Unreadable | None) -> list[str]:
 
 
 async def read_workload(cluster: Cluster, namespace: str, name: str) -> Workload | None:
-    """A Deployment and the pods that its selector finds; None when there is no such Deployment."""
+    """A Deployment and the pods that its selector finds; None when there is no such Deployment. Raises Unavailable."""
     deployment = await cluster.get(Ref("Deployment", namespace, name))
     if deployment is None:
         return None
-    pods = await cluster.list("Pod", namespace, deployment["spec"]["selector"].get("matchLabels") or {})
-    alive = [pod for pod in pods if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
+    selector = deployment["spec"]["selector"]
+    if why := refusal(selector):
+        raise Unavailable(f"which pods are Deployment {namespace}/{name}'s? {why}")
+    pods = await cluster.list("Pod", namespace, selector.get("matchLabels") or {})
+    own = [pod for pod in pods if matches(selector, pod["metadata"].get("labels") or {})]
+    alive = [pod for pod in own if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
     return parse_workload(deployment, alive)

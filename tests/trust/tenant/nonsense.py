@@ -6,9 +6,10 @@ import copy
 import json
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from changeover.adapters.endpoints import Telemetry
 from changeover.core import names
 from changeover.core.mark import Mark
 from changeover.core.plan import Manifest, Ref
@@ -19,6 +20,7 @@ from changeover.testing.builders import NAMESPACE, a_benchmark, a_deployment, a_
 from changeover.testing.cluster import FakeCluster
 from changeover.testing.metrics import Behaviour
 from changeover.testing.world import World, weights
+from prometheus_client import generate_latest
 
 RECONCILE = {"CanaryMigration": reconcile_migration, "FrameworkBenchmark": reconcile_benchmark}
 NEIGHBOUR = Ref("CanaryMigration", NAMESPACE, "other")
@@ -95,10 +97,11 @@ def _ref(body: Manifest) -> Ref:
 
 
 async def look(state: State, cluster: Hostile, ref: Ref | None = None) -> list[tuple[str, Ref, Any]]:
-    """One pass; what it would have written."""
+    """One pass, and a scrape of what it shows; what it would have written."""
     of: Cluster = cluster
-    asked = ref or state.ref
-    await RECONCILE[asked.kind](asked, state.world.dependencies(of))
+    asked, telemetry = ref or state.ref, Telemetry()
+    await RECONCILE[asked.kind](asked, replace(state.world.dependencies(of), show=telemetry.resources.show))
+    generate_latest(telemetry.registry)
     return cluster.writes
 
 

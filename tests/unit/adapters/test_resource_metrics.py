@@ -57,6 +57,28 @@ def test_what_is_empty_is_no_sample() -> None:
     assert samples(telemetry, "changeover_migration_objective") == {("cpu", "target", "%"): 40}
 
 
+OBJECTIVE = {"name": "errors", "unit": "%", "stable": "1", "canary": "2", "target": "3"}
+
+
+@pytest.mark.parametrize("text", ["n/a", "about 5", "nan", "inf", pytest.param(10**400, id="huge"), None, [], {}])
+def test_a_figure_that_is_no_number_is_no_sample(text: Any) -> None:
+    """Whoever may write statuses can write any text there."""
+    telemetry = shown(OURS, {"objectives": [{**OBJECTIVE, "stable": text}], "traffic": {"measuredPercent": text}})
+    figures = samples(telemetry, "changeover_migration_objective")
+    assert figures == {("errors", "canary", "%"): 2, ("errors", "target", "%"): 3}
+    assert samples(telemetry, "changeover_migration_weight_percent") == {}
+
+
+@pytest.mark.parametrize("status", [{"objectives": [{"stable": "1"}]}, {"conditions": [7]}, {"traffic": "all"}])
+def test_one_that_cannot_be_understood_hides_no_other(status: dict[str, Any], caplog: Any) -> None:
+    telemetry = shown(OURS, status)
+    telemetry.resources.show(Ref("CanaryMigration", "shop", "neighbour"), MIGRATION)
+    telemetry.resources.show(WEB, BENCHMARK)
+    assert samples(telemetry, "changeover_migration_step") == {(): 2}
+    assert samples(telemetry, "changeover_benchmark_runs") == {("done",): 42, ("planned",): 42}
+    assert "the status of CanaryMigration shop/shop gives no metrics" in caplog.text
+
+
 def test_what_is_gone_is_forgotten() -> None:
     telemetry = shown(OURS, MIGRATION)
     telemetry.resources.show(WEB, BENCHMARK)

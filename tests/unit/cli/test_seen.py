@@ -11,8 +11,9 @@ from changeover.cli.kubectl import KubectlFailed
 from changeover.cli.target import MIGRATION, Target, UsageError, migration, parse
 from changeover.cli.verdict import exit_code, headline
 from changeover.core.plan import Ref
-from changeover.testing.builders import NAMESPACE
+from changeover.testing.builders import NAMESPACE, a_deployment, a_migration
 from changeover.testing.metrics import Behaviour
+from changeover.testing.world import World
 
 from tests.unit.cli.fake import BENCHMARK, a_world, benchmark_world, command, go_on, play
 
@@ -39,6 +40,15 @@ def test_a_migration_under_way(play: Any) -> None:
     assert any("errors" in line and "Undecided" in line for line in lines)
     assert "HTTPRoute shop: old 90, new 10" in text and "Deployment new: 0/2 ready" in text
     assert text.count("Pod new-") == 2
+
+
+def test_pods_are_found_by_all_that_the_selector_says(play: Any) -> None:
+    own = {"key": "app", "operator": "NotIn", "values": ["old"]}
+    selector = {"matchLabels": None, "matchExpressions": [own]}
+    world = World(a_deployment("old"), a_deployment("new", spec={"selector": selector}), a_migration())
+    play(world)
+    text = "\n".join(lines_of("get", "cmig/shop", "-o", "wide"))
+    assert (text.count("Pod new-"), text.count("Pod old-")) == (2, 2)
 
 
 def test_a_promoted_migration_with_its_table(play: Any) -> None:
