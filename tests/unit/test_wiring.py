@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import logging
 import os
 import signal
 import threading
@@ -106,7 +107,9 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     with serving(server):
         yield server
         server.ended.set()
-    gc.collect()  # kopf leaves tasks whose errors nobody asked for; they are told now, and in no other test
+    # kopf leaves tasks whose errors nobody asked for: they are collected now, and told in no other test's time.
+    monkeypatch.setattr(logging.getLogger("asyncio"), "disabled", True)
+    gc.collect()
 
 
 async def true(what: Callable[[], bool]) -> None:
