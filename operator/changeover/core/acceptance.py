@@ -77,9 +77,10 @@ def accept(seen: SeenMigration, step: Step) -> Accepted:
     """One pass of the acceptance: first the figures before, after the promotion the load, then the verdict."""
     if seen.spec.acceptance is None:
         return Accepted(None, _remove(seen))
-    if isinstance(seen.route, Unreadable):  # as for the load of the steps, one read that fails ends nothing
-        return Accepted(seen.owner.status.get("acceptance"), looks_again=True)
     status = _known(seen)
+    if isinstance(seen.route, Unreadable) and not seen.spec.suspend:
+        # As for the load of the steps, one read that fails ends nothing; harm does.
+        return _harmed(seen, status) or Accepted(seen.owner.status.get("acceptance"), looks_again=True)
     if not _is_promoted(seen, step) or seen.spec.suspend:
         return Accepted(_with_before(seen, status), _remove(seen))
     if status["about"] != about(seen.spec) or status["state"] == WAITING:
@@ -186,11 +187,9 @@ def _counts_the_load_before(seen: SeenMigration, status: Status) -> str:
 
 def _watch(seen: SeenMigration, status: Status) -> Accepted:
     """The load runs, or has ended."""
-    state = seen.load.of_acceptance
-    tripped = hard_trip(seen.spec, seen.latest) if isinstance(seen.latest, Evidence) else None
-    if tripped is not None and seen.latest is not None and state is not None:
-        why = f"the load was ended early, since it did harm: {tripped.message}"
-        return replace(_end(seen, status, NOT_MET, why), actions=_remove(seen))
+    state, harmed = seen.load.of_acceptance, _harmed(seen, status)
+    if harmed is not None:
+        return harmed
     if isinstance(state, LoadFailed):
         return _end(seen, status, VOID, f"the load failed: {state.reason}")
     if isinstance(state, LoadReport):
@@ -198,6 +197,15 @@ def _watch(seen: SeenMigration, status: Status) -> Accepted:
     if state is None and _is_overdue(seen, status):
         return _end(seen, status, VOID, "the load's Job is gone")
     return Accepted(status, looks_again=True)
+
+
+def _harmed(seen: SeenMigration, status: Status) -> Accepted | None:
+    """Its end, when under its load the last scrapes are beyond doubt."""
+    tripped = hard_trip(seen.spec, seen.latest) if isinstance(seen.latest, Evidence) else None
+    if tripped is None or status["state"] != RUNNING or seen.load.of_acceptance is None:
+        return None
+    why = f"the load was ended early, since it did harm: {tripped.message}"
+    return replace(_end(seen, status, NOT_MET, why), actions=_remove(seen))
 
 
 def _is_overdue(seen: SeenMigration, status: Status) -> bool:

@@ -113,6 +113,7 @@ class Split:
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     peaks: tuple[int, ...] = ()  # the busiest hours of the day, where a step is to cover one
     builds: frozenset[str] = frozenset()  # of the canary's pods, as far as they are known
+    anew: datetime | None = None  # when evidence of other pods could begin: as after a change of weight
 
 
 def make_design(spec: MigrationSpec) -> Design:
@@ -150,7 +151,7 @@ def fold(evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence]
     A block whose split is not that of the weight speaks for nobody, but it may speak against the canary; so does one in
     which pods of two builds answered. What was counted for another bound, or of another build, is no evidence now.
     """
-    evidence, blocks = _of_this_build(_of_this_spec(evidence, spec), blocks, split.builds)
+    evidence, blocks = _of_this_build(_of_this_spec(evidence, spec), blocks, split)
     for block in blocks:
         if block.start != evidence.until:
             raise ValueError(f"a block from {block.start} does not follow evidence until {evidence.until}")
@@ -206,18 +207,18 @@ def _of_this_spec(evidence: StepEvidence, spec: MigrationSpec) -> StepEvidence:
 
 
 def _of_this_build(
-    evidence: StepEvidence, blocks: Sequence[Evidence], builds: frozenset[str]
+    evidence: StepEvidence, blocks: Sequence[Evidence], split: Split
 ) -> tuple[StepEvidence, Sequence[Evidence]]:
     """Evidence of the pods that are there, and the blocks that may be added; while they are replaced it stays as it is.
 
-    When others are there in their place it begins anew, after the blocks that were read in this pass.
+    When others are there in their place it begins anew, from this pass on: whatever came before it may be of the old.
     """
-    if len(builds) != 1:
+    if len(split.builds) != 1:
         return evidence, blocks
-    [build] = builds
+    [build] = split.builds
     if evidence.build in ("", build):
         return replace(evidence, build=build), blocks
-    until = blocks[-1].end if blocks else evidence.until
+    until = max(evidence.until, *(block.end for block in blocks), *([split.anew] if split.anew is not None else []))
     anew = StepEvidence(evidence.since, until, peak=evidence.peak, counted=evidence.counted, block=evidence.block)
     return replace(anew, build=build), ()
 

@@ -42,9 +42,12 @@ def answered(status: Mapping[str, Any], spec: MigrationSpec) -> tuple[GateAnswer
     )
 
 
-def about_next(seen: SeenMigration, mark: Mark) -> str:
-    """What would come next, so that an answer to it is no answer to anything else."""
-    number = next_step(seen.spec, mark)
+def about_next(seen: SeenMigration, mark: Mark, asks_for: int = 0) -> str:
+    """What would come next, so that an answer to it is no answer to anything else.
+
+    ``asks_for`` is the number of the step that a person asks for, here as in all of these; 0 where nobody does.
+    """
+    number = asks_for or next_step(seen.spec, mark)
     where = f"step {number}" if number <= len(seen.spec.steps) else "promotion"
     return f"generation {seen.owner.generation}, attempt {mark.attempt}, {where}"
 
@@ -55,19 +58,23 @@ def gates_of(seen: SeenMigration, mark: Mark) -> list[Gate]:
     return [gate for gate in seen.spec.gates if gate.at == at]
 
 
-def unasked(seen: SeenMigration, mark: Mark) -> list[Gate]:
+def unasked(seen: SeenMigration, mark: Mark, asks_for: int = 0) -> list[Gate]:
     """Those whose answer does not count any more, or that have given none."""
-    return [gate for gate in gates_of(seen, mark) if _counting(seen, mark, gate) is None]
+    about = about_next(seen, mark, asks_for)
+    return [gate for gate in gates_of(seen, mark) if _counting(seen, about, gate) is None]
 
 
 def awaited(seen: SeenMigration, step: Step) -> list[Gate]:
     """The gates that a step waits for and that are to be asked now: what they say to it is not known yet."""
-    return unasked(seen, step.mark) if step.reason is Reason.WAITING_FOR_GATE and step.mark is not None else []
+    if step.reason is not Reason.WAITING_FOR_GATE or step.mark is None:
+        return []
+    return unasked(seen, step.mark, step.asks_for)
 
 
-def held_by_gates(seen: SeenMigration, mark: Mark) -> tuple[Reason, str] | None:
+def held_by_gates(seen: SeenMigration, mark: Mark, asks_for: int = 0) -> tuple[Reason, str] | None:
     """Why a gate does not let it go on; None when all have passed."""
-    answers = [(gate, _counting(seen, mark, gate)) for gate in gates_of(seen, mark)]
+    about = about_next(seen, mark, asks_for)
+    answers = [(gate, _counting(seen, about, gate)) for gate in gates_of(seen, mark)]
     for gate, answer in answers:  # a no that takes the canary back waits for no other gate
         if answer is not None and answer.state == REFUSED and gate.on_failure == "Rollback":
             return Reason.GATE_REFUSED, f"gate {gate.name}: {answer.message}"
@@ -79,8 +86,7 @@ def held_by_gates(seen: SeenMigration, mark: Mark) -> tuple[Reason, str] | None:
     return None
 
 
-def _counting(seen: SeenMigration, mark: Mark, gate: Gate) -> GateAnswer | None:
-    about = about_next(seen, mark)
+def _counting(seen: SeenMigration, about: str, gate: Gate) -> GateAnswer | None:
     return next((a for a in seen.gates if a.name == gate.name and a.about == about and _is_fresh(a, seen.now)), None)
 
 
@@ -94,11 +100,11 @@ def with_answers(before: Iterable[GateAnswer], new: Iterable[GateAnswer]) -> tup
     return tuple(latest.values())
 
 
-def question(seen: SeenMigration, mark: Mark, gate: Gate) -> tuple[str, bytes]:
+def question(seen: SeenMigration, mark: Mark, gate: Gate, asks_for: int = 0) -> tuple[str, bytes]:
     """The id of a question, and its body: a CloudEvent."""
-    about = about_next(seen, mark)
+    about = about_next(seen, mark, asks_for)
     identity = names.digest([seen.owner.uid, gate.name, about, timestamp(seen.now)])
-    coming = seen.spec.steps[next_step(seen.spec, mark) - 1 :]
+    coming = seen.spec.steps[(asks_for or next_step(seen.spec, mark)) - 1 :]
     to = coming[0].weight_percent if coming else mark.weight
     data = {
         "namespace": seen.owner.namespace, "name": seen.owner.name, "gate": gate.name, "at": gate.at, "about": about,

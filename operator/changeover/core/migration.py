@@ -9,6 +9,7 @@ write, and nothing but a new generation of the spec, after the outcome is writte
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from changeover.api.reasons import Reason
@@ -18,7 +19,7 @@ from changeover.core.as_measured import deviation, is_of_another_measure
 from changeover.core.conditions import timestamp
 from changeover.core.contest import put_back
 from changeover.core.design import significant
-from changeover.core.evidence import Split, StepEvidence, fold
+from changeover.core.evidence import SETTLE_SCRAPES, Split, StepEvidence, fold
 from changeover.core.harm import canary_message, harm, roll_back
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_end import (
@@ -202,10 +203,7 @@ def _withoutharm(seen: SeenMigration, route: Route, mark: Mark, weighing: Weighi
     if seen.canary.ready < seen.canary.replicas:
         return Step(Reason.WAITING_FOR_WORKLOADS, canary_message(seen.canary), (), mark, weighing)
     if len(seen.canary.builds) > 1:
-        message = (
-            f"canary {seen.canary.name}: its pods are being replaced; evidence of the new ones begins when they are"
-        )
-        return Step(Reason.WAITING_FOR_WORKLOADS, message, (), mark, weighing)
+        return hold(seen, mark, replace(weighing, reason=Reason.WAITING_FOR_WORKLOADS, message=_replaced(seen.canary)))
     another = deviation(seen.choice.benchmarked, seen.canary)
     if another:
         return Step(Reason.BENCHMARK_REFUSED, another, (), mark, weighing, stalled=True)
@@ -218,6 +216,11 @@ def _withoutharm(seen: SeenMigration, route: Route, mark: Mark, weighing: Weighi
     return hold(seen, mark, weighing)
 
 
+def _replaced(canary: Workload) -> str:
+    why = next((f"; {pod.name}: {pod.waiting}" for pod in canary.pods if pod.waiting), "")
+    return f"canary {canary.name}: its pods are being replaced, and evidence of the new ones begins when they are{why}"
+
+
 def _weigh(seen: SeenMigration, mark: Mark, canary: Workload) -> Weighing:
     """Fold the new blocks into the step's evidence and judge it; too long without any is a rollback."""
     evidence = seen.evidence or StepEvidence.start(mark.since, seen.scrape_seconds)
@@ -225,7 +228,8 @@ def _weigh(seen: SeenMigration, mark: Mark, canary: Workload) -> Weighing:
     assert isinstance(seen.choice, CanaryChoice)
     baselines = seen.day.baselines if seen.day is not None else {}
     pods, rps = max(1, canary.replicas), seen.choice.benchmarked.rps
-    split_ = Split(mark.weight, cores, pods, rps, baselines, peaks_of(seen), canary.builds)
+    anew = seen.now + timedelta(seconds=SETTLE_SCRAPES * seen.scrape_seconds)
+    split_ = Split(mark.weight, cores, pods, rps, baselines, peaks_of(seen), canary.builds, anew)
     if not isinstance(seen.blocks, Unreadable):
         evidence = fold(evidence, seen.spec, seen.blocks, split_)
     if isinstance(seen.peak, Peak):

@@ -40,7 +40,9 @@ def remembered_rollback(seen: SeenMigration) -> Mark | None:
 
 
 def finish_rollback(seen: SeenMigration, route: Route | None, mark: Mark) -> Step:
-    out_of_reach = why_out_of_reach(seen, route)
+    out_of_reach, lost = why_out_of_reach(seen, route), _lost(seen, route)
+    if lost:
+        return Step(Reason.ROLLING_BACK, f"{lost}; {mark.message}", (), mark, stalled=True)
     if mark.step == 0:
         # Aborted before there was weight, and killed before status said so: nothing else remembers that but the mark.
         drifted = route is None or (mark.arms == seen.arms and route.canary_percent != 0)
@@ -90,12 +92,21 @@ def keep(seen: SeenMigration, route: Route | None, mark: Mark | None, outcome: d
     if seen.spec.suspend:
         message += "; spec.suspend is true, so nothing is written" if drifted or again else ""
     elif drifted:
-        actions = () if why_out_of_reach(seen, route) else (split(final),)
+        lost = _lost(seen, route)
+        actions = () if why_out_of_reach(seen, route) or lost else (split(final),)
+        message += f"; {lost}" if lost else ""
     else:
         actions, of_canary = scale_away(seen, route, outcome)
         message += f"; {of_canary}" if of_canary else ""
         actions = (*actions, *again)
     return Step(reason, message, actions, final, None, outcome, recheck_after=LOOK_AFTER_SECONDS)
+
+
+def _lost(seen: SeenMigration, route: Route | None) -> str:
+    """Why nobody is known who could take all traffic: the mark is gone, and the spec names what is not there."""
+    if not seen.unserved or route is None or Mark.parse(route.mark) is not None:
+        return ""
+    return seen.unserved.reason if isinstance(seen.unserved, Unreadable) else seen.unserved
 
 
 def rewrite(route: Route | None, mark: Mark) -> tuple[SetSplit, ...]:

@@ -126,6 +126,7 @@ class Step:
     stalled: bool = False
     recheck_after: float | None = TICK_SECONDS
     request: Request | None = None  # what a person asked for, and was answered in this pass
+    asks_for: int = 0  # the step that a person asks for, about which its gates are asked; 0: what comes next
 
 
 def next_step(spec: MigrationSpec, mark: Mark) -> int:

@@ -110,12 +110,17 @@ def _decided(seen: SeenMigration) -> Step:
 
 
 def _with_gates(asked: Asked) -> Step:
-    """Before a person's word as before the evidence's, the gates of the next weight are asked, and hold it."""
-    step, mark = asked.step, asked.mark
-    if mark is None or step.reason not in PROMOTABLE or next_step(asked.seen.spec, mark) > len(asked.seen.spec.steps):
+    """Before a person's word as before the evidence's the gates are asked, when all else is well: about the last step.
+
+    What the evidence would raise meanwhile waits for it.
+    """
+    step, mark, last = asked.step, asked.mark, len(asked.seen.spec.steps)
+    if mark is None or _why_not_promoted(asked) is not None:
         return step
-    held = held_by_gates(asked.seen, mark)
-    return step if held is None else replace(step, reason=held[0], message=f"{held[1]}; {step.message}")
+    held = held_by_gates(asked.seen, mark, last)
+    if held is None:
+        return step
+    return replace(step, reason=held[0], message=f"{held[1]}; {step.message}", actions=(), mark=mark, asks_for=last)
 
 
 def _remembered(step: Step, request: Request) -> Step:

@@ -8,7 +8,6 @@ from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.gate import Gate
 from changeover.core.errors import ChangeoverError
 from changeover.core.gates import PASSED, REFUSED, SILENT, about_next, awaited, question, with_answers
-from changeover.core.mark import Mark
 from changeover.core.migration_state import SeenMigration, Step
 from changeover.core.observed import GateAnswer
 from changeover.core.signature import Message
@@ -26,14 +25,16 @@ async def with_gates(seen: SeenMigration, step: Step, deps: Dependencies) -> tup
     gates = awaited(seen, step)
     if not gates or step.mark is None:
         return seen, step
-    new = [await _ask(seen, step.mark, gate, deps) for gate in gates]
+    new = [await _ask(seen, step, gate, deps) for gate in gates]
     seen = replace(seen, gates=with_answers(seen.gates, new))
     then = decide(seen)
     return seen, replace(step, recheck_after=0.0) if then.actions or then.outcome is not None else then
 
 
-async def _ask(seen: SeenMigration, mark: Mark, gate: Gate, deps: Dependencies) -> GateAnswer:
-    about, (identity, body) = about_next(seen, mark), question(seen, mark, gate)
+async def _ask(seen: SeenMigration, step: Step, gate: Gate, deps: Dependencies) -> GateAnswer:
+    assert step.mark is not None  # of what is asked about
+    about = about_next(seen, step.mark, step.asks_for)
+    identity, body = question(seen, step.mark, gate, step.asks_for)
     try:
         seconds = duration_seconds(gate.timeout)
         status = await send(seen.owner, gate.secret_ref.name, Message(identity, body), seconds, deps)

@@ -37,8 +37,8 @@ def parse_owner(body: Manifest) -> Owner:
     )
 
 
-def parse_pod(body: Manifest) -> Pod:
-    """One pod."""
+def parse_pod(body: Manifest, backend: str = "") -> Pod:
+    """One pod; ``backend`` names the container that is measured, as its Deployment's template does."""
     status = body.get("status") or {}
     containers = status.get("containerStatuses") or []
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or [])
@@ -48,7 +48,7 @@ def parse_pod(body: Manifest) -> Pod:
         ready=ready,
         deleting=bool(body["metadata"].get("deletionTimestamp")),
         node=body["spec"].get("nodeName", ""),
-        image_id=_of_backend(body["spec"], containers).get("imageID", ""),
+        image_id=_of_backend(body["spec"], containers, backend).get("imageID", ""),
         restarts=sum(c.get("restartCount", 0) for c in containers),
         waiting=_waiting(status, containers),
         ended=ended,
@@ -57,13 +57,14 @@ def parse_pod(body: Manifest) -> Pod:
     )
 
 
-def _of_backend(spec: Mapping[str, Any], statuses: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _of_backend(spec: Mapping[str, Any], statuses: Sequence[Mapping[str, Any]], backend: str) -> Mapping[str, Any]:
     """The status of the container that is measured; the kubelet sorts them by name, so it need not be the first.
 
-    In a pod of our own making it is ``backend``, before which a webhook may put another; else it is the first.
+    Nor is it the first of the pod, before which a webhook may put its proxy: the template says which it is. Where that
+    is gone, it is ``backend`` in a pod of our own making, and else the first.
     """
     named = [container["name"] for container in spec.get("containers") or []]
-    own = BACKEND if BACKEND in named else next(iter(named), "")
+    own = backend or (BACKEND if BACKEND in named else next(iter(named), ""))
     return next((status for status in statuses if status.get("name") == own), {})
 
 
@@ -99,7 +100,7 @@ def parse_workload(deployment: Manifest, pods: Sequence[Manifest]) -> Workload:
         created=parse_timestamp(metadata["creationTimestamp"]),
         deleting=bool(metadata.get("deletionTimestamp")),
         replicas=spec.get("replicas", 1),
-        pods=tuple(parse_pod(pod) for pod in pods),
+        pods=tuple(parse_pod(pod, spec["template"]["spec"]["containers"][0].get("name", "")) for pod in pods),
         cpu_limit=cpu_limit(spec["template"]["spec"]),
         measured_as=(metadata.get("annotations") or {}).get(names.ANNOTATION_MEASURED_AS, ""),
     )

@@ -265,6 +265,17 @@ def test_a_route_that_cannot_be_read_for_a_moment_ends_no_load() -> None:
     assert accept(world(running(), load, route=Unreadable("GET: 503")), unread) == Accepted(running(), looks_again=True)
 
 
+@pytest.mark.parametrize("suspend", [False, True])
+def test_harm_and_suspend_end_a_load_whether_or_not_the_route_can_be_read(suspend: bool) -> None:
+    load = SeenLoad(GATEWAYS, "loader:1", of_acceptance=LoadRunning())
+    spec = world().spec.model_copy(update={"suspend": suspend})
+    bad = counts(1000) if suspend else counts(1000, slow=900)
+    unread = world(running(), load, spec=spec, route=Unreadable("GET: 503"), latest=latest(bad, counts(0)))
+    ended = accept(unread, Step(Reason.UNREADABLE, "the route could not be read"))
+    assert ended.status is not None and [type(action) for action in ended.actions] == [Delete]
+    assert ended.status["state"] == ("Waiting" if suspend else "NotMet")
+
+
 @pytest.mark.parametrize("why", ["suspended", "another acceptance"])
 def test_interrupted_it_waits_for_counters_without_its_own_load(why: str) -> None:
     """What it sent itself would be taken for live traffic, and what is added to that would be too little."""

@@ -133,6 +133,14 @@ def test_of_another_build_nothing_is_known(objective: dict[str, Any]) -> None:
         assert one_block_more(anew, objective, of("b"), ANSWERED).requests == 10_000
 
 
+def test_evidence_of_another_build_begins_no_earlier_than_it_was_seen() -> None:
+    """A backlog of blocks, or the one in which the pods were replaced, was answered by those of before."""
+    kept = fold(after(40, LATENCY, ANSWERED).evidence, spec_with(LATENCY), [], of("a"))
+    now = kept.until + 50 * BLOCK
+    anew = one_block_more(kept, LATENCY, replace(of("b"), anew=now), ANSWERED)
+    assert (anew.until, anew.requests) == (now, 0)
+
+
 def test_while_pods_are_replaced_they_only_speak_against_the_canary() -> None:
     kept = fold(after(40, LATENCY, ANSWERED).evidence, spec_with(LATENCY), [], of("a"))
 

@@ -21,6 +21,7 @@ from tests.unit.core.seen import NOW, kept, latest, mark, owner, route, seen
 GATE = {"name": "board", "at": "BeforeStep", "secretRef": {"name": "hooks"}}
 LAST = {**GATE, "name": "release", "at": "BeforePromotion"}
 ABOUT = "generation 1, attempt 1, step 2"
+TO_LAST = "generation 1, attempt 1, step 3"
 YES = GateAnswer("board", ABOUT, PASSED, NOW, "")
 NO = GateAnswer("board", ABOUT, REFUSED, NOW, "it answered 403")
 
@@ -116,19 +117,45 @@ def test_a_persons_word_waits_for_what_the_gates_say(verb: str, weight: int) -> 
     refused = decide(before_a_manual_step(NO, **{verb: "now"}))
     assert refused.actions == () and refused.request is not None
     assert refused.request.result == "Refused" and "gate board: it answered 403" in refused.request.answer
-    assert weight_written(decide(before_a_manual_step(YES, **{verb: "now"}))) == weight
+    both = (YES,) if verb == "approve" else (YES, replace(YES, about=TO_LAST))
+    assert weight_written(decide(before_a_manual_step(*both[-1:], **{verb: "now"}))) == (
+        50 if verb == "approve" else None
+    )
+    assert weight_written(decide(before_a_manual_step(*both, **{verb: "now"}))) == weight
 
 
 def test_a_promotion_before_the_evidence_asks_the_gates_too() -> None:
     """They are before each weight, whoever raises it; a no holds it, and takes nothing back that it was not asked."""
     few = {"evidence": kept(3), "gate": {**GATE, "onFailure": "Rollback"}, "owner": owner(requests={"promote": "now"})}
-    unanswered = decide(ready_to_rise(**few))
-    assert (unanswered.reason, unanswered.actions, unanswered.request) == (Reason.WAITING_FOR_GATE, (), None)
-    assert [gate.name for gate in awaited(ready_to_rise(**few), unanswered)] == ["board"]
-    refused = decide(ready_to_rise(NO, **few))
+    for answers in ((), (YES,)):  # a yes to half of it is no yes to all
+        unanswered = decide(ready_to_rise(*answers, **few))
+        assert (unanswered.reason, unanswered.actions, unanswered.request) == (Reason.WAITING_FOR_GATE, (), None)
+        assert [gate.name for gate in awaited(ready_to_rise(*answers, **few), unanswered)] == ["board"]
+    refused = decide(ready_to_rise(replace(NO, about=TO_LAST), **few))
     assert refused.actions == () and refused.request is not None
     assert refused.request.result == "Refused" and "gate board: it answered 403" in refused.request.answer
-    assert weight_written(decide(ready_to_rise(YES, **few))) == 100
+    assert weight_written(decide(ready_to_rise(replace(YES, about=TO_LAST), **few))) == 100
+
+
+def test_of_a_promotion_the_gates_are_told_the_last_weight() -> None:
+    asked = ready_to_rise(evidence=kept(3), owner=owner(requests={"promote": "now"}))
+    step = decide(asked)
+    assert step.mark is not None and step.mark.weight == 10
+    _, body = question(asked, step.mark, asked.spec.gates[0], step.asks_for)
+    told = json.loads(body)["data"]
+    assert (told["about"], told["fromPercent"], told["toPercent"]) == (TO_LAST, 10, 100)
+
+
+def test_no_gate_is_asked_for_a_promotion_that_is_refused_all_the_same() -> None:
+    never = {"windows": {"frozen": ["2020-01-01/2099-01-01"]}}
+    asked = seen({"gates": [GATE], **never}, evidence=kept(3), blocks=(), owner=owner(requests={"promote": "now"}))
+    step = decide(asked)
+    assert step.request is not None and "the window is closed" in step.request.answer and awaited(asked, step) == []
+
+
+def test_what_the_evidence_would_raise_waits_for_the_word_about_a_promotion() -> None:
+    step = decide(ready_to_rise(YES, owner=owner(requests={"promote": "now"})))
+    assert (step.reason, step.actions, step.mark and step.mark.weight) == (Reason.WAITING_FOR_GATE, (), 10)
 
 
 @pytest.mark.parametrize("verb", ["pause", "abort"])

@@ -26,7 +26,9 @@ ROLLING = mark(0, phase=Phase.ROLLING_BACK, since=NOW - timedelta(seconds=5), ca
 LONG_ROLLING = mark(0, phase=Phase.ROLLING_BACK, since=NOW - timedelta(minutes=5), reason=Reason.LATENCY_MISSED)
 READY_TO_START = mark(0, 0, Phase.PREPARING)
 ENOUGH = kept(20)
-REPLACED = workload(pods=(pod(build="a"), pod(build="b")))
+LONG_AGO = route(mark(since=NOW - timedelta(hours=3)))
+STUCK = pod(name="another", build="b", ready=False, waiting="ImagePullBackOff: no image new:2")
+REPLACED = workload(pods=(pod(build="a"), pod(build="a"), STUCK))
 ANOTHER = workload(pods=(pod(build="b"), pod(build="b"), pod(build="a", deleting=True)))
 TIMEOUT = Unreadable("timed out")
 BAD = counts(600, slow=200)
@@ -218,6 +220,8 @@ CASES: list[Case] = [
      Reason.WAITING_EVIDENCE, None),
     ("as those that stay it does", {"canary": ANOTHER, "evidence": replace(ENOUGH, build="b"), "blocks": ()},
      Reason.STEPPED, 50),
+    ("and for ever they are not replaced", {"canary": REPLACED, "evidence": ENOUGH, "blocks": (), "route": LONG_AGO},
+     Reason.UNDECIDED, None),
     ("while they are replaced harm is looked at", {"canary": REPLACED, "blocks": blocks(5, BAD)},
      Reason.ROLLING_BACK, 0),
     ("no first step before the canary exists", {**NO_WEIGHT, "canary": None}, Reason.WAITING_FOR_WORKLOADS, None),
@@ -529,3 +533,8 @@ def test_a_rollback_is_remembered_when_somebody_takes_the_route_or_the_mark_away
 )
 def test_nothing_else_is_taken_for_a_rollback(status: dict[str, Any]) -> None:
     assert decide(seen(route=None, owner=owner(status=status))).reason is Reason.PREPARING
+
+
+def test_what_keeps_pods_from_being_replaced_is_said() -> None:
+    step = decide(seen(canary=REPLACED, evidence=ENOUGH, blocks=()))
+    assert "its pods are being replaced" in step.message and "another: ImagePullBackOff: no image new:2" in step.message

@@ -162,5 +162,17 @@ async def test_a_build_that_comes_mid_step_begins_its_evidence_anew() -> None:
     assert (world.weight_of("shop", "new"), requests_of(world)) == (50, 0)
 
 
+async def test_what_was_counted_while_nobody_looked_is_no_evidence_of_a_build_that_came_meanwhile() -> None:
+    """50 minutes away, or suspended, and the pods are others: of blocks so old nobody knows whose they are."""
+    world = await before_the_rise_to(100, build="first")
+    world.advance(50 * 60)
+    made_of(world, "second")
+    for _ in range(60):
+        await one_pass(world)
+        world.advance(2)
+        made_of(world, "second")
+    assert world.weight_of("shop", "new") == 50
+
+
 def requests_of(world: World) -> int:
     return int((world.cluster.peek(MIGRATION) or {})["status"]["objectives"][0]["requests"])

@@ -134,6 +134,22 @@ async def test_a_live_route_that_is_handed_over_is_not_sent_to_what_is_not_there
     assert backends(world) == [("old", 80, 100), ("new", 80, 0)]
 
 
+@pytest.mark.parametrize("when", [1, 40])
+async def test_without_a_mark_a_rollback_writes_nothing_to_what_is_not_there(when: int) -> None:
+    """In its course or long after: what was meant for the backends of before is not written to those of the edit."""
+    world = await edited(a_service("old"))
+    world.metrics.behaviours["new"] = Behaviour(error_share=0.5)
+    while split(world) != {"old": 100, "new": 0}:
+        await passes(world, 1)
+    await passes(world, when)
+    world.cluster.patch(ROUTE, {"metadata": {"annotations": {names.ANNOTATION_MARK: None}}})
+    said = await passes(world, 10)
+    assert split(world) == {"old": 100, "new": 0} and "there is no Service older" in said["message"]
+    name_stable(world, "old")
+    await passes(world, 1)
+    assert set(split(world)) == {"old", "new"}
+
+
 async def test_mended_it_goes_on_where_it_was() -> None:
     world = await edited(a_service("old"))
     await passes(world, 5)

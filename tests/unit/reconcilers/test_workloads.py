@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from changeover.core.conditions import parse_timestamp
-from changeover.reconcilers.workloads import parse_pod
+from changeover.reconcilers.workloads import parse_pod, parse_workload
+from changeover.testing.builders import a_deployment
 
 EARLY, LATE = "2030-01-01T00:00:05Z", "2030-01-01T00:00:09Z"
 
@@ -50,3 +51,11 @@ def test_the_image_is_that_of_the_backend(containers: list[str], image: str) -> 
     body = pod(*({"name": name, "imageID": name} for name in ("agent", "backend", "shop")))
     body["spec"] = {"containers": [{"name": name} for name in containers]}
     assert parse_pod(body).image_id == image
+
+
+def test_the_backend_is_the_one_of_the_template_though_a_webhook_put_a_proxy_before_it() -> None:
+    body = pod(*({"name": name, "imageID": name} for name in ("linkerd-proxy", "web")))
+    body["spec"] = {"containers": [{"name": "linkerd-proxy"}, {"name": "web"}]}
+    made = {"metadata": {"creationTimestamp": EARLY}}
+    [found] = parse_workload(a_deployment("shop", **made), [body]).pods
+    assert found.image_id == "web"
