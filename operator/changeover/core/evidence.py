@@ -45,6 +45,7 @@ class StepEvidence:
     covered: Coverage = field(default_factory=Coverage)  # of the day's busiest hour, where a step is to cover it
     counted: Mapping[str, str] = field(default_factory=dict)  # by objective, what its bad requests are: ``counted_as``
     build: str = ""  # of the canary's pods (``Workload.builds``); empty: not known, as in an earlier release
+    pods: int = 0  # of the canary, in the last block; 0: not known, as in an earlier release
     block: float = 0.0  # seconds of the blocks that were counted; 0: an earlier release did not say
     last: Evidence | None = None  # the latest block, to be shown; not kept over a restart
 
@@ -65,6 +66,7 @@ class StepEvidence:
             **({"covered": self.covered.to_dict()} if self.covered.peaks else {}),
             **({"counted": dict(self.counted)} if self.counted else {}),
             **({"build": self.build} if self.build else {}),
+            **({"pods": self.pods} if self.pods else {}),
             **({"block": self.block} if self.block else {}),
             "states": {name: state.to_dict() for name, state in self.states.items()},
             "cpu": {name: share.to_dict() for name, share in self.cpu.items()},
@@ -92,6 +94,7 @@ class StepEvidence:
                 # An earlier release did not say.
                 counted={name: str(what) for name, what in content.get("counted", {}).items()},
                 build=str(content.get("build", "")),
+                pods=int(content.get("pods", 0)),
                 block=float(content.get("block", 0.0)),
             )
         except UNREADABLE_JSON:
@@ -114,6 +117,7 @@ class Split:
     peaks: tuple[int, ...] = ()  # the busiest hours of the day, where a step is to cover one
     builds: frozenset[str] = frozenset()  # of the canary's pods, as far as they are known
     anew: datetime | None = None  # when evidence of other pods could begin: as after a change of weight
+    complete_from: datetime | None = None  # when the youngest of the pods was started; None: not known
 
 
 def make_design(spec: MigrationSpec) -> Design:
@@ -152,6 +156,7 @@ def fold(evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence]
     which pods of two builds answered. What was counted for another bound, or of another build, is no evidence now.
     """
     evidence, blocks = _of_this_build(_of_this_spec(evidence, spec), blocks, split)
+    is_resized, evidence = evidence.pods not in (0, split.pods), replace(evidence, pods=split.pods)
     for block in blocks:
         if block.start != evidence.until:
             raise ValueError(f"a block from {block.start} does not follow evidence until {evidence.until}")
@@ -162,23 +167,31 @@ def fold(evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence]
             off = evidence.off + 1 if is_off else 0
             evidence = replace(evidence, until=block.end, states=against, guards=guards, off=off, last=block)
             continue
-        requests = block.canary.requests if block.canary is not None else 0
-        limit = split.limit_cores
-        # What it uses while nobody asks it says nothing of its CPU under traffic.
-        share = None if block.canary_cores is None or not limit or not requests else block.canary_cores / limit
+        if not is_resized and (split.complete_from is None or split.complete_from <= block.start):
+            evidence = _with_cpu(evidence, block, spec, split)
         evidence = replace(
             evidence,
             until=block.end,
             states=_updated(evidence, spec, block, split),
-            cpu={o.name: _cpu(evidence, o.name, share, spec) for o in spec.objectives if o.cpu is not None},
-            load=_load(evidence, block, share, split.pods, spec),
-            requests=evidence.requests + requests,
+            requests=evidence.requests + (block.canary.requests if block.canary is not None else 0),
             off=0,
             guards=fold_guards(evidence.guards, spec, block, is_off=False),
             covered=evidence.covered.add(block, split.peaks),
             last=block,
         )
     return evidence
+
+
+def _with_cpu(evidence: StepEvidence, block: Evidence, spec: MigrationSpec, split: Split) -> StepEvidence:
+    """What it used in a block, of the pods that are there now: of a time when others were there nothing is known.
+
+    Then it is left as it is: that is no evidence, and no blindness either. What a canary uses while nobody asks it says
+    nothing of its CPU under traffic.
+    """
+    requests, limit = block.canary.requests if block.canary is not None else 0, split.limit_cores
+    share = None if block.canary_cores is None or not limit or not requests else block.canary_cores / limit
+    cpu = {o.name: _cpu(evidence, o.name, share, spec) for o in spec.objectives if o.cpu is not None}
+    return replace(evidence, cpu=cpu, load=_load(evidence, block, share, split.pods, spec))
 
 
 def counted_as(spec: MigrationSpec) -> dict[str, str]:

@@ -229,7 +229,9 @@ def _weigh(seen: SeenMigration, mark: Mark, canary: Workload) -> Weighing:
     baselines = seen.day.baselines if seen.day is not None else {}
     pods, rps = max(1, canary.replicas), seen.choice.benchmarked.rps
     anew = seen.now + timedelta(seconds=SETTLE_SCRAPES * seen.scrape_seconds)
-    split_ = Split(mark.weight, cores, pods, rps, baselines, peaks_of(seen), canary.builds, anew)
+    split_ = Split(
+        mark.weight, cores, pods, rps, baselines, peaks_of(seen), canary.builds, anew, complete_from=canary.youngest
+    )
     if not isinstance(seen.blocks, Unreadable):
         evidence = fold(evidence, seen.spec, seen.blocks, split_)
     if isinstance(seen.peak, Peak):

@@ -46,6 +46,7 @@ class Pod:
     ended: datetime | None = None  # when one of its containers ended last; None when none ever did
     why_ended: str = ""  # in the kubelet's words, with the exit code
     build: str = ""  # stands for the pod template that it was made from; empty: not known
+    started: datetime | None = None  # when the kubelet took it; None: not known
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ class Workload:
     def builds(self) -> frozenset[str]:
         """The pod templates that the pods which stay were made from: more than one while they are replaced."""
         return frozenset(pod.build for pod in self.pods if pod.build and not pod.deleting)
+
+    @property
+    def youngest(self) -> datetime | None:
+        """When the last of the pods that stay was started; None: not known."""
+        return max((pod.started for pod in self.pods if pod.started and not pod.deleting), default=None)
 
     @property
     def restarts(self) -> int:

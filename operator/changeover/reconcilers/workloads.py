@@ -53,6 +53,7 @@ def parse_pod(body: Manifest, backend: str = "") -> Pod:
         waiting=_waiting(status, containers),
         ended=ended,
         why_ended=why_ended,
+        started=parse_timestamp(status["startTime"]) if status.get("startTime") else None,
         build=(body["metadata"].get("labels") or {}).get("pod-template-hash", ""),
     )
 

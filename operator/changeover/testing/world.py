@@ -149,7 +149,8 @@ class World:
         if not ready:
             container["state"] = {"waiting": {"reason": "ImagePullBackOff", "message": f"no image {image}"}}
         conditions = [{"type": "Ready", "status": str(ready)}]
-        status = {"phase": "Running", "conditions": conditions, "containerStatuses": [container]}
+        started = {"startTime": pod["metadata"]["creationTimestamp"]}
+        status = {"phase": "Running", **started, "conditions": conditions, "containerStatuses": [container]}
         self.cluster.patch(ref_of(pod), {"spec": {"nodeName": "node-1"}, "status": status})
 
     def _start_pod(self, owner: Manifest, name: str, template: Manifest, labels: dict[str, str] | None = None) -> None:

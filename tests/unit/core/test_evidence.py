@@ -141,6 +141,24 @@ def test_evidence_of_another_build_begins_no_earlier_than_it_was_seen() -> None:
     assert (anew.until, anew.requests) == (now, 0)
 
 
+@pytest.mark.parametrize("objective", [CPU, {**CPU, "cpu": {"maxPercent": 40, "atTrafficMultiple": 3}}])
+@pytest.mark.parametrize("why", ["a pod is younger", "there are fewer pods"])
+def test_of_a_time_when_other_pods_were_there_no_cpu_is_known(objective: dict[str, Any], why: str) -> None:
+    """A pod that moved to another node has no samples of before, and those that are gone are asked for no more."""
+    spec, before = spec_with(objective), Split(100, 1.0, 4, complete_from=START)
+    kept = one_block_more(StepEvidence(START, START), objective, before, ANSWERED)
+    assert kept.cpu["cpu"].blocks == 1
+    then = replace(before, complete_from=kept.until + BLOCK) if why == "a pod is younger" else replace(before, pods=2)
+    restarted = StepEvidence.parse(kept.to_text(), START)
+    assert restarted is not None
+    unknown = Evidence(kept.until, kept.until + BLOCK, ANSWERED, None, None)
+    for evidence in (kept, restarted):
+        folded = fold(evidence, spec, [unknown], then)
+        assert (folded.cpu, folded.load, folded.requests) == (kept.cpu, kept.load, 20_000)
+        assert one_block_more(folded, objective, then, ANSWERED).cpu["cpu"].blocks == 2
+    assert fold(replace(restarted, pods=0), spec, [unknown], before).cpu["cpu"].unseen == 1
+
+
 def test_while_pods_are_replaced_they_only_speak_against_the_canary() -> None:
     kept = fold(after(40, LATENCY, ANSWERED).evidence, spec_with(LATENCY), [], of("a"))
 
