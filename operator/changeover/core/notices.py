@@ -107,9 +107,31 @@ class Notice:
         return replace(self, state=state, attempts=attempts, at=now, message=failure, happened=happened)
 
 
-def notices(seen: SeenMigration, step: Step) -> list[Notice]:
+@dataclass(frozen=True)
+class Ahead:
+    """Notices that status may not have yet, since it could not be written: a process's floor under what status says.
+
+    Only for what it was kept for: a migration that was made anew is another, and another process may have led since.
+    """
+
+    uid: str
+    term: int
+    notices: tuple[Notice, ...]
+
+    def over(self, stored: Sequence[Notice]) -> list[Notice]:
+        """What status has, but of each notice what got further; behind it, what status has not."""
+        furthest = {notice.id: notice for notice in stored}
+        for notice in self.notices:
+            if notice.id not in furthest or notice.attempts > furthest[notice.id].attempts:
+                furthest[notice.id] = notice
+        return list(furthest.values())
+
+
+def notices(seen: SeenMigration, step: Step, ahead: Ahead | None = None) -> list[Notice]:
     """All that were told or are to be told, with what has happened in this pass."""
     known = [Notice.from_dict(entry) for entry in seen.owner.status.get("notifications") or ()]
+    if ahead is not None:
+        known = ahead.over(known)
     happened = _event_of(seen, step)
     if happened is None:
         return known[-MOST_NOTICES:]

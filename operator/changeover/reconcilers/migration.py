@@ -35,6 +35,7 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
     body = await deps.cluster.get(ref)
     if body is None:
         deps.show(ref, None)
+        deps.ahead.pop(ref, None)
         return None
     owner = parse_owner(body)
     try:

@@ -22,6 +22,7 @@ from changeover.core.notices import (
     MOST_ATTEMPTS,
     SENT,
     WAITING,
+    Ahead,
     Notice,
     first_due,
     message_of,
@@ -124,6 +125,19 @@ def test_the_next_is_due_when_the_first_of_those_that_wait_is() -> None:
 def test_a_time_that_somebody_else_wrote_into_status_is_not_reckoned_beyond_the_calendar() -> None:
     told = Notice.from_dict({**NOTICE.to_dict(), "attempts": 6, "at": "9999-12-31T23:59:59Z"})
     assert first_due([told], NOW) is None
+
+
+def test_what_a_process_tried_counts_where_status_is_behind_and_status_where_it_is_further() -> None:
+    stored = [replace(NOTICE, id=f"{n:08x}", attempts=2) for n in range(3)]
+    tried = replace(stored[0], attempts=3, state=SENT)
+    new = replace(NOTICE, id="f" * 8)
+    ahead = Ahead("u", 0, (replace(stored[2], attempts=1), replace(stored[1], message="old"), tried, new))
+    assert ahead.over(stored) == [tried, *stored[1:], new]
+
+
+def test_what_happened_while_status_could_not_be_written_is_still_to_be_told() -> None:
+    [held] = told(STUCK, notify=EVERYBODY[:1])
+    assert notices(seen({"notify": EVERYBODY}), WAITS, Ahead("u", 0, (held,))) == [held]
 
 
 def test_a_notice_reads_back_from_status() -> None:

@@ -1,18 +1,20 @@
-"""Receivers are told soon after each other, whoever does not answer."""
+"""Receivers are told soon after each other, whoever does not answer, and not without end while status is refused."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from changeover.core.errors import ChangeoverError, Unavailable
+from changeover.core.errors import ChangeoverError, Conflict, Unavailable
 from changeover.core.migration_end import LOOK_AFTER_SECONDS
-from changeover.core.notices import MOST_ATTEMPTS
+from changeover.core.notices import MOST_ATTEMPTS, Ahead
 from changeover.core.plan import Manifest, Ref
 from changeover.ports import Dependencies
+from changeover.reconcilers import notify
 from changeover.reconcilers.migration import reconcile_migration
 from changeover.reconcilers.notify import TIMEOUT_SECONDS
 from changeover.scheduler import UNFINISHED_SECONDS
@@ -80,6 +82,20 @@ async def as_scheduled(world: World, deps: Dependencies, seconds: float) -> None
         world.advance(max(after if after is not None else seconds, 0.05))
 
 
+def refuse_status(world: World, failure: ChangeoverError) -> Callable[[], None]:
+    """What can be read can still be read; call the answer, and status can be written again."""
+    taken = world.cluster.apply_status
+
+    async def refused(ref: Ref, status: Mapping[str, object], version: str = "") -> None:
+        raise failure
+
+    def take() -> None:
+        world.cluster.apply_status = taken  # type: ignore[method-assign]
+
+    world.cluster.apply_status = refused  # type: ignore[method-assign]
+    return take
+
+
 def status_of(world: World) -> Manifest:
     found: Manifest = (world.cluster.peek(MIGRATION) or {})["status"]
     return found
@@ -134,3 +150,81 @@ async def test_when_all_are_told_nothing_is_written_and_the_next_look_is_as_far_
             assert await reconcile_migration(MIGRATION, fresh) == LOOK_AFTER_SECONDS
             world.advance(LOOK_AFTER_SECONDS)
     assert (world.cluster.peek(MIGRATION) or {})["metadata"]["resourceVersion"] == version
+
+
+REFUSALS = (Unavailable("etcdserver: mvcc: database space exceeded"), Conflict("was changed"))
+
+
+@pytest.mark.parametrize("failure", REFUSALS, ids=("full", "changed"))
+async def test_what_was_told_while_status_is_refused_is_told_once_and_said_later(failure: ChangeoverError) -> None:
+    world, asked, deps = await failing_canary("on-call")
+    take = refuse_status(world, failure)
+    await as_scheduled(world, deps, 120)
+    assert asked.times("on-call") == [0]
+    take()
+    await as_scheduled(world, deps, 120)
+    assert states(world) == [("on-call", "Sent", 1)]
+    assert (asked.times("on-call"), deps.ahead) == ([0], {})
+
+
+async def test_who_does_not_answer_while_status_is_refused_is_tried_as_promised_and_given_up() -> None:
+    world, asked, deps = await failing_canary("audit", silent=["audit"])
+    take = refuse_status(world, REFUSALS[0])
+    await as_scheduled(world, deps, 600)
+    waits = [later - earlier for earlier, later in pairwise(asked.times("audit"))]
+    assert len(waits) == len(WAITS)
+    for wait, promised in zip(waits, WAITS, strict=True):
+        assert promised <= wait <= promised + TIMEOUT_SECONDS + UNFINISHED_SECONDS
+    take()
+    await as_scheduled(world, deps, 120)
+    assert (states(world), len(asked.asked)) == ([("audit", "Failed", MOST_ATTEMPTS)], MOST_ATTEMPTS)
+
+
+async def test_what_is_tried_on_after_status_is_taken_again_begins_where_it_was() -> None:
+    world, asked, deps = await failing_canary("audit", silent=["audit"])
+    take = refuse_status(world, REFUSALS[0])
+    await as_scheduled(world, deps, 30)
+    take()
+    await as_scheduled(world, deps, 600)
+    assert (len(asked.asked), deps.ahead) == (MOST_ATTEMPTS, {})
+
+
+async def test_what_was_kept_is_forgotten_with_the_migration() -> None:
+    world, asked, deps = await failing_canary("on-call")
+    refuse_status(world, REFUSALS[0])
+    await as_scheduled(world, deps, 60)
+    assert asked.asked and MIGRATION in deps.ahead
+    world.cluster.remove(MIGRATION)
+    assert await reconcile_migration(MIGRATION, deps) is None
+    assert deps.ahead == {}
+
+
+async def test_what_was_kept_of_one_that_is_made_anew_under_its_name_is_not_its_own() -> None:
+    world, asked, deps = await failing_canary("on-call", silent=["on-call"])
+    take = refuse_status(world, REFUSALS[0])
+    await as_scheduled(world, deps, 30)
+    assert asked.asked
+    world.cluster.remove(MIGRATION)
+    world.cluster.remove(Ref("HTTPRoute", NAMESPACE, "shop"))
+    world.cluster.put(a_migration())
+    take()
+    await as_scheduled(world, deps, 60)
+    assert (status_of(world)["notifications"], deps.ahead) == ([], {})
+
+
+async def test_what_was_kept_in_an_earlier_term_says_nothing_after_another_led() -> None:
+    world, asked, deps = await failing_canary("on-call")
+    refuse_status(world, REFUSALS[0])
+    await as_scheduled(world, deps, 60)
+    await as_scheduled(world, replace(deps, term=lambda: 2), 60)
+    assert len(asked.asked) == 2
+
+
+async def test_what_is_kept_is_bounded_and_the_latest_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notify, "MOST_AHEAD", 2)
+    world, _, deps = await failing_canary("on-call")
+    refuse_status(world, REFUSALS[0])
+    old = [Ref("CanaryMigration", NAMESPACE, f"gone-{number}") for number in range(2)]
+    deps.ahead.update({ref: Ahead("", 0, ()) for ref in old})
+    await as_scheduled(world, deps, 60)
+    assert list(deps.ahead) == [old[1], MIGRATION]
