@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from changeover.core.manifests.route import Arm, RouteShape
+from changeover.core.notices import Ahead
 from changeover.core.observed import Counts, LoadFailed, LoadReport, LoadRunning, NoData, Peak, Route, Usage
 from changeover.core.plan import Manifest, Ref, SetSplit
 
@@ -214,3 +215,4 @@ class Dependencies:
     gateways: Mapping[str, str] = field(default_factory=dict)  # address of a Gateway by namespace/name, for own load
     show: Callable[[Ref, Mapping[str, Any] | None], None] = lambda ref, status: None  # a status, to be seen in metrics
     term: Callable[[], int] = lambda: 0  # of leadership, under which we decide; 0 without a Lease
+    ahead: dict[Ref, Ahead] = field(default_factory=dict)  # what was told, by migration, while status may not have it

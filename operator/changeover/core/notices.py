@@ -92,8 +92,12 @@ class Notice:
 
     def is_due(self, now: datetime) -> bool:
         """Whether it is to be sent now."""
+        return self.state == WAITING and self.seconds_left(now) == 0
+
+    def seconds_left(self, now: datetime) -> float:
+        """How long it still has to wait for its next attempt."""
         wait = FIRST_WAIT * 2 ** (self.attempts - 1) if self.attempts else timedelta(0)
-        return self.state == WAITING and now >= self.at + wait
+        return max((self.at - now + wait).total_seconds(), 0.0)
 
     def after(self, now: datetime, failure: str) -> Notice:
         """After one more attempt; an empty failure is a success."""
@@ -103,9 +107,31 @@ class Notice:
         return replace(self, state=state, attempts=attempts, at=now, message=failure, happened=happened)
 
 
-def notices(seen: SeenMigration, step: Step) -> list[Notice]:
+@dataclass(frozen=True)
+class Ahead:
+    """Notices that status may not have yet, since it could not be written: a process's floor under what status says.
+
+    Only for what it was kept for: a migration that was made anew is another, and another process may have led since.
+    """
+
+    uid: str
+    term: int
+    notices: tuple[Notice, ...]
+
+    def over(self, stored: Sequence[Notice]) -> list[Notice]:
+        """What status has, but of each notice what got further; behind it, what status has not."""
+        furthest = {notice.id: notice for notice in stored}
+        for notice in self.notices:
+            if notice.id not in furthest or notice.attempts > furthest[notice.id].attempts:
+                furthest[notice.id] = notice
+        return list(furthest.values())
+
+
+def notices(seen: SeenMigration, step: Step, ahead: Ahead | None = None) -> list[Notice]:
     """All that were told or are to be told, with what has happened in this pass."""
     known = [Notice.from_dict(entry) for entry in seen.owner.status.get("notifications") or ()]
+    if ahead is not None:
+        known = ahead.over(known)
     happened = _event_of(seen, step)
     if happened is None:
         return known[-MOST_NOTICES:]
@@ -117,6 +143,16 @@ def notices(seen: SeenMigration, step: Step) -> list[Notice]:
         if event in one.events and (identity := names.digest([seen.owner.uid, key, one.name])) not in told
     ]
     return [*known, *new][-MOST_NOTICES:]
+
+
+def first_due(known: Sequence[Notice], now: datetime) -> Notice | None:
+    """The one to be sent now: of the fewest attempts, so that who does not answer holds up nobody who was not tried."""
+    return min((one for one in known if one.is_due(now)), key=lambda one: one.attempts, default=None)
+
+
+def seconds_until_due(known: Sequence[Notice], now: datetime) -> float | None:
+    """When the next one is to be sent; None when none waits."""
+    return min((one.seconds_left(now) for one in known if one.state == WAITING), default=None)
 
 
 def _event_of(seen: SeenMigration, step: Step) -> tuple[str, str] | None:

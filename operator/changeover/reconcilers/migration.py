@@ -35,6 +35,7 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
     body = await deps.cluster.get(ref)
     if body is None:
         deps.show(ref, None)
+        deps.ahead.pop(ref, None)
         return None
     owner = parse_owner(body)
     try:
@@ -56,9 +57,9 @@ async def reconcile_migration(ref: Ref, deps: Dependencies) -> float | None:
         beside = await do_beside(seen, step, ref, found.target, deps)
         fields |= beside.fields
         conditions[ConditionType.ACCEPTANCE_MET] = beside.judgement
-        recheck = sooner(recheck, beside.recheck_after)
         fields["gates"] = [to_dict(answer) for answer in seen.gates]
-        fields["notifications"] = await tell(seen, step, deps)
+        fields["notifications"], until_due = await tell(seen, step, deps)
+        recheck = sooner(sooner(recheck, beside.recheck_after), until_due)
     refusal = migration_status.refusal_of(step) if failure is None else ""
     summary = Summary(reason, message, conditions, fields, refusal, undone=failure is not None)
     if not await report(body, summary, MIGRATION_CONDITIONS, deps):

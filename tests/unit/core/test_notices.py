@@ -17,7 +17,18 @@ from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.migration_status import NotificationStatus
 from changeover.core.errors import InvalidSpec
 from changeover.core.migration_state import Step
-from changeover.core.notices import FAILED, MOST_ATTEMPTS, SENT, WAITING, Notice, message_of, notices
+from changeover.core.notices import (
+    FAILED,
+    MOST_ATTEMPTS,
+    SENT,
+    WAITING,
+    Ahead,
+    Notice,
+    first_due,
+    message_of,
+    notices,
+    seconds_until_due,
+)
 from changeover.core.signature import Message, headers_of
 
 from tests.unit.core.seen import NOW, mark, owner, seen
@@ -94,6 +105,39 @@ def test_what_fails_is_tried_again_after_twice_the_time_and_given_up_in_the_end(
     assert (notice.state, notice.attempts, notice.message) == (FAILED, MOST_ATTEMPTS, "hooks.example.com answered 500")
     assert NOTICE.after(NOW, "").state == SENT
     assert not NOTICE.after(NOW, "").is_due(NOW + timedelta(days=1))
+
+
+def test_of_what_is_due_the_one_with_the_fewest_attempts_is_first_and_then_the_first_of_the_list() -> None:
+    tried, fresh, second = (replace(NOTICE, id=f"{n:08x}", attempts=int(n == 0)) for n in range(3))
+    later = NOW + timedelta(seconds=5)
+    assert first_due([tried, fresh, second], later) == fresh
+    assert first_due([tried, replace(fresh, state=SENT)], later) == tried
+    assert first_due([tried, replace(fresh, state=FAILED)], NOW) is None
+
+
+def test_the_next_is_due_when_the_first_of_those_that_wait_is() -> None:
+    waits = [replace(NOTICE, attempts=attempts) for attempts in (3, 2)]
+    assert seconds_until_due([*waits, replace(NOTICE, state=SENT)], NOW + timedelta(seconds=4)) == 6
+    assert seconds_until_due(waits, NOW + timedelta(hours=1)) == 0
+    assert seconds_until_due([NOTICE.after(NOW, ""), replace(NOTICE, state=FAILED)], NOW) is None
+
+
+def test_a_time_that_somebody_else_wrote_into_status_is_not_reckoned_beyond_the_calendar() -> None:
+    told = Notice.from_dict({**NOTICE.to_dict(), "attempts": 6, "at": "9999-12-31T23:59:59Z"})
+    assert first_due([told], NOW) is None
+
+
+def test_what_a_process_tried_counts_where_status_is_behind_and_status_where_it_is_further() -> None:
+    stored = [replace(NOTICE, id=f"{n:08x}", attempts=2) for n in range(3)]
+    tried = replace(stored[0], attempts=3, state=SENT)
+    new = replace(NOTICE, id="f" * 8)
+    ahead = Ahead("u", 0, (replace(stored[2], attempts=1), replace(stored[1], message="old"), tried, new))
+    assert ahead.over(stored) == [tried, *stored[1:], new]
+
+
+def test_what_happened_while_status_could_not_be_written_is_still_to_be_told() -> None:
+    [held] = told(STUCK, notify=EVERYBODY[:1])
+    assert notices(seen({"notify": EVERYBODY}), WAITS, Ahead("u", 0, (held,))) == [held]
 
 
 def test_a_notice_reads_back_from_status() -> None:
