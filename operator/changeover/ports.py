@@ -162,6 +162,7 @@ class CountQuery:
     """Which counters: the arm's backend as the gateway calls it, and the latency bounds that matter, by objective.
 
     ``beside`` is the other arm: its counters show that a gateway was there before this arm had its first request.
+    ``together`` counts both as one: then what spoils the counters of either spoils the sum.
     """
 
     namespace: str
@@ -169,6 +170,7 @@ class CountQuery:
     backend: BackendPort
     bounds: Mapping[str, Bound] = field(default_factory=dict)
     beside: BackendPort | None = None
+    together: bool = False
 
 
 class MetricSource(Protocol):

@@ -1,4 +1,4 @@
-"""Has a step seen the day's busiest hour? Known from a day of stable, counted in the step's judged blocks. Pure.
+"""Has a step seen the day's busiest hour? Known from a day of the route, counted in the step's judged blocks. Pure.
 
 The hours are those that the day was read in, each named by its beginning in minutes since midnight, UTC.
 """
@@ -32,8 +32,9 @@ def any_wants_peak(spec: MigrationSpec) -> bool:
 
 
 def busiest(at: datetime, counted: Sequence[Counts | None]) -> tuple[int, ...]:
-    """The busiest hours, by the mean of stable's requests over the days; the last of `counted` ends at `at`.
+    """The busiest hours, by the mean of the route's requests over the days; the last of `counted` ends at `at`.
 
+    Whoever answered: stable's own requests become fewer with the canary's weight, not with the hour.
     None when an hour of the day was counted on no day.
     """
     of_day: dict[int, list[int]] = {}

@@ -16,7 +16,7 @@ from changeover.api.v1alpha1.base import duration_seconds
 from changeover.api.v1alpha1.migration import MigrationSpec
 from changeover.core import names
 from changeover.core.conditions import UNREADABLE_JSON, parse_stored, timestamp
-from changeover.core.daily_peak import any_wants_peak, busiest, told
+from changeover.core.daily_peak import any_wants_peak, told
 from changeover.core.design import Baseline, make_baseline
 from changeover.core.evidence import bad_requests, limit_of
 from changeover.core.observed import Counts
@@ -38,12 +38,14 @@ class Day:
     hours: int = 0
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     why: str = ""
-    peaks: tuple[int, ...] = ()  # the busiest hours: their beginnings, minutes since midnight, UTC
+    peaks: tuple[int, ...] = ()  # the route's busiest hours: their beginnings, minutes since midnight, UTC
+    peaks_key: str = ""  # what they are of; empty when an earlier release read them
 
     def to_status(self) -> dict[str, Any]:
         """As status keeps it."""
         targets = {name: baseline.to_dict() for name, baseline in self.baselines.items()}
         content = {"key": self.key, "targets": targets, "why": self.why, "peaks": list(self.peaks)}
+        content["peaksKey"] = self.peaks_key
         return {
             "at": timestamp(self.at),
             "hours": self.hours,
@@ -77,9 +79,25 @@ class Day:
                 return None
             baselines = {name: Baseline.from_dict(one) for name, one in content["targets"].items()}
             return cls(parse_stored(kept["at"]), key, int(kept["hours"]), baselines, str(content["why"]),
-                       tuple(int(one) for one in content.get("peaks", ())))  # fmt: skip
+                       _peaks(content), str(content.get("peaksKey", "")))  # fmt: skip
         except UNREADABLE_JSON:
             return None
+
+
+def _peaks(content: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(int(one) for one in content.get("peaks", ()))
+
+
+def kept_peaks(status: Mapping[str, Any] | None, peaks_key: str) -> tuple[int, ...]:
+    """The busiest hours that status has, also where its baselines are of another bound; empty when of something else.
+
+    Read anew they would be other hours, by the minute of the reading, and one may hold half of the rush.
+    """
+    try:
+        content = json.loads((status or {})["statistics"])
+        return _peaks(content) if content["peaksKey"] == peaks_key else ()
+    except UNREADABLE_JSON:
+        return ()
 
 
 def key_of(arms: str, spec: MigrationSpec) -> str:
@@ -92,13 +110,18 @@ def key_of(arms: str, spec: MigrationSpec) -> str:
     return names.digest([arms, bounds, spec.decision.baseline.window])
 
 
+def peaks_key_of(arms: str, spec: MigrationSpec) -> str:
+    """Stands for what the busiest hours are of: no bound changes who asked when."""
+    return names.digest([arms, spec.decision.baseline.window])
+
+
 def hours_of(spec: MigrationSpec) -> int:
     """Whole hours of the window."""
     return int(duration_seconds(spec.decision.baseline.window) // HOUR.total_seconds())
 
 
 def make_day(at: datetime, key: str, spec: MigrationSpec, counted: Sequence[Counts | None]) -> Day:
-    """The reading from the hours' counts, oldest first; None for an hour that could not be counted."""
+    """The baselines from the hours' counts of stable, oldest first; None for an hour that could not be counted."""
     wanted, known = hours_of(spec), [hour for hour in counted if hour is not None and hour.requests > 0]
     if len(known) < LEAST_HOURS_SHARE * wanted:
         return Day(at, key, why=f"of stable's last {wanted} hours too few are in the metric source")
@@ -108,7 +131,7 @@ def make_day(at: datetime, key: str, spec: MigrationSpec, counted: Sequence[Coun
         baseline = make_baseline(sums)
         if baseline is not None:
             found[objective.name] = baseline
-    return Day(at, key, len(known), found, peaks=busiest(at, counted))
+    return Day(at, key, len(known), found)
 
 
 def is_due(day: Day | None, spec: MigrationSpec, now: datetime) -> bool:

@@ -124,7 +124,7 @@ def _stopped(seen: SeenMigration, mark: Mark, reason: Reason, message: str, weig
 
 
 def _busiest_hour(seen: SeenMigration, mark: Mark) -> Waiting | None:
-    """It is to be known beforehand, of stable alone: once the canary has weight, stable's counters are a part."""
+    """It is to be known beforehand: where nobody can tell it, the wait is one with all traffic on stable."""
     if peaks_of(seen) or not any(wants_peak(step) for step in seen.spec.steps[next_step(seen.spec, mark) - 1 :]):
         return None
     return Reason.WAITING_FOR_DAILY_PEAK, _unknown_peak(seen)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from changeover.api.v1alpha1 import MigrationSpec
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core import names
 from changeover.core.canary import choose
-from changeover.core.day import HOUR, LEAST_HOURS_SHARE, Day, hours_of, is_due, key_of, make_day
+from changeover.core.daily_peak import HOURS_A_DAY, any_wants_peak, busiest
+from changeover.core.day import (
+    HOUR,
+    LEAST_HOURS_SHARE,
+    Day,
+    hours_of,
+    is_due,
+    kept_peaks,
+    key_of,
+    make_day,
+    peaks_key_of,
+)
 from changeover.core.evidence import SETTLE_SCRAPES, StepEvidence, is_projected
 from changeover.core.gates import answered
 from changeover.core.mark import Mark
@@ -43,7 +54,7 @@ async def observe(owner: Owner, spec: MigrationSpec, found: Found, deps: Depende
     reader = EvidenceReader(spec, target, Measured(source, scrape, own), canary)
     latest = await reader.read(_latest_start(route, now, scrape), now)
     arms = fingerprint_of(target, spec)
-    day = await _day(reader, owner, route, key_of(arms, spec), now)
+    day = await _day(reader, owner, route, arms, now)
     blocks, behind = await _blocks(reader, _starting_point(evidence, route, scrape), now, scrape)
     peak = await _peak(reader, owner, bool(blocks), now)
     load = await observe_load(Arms(owner, spec, target, route, stable, canary), now, deps)
@@ -71,13 +82,20 @@ async def _peak(
 
 
 async def _day(
-    reader: EvidenceReader, owner: Owner, route: Route | Unreadable | None, key: str, now: datetime
+    reader: EvidenceReader, owner: Owner, route: Route | Unreadable | None, arms: str, now: datetime
 ) -> Day | None:
-    """Stable over a day, as status has it, or read anew where that is due."""
-    known = Day.parse(owner.status.get("baseline"), key)
-    if isinstance(route, Route) and is_due(known, reader.spec, now):
-        return await reader.day(key, now) or known
-    return known
+    """Stable over a day and the busiest hours, as status has them, or read anew where that is due."""
+    key, status = key_of(arms, reader.spec), owner.status.get("baseline")
+    known = Day.parse(status, key)
+    if not isinstance(route, Route) or not is_due(known, reader.spec, now):
+        return known
+    # A baseline that is there is not read again for the sake of the hours: stable may have no traffic by now.
+    day = await reader.day(key, now) if known is None or known.why else replace(known, at=now)
+    if day is None or not any_wants_peak(reader.spec):
+        return day or known
+    peaks_key = peaks_key_of(arms, reader.spec)
+    peaks = kept_peaks(status, peaks_key) or await reader.busiest(now)
+    return known if peaks is None else replace(day, peaks=peaks, peaks_key=peaks_key)
 
 
 async def observe_leaving(owner: Owner, spec: MigrationSpec, found: Found, deps: Dependencies) -> SeenMigration:
@@ -217,17 +235,30 @@ class EvidenceReader:
 
     async def day(self, key: str, now: datetime) -> Day | None:
         """Stable over the window, hour by hour; None when the source does not answer. Costs a query an hour, once."""
-        hours, stable = hours_of(self.spec), self._queries()[1]
+        may_miss = (1 - LEAST_HOURS_SHARE) * hours_of(self.spec)
+        counted = await self._hours(self._queries()[1], now, may_miss)
+        return None if counted is None else make_day(now, key, self.spec, counted)
+
+    async def busiest(self, now: datetime) -> tuple[int, ...] | None:
+        """The route's busiest hours, whichever arm answered; None when the source does not. Costs as much again.
+
+        An edited bound changes neither who asked when, nor which buckets that takes.
+        """
+        route = replace(self._queries()[1], bounds={}, together=True)
+        counted = await self._hours(route, now, hours_of(self.spec) - HOURS_A_DAY)
+        return None if counted is None else busiest(now, counted)
+
+    async def _hours(self, query: CountQuery, now: datetime, may_miss: float) -> list[Counts | None] | None:
+        """The window's hours, oldest first, until more are missing than may be: nobody waits for the rest."""
         counted: list[Counts | None] = []
-        for number in range(hours, 0, -1):
-            counts = await readable(self._source.counts(stable, now - number * HOUR, now - (number - 1) * HOUR))
+        for number in range(hours_of(self.spec), 0, -1):
+            counts = await readable(self._source.counts(query, now - number * HOUR, now - (number - 1) * HOUR))
             if isinstance(counts, Unreadable):
                 return None
             counted.append(None if isinstance(counts, NoData) else counts)
-            missing = sum(1 for hour in counted if hour is None)
-            if missing > (1 - LEAST_HOURS_SHARE) * hours:
-                break  # too many already: nobody waits for the rest
-        return make_day(now, key, self.spec, counted)
+            if counted.count(None) > may_miss:
+                break
+        return counted
 
     def _queries(self) -> list[CountQuery]:
         canary, stable = self._target.canary, self._target.stable

@@ -45,6 +45,9 @@ class FakeMetrics:
         """Counts in proportion to share, rate and length of the span."""
         self._check()
         share = self._share(query.backend.service, start, end)
+        if query.together and query.beside is not None:
+            beside = self._share(query.beside.service, start, end)
+            share = beside if share is None else share + (beside or 0.0)
         if self.mode == "none" or share is None:
             return NoData("no series")
         seconds = (end - start).total_seconds()

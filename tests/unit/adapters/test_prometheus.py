@@ -307,6 +307,24 @@ async def test_a_renamed_label_changes_no_count() -> None:
     assert [one.count("exported_service=~") for one in asked] == [0, 0, 1, 1]
 
 
+async def test_both_arms_together_are_all_that_the_route_was_asked_and_what_spoils_one_spoils_the_sum() -> None:
+    def told(pod: str, backend: str, begins: int = 0) -> Any:
+        one = samples("+Inf", *(str(10 * n) for n in range(14)))
+        labels = {**one["metric"], "pod": pod, "service": f"shop-{backend}-80@kubernetesgateway"}
+        return {"metric": labels, "values": one["values"][begins:]}
+
+    async def counted(*series: Any) -> Counts | NoData:
+        settings = SourceSettings("default", "http://unused", TIMEOUT_SECONDS, 5.0)
+        query = replace(QUERY, bounds={}, beside=BackendPort("old", 80), together=True)
+        return await PrometheusSource(settings, lambda query, at: list(series)).counts(query, START, END)
+
+    arm = await counted(told("gw-1", "old"))
+    both = await counted(told("gw-1", "old"), told("gw-1", "new"))
+    assert isinstance(arm, Counts) and isinstance(both, Counts) and both.requests == 2 * arm.requests > 0
+    grown = await counted(told("gw-1", "old"), told("gw-2", "new", begins=8))
+    assert isinstance(grown, NoData), "a gateway more, of which the other arm knows nothing"
+
+
 @pytest.mark.parametrize(("lookback", "span"), [({}, 86_400), ({"lookback": timedelta(hours=1)}, 3600)])
 async def test_a_peak_is_the_highest_finite_sample_of_the_time_before(
     server: Server, lookback: dict[str, timedelta], span: int

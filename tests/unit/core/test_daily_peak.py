@@ -11,7 +11,7 @@ import pytest
 from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.step import Step as StepSpec
 from changeover.core.daily_peak import HOUR, Coverage, busiest, earliest, lacking, told
-from changeover.core.day import ASK_AGAIN, Day, is_due, make_day
+from changeover.core.day import ASK_AGAIN, Day, is_due, kept_peaks, make_day, peaks_key_of
 from changeover.core.evidence import Split, StepEvidence, fold
 from changeover.core.migration import decide
 from changeover.core.migration_status import summarise
@@ -229,13 +229,24 @@ def test_the_day_is_read_again_while_the_busiest_hour_is_not_known() -> None:
 
 
 def test_the_day_remembers_it() -> None:
-    found = make_day(AT, "key", migration_spec(**SPEC), hours(h2=500))
-    assert found.peaks == (9 * 60 + 20,) and found.to_status()["busiest"] == "09:20-10:20 UTC"
+    found = replace(make_day(AT, "key", migration_spec(**SPEC), hours()), peaks=(9 * 60 + 20,), peaks_key="whose")
+    assert found.to_status()["busiest"] == "09:20-10:20 UTC"
     assert Day.parse(found.to_status(), "key") == found
     old = found.to_status()
     old["statistics"] = json.dumps({k: v for k, v in json.loads(old["statistics"]).items() if k != "peaks"})
     of_before = Day.parse(old, "key")
     assert of_before is not None and of_before.peaks == ()
+
+
+def test_it_is_kept_when_the_baseline_is_of_another_bound_and_not_when_it_is_of_something_else() -> None:
+    status = replace(a_day(), peaks_key="whose").to_status()
+    assert kept_peaks(status, "whose") == a_day().peaks
+    assert kept_peaks(status, "another's") == kept_peaks(None, "whose") == kept_peaks({}, "whose") == ()
+    assert kept_peaks({"statistics": '{"peaks": [720]}'}, "") == (), "by a release that counted stable alone"
+    bound = [{"name": "latency", "type": "Latency", "latency": {"percentile": "99", "max": "40ms"}}]
+    spec, week = migration_spec(**SPEC), migration_spec(**SPEC, decision={"baseline": {"window": "168h"}})
+    assert peaks_key_of("arms", spec) == peaks_key_of("arms", migration_spec(**SPEC, objectives=bound))
+    assert len({peaks_key_of("arms", spec), peaks_key_of("others", spec), peaks_key_of("arms", week)}) == 3
 
 
 def test_what_can_never_be_covered_is_refused() -> None:

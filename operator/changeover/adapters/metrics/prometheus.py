@@ -64,7 +64,7 @@ class PrometheusSource:
         self._asked = ask or directly(settings, self._session)
 
     async def counts(self, query: CountQuery, start: datetime, end: datetime) -> Counts | NoData:
-        """Exact counter differences of one backend over the span, from Traefik's histogram a service."""
+        """Exact counter differences of one backend, or both, over the span, from Traefik's histogram a service."""
         span = self._span(start, end)
         name = traefik_service(query)
         both = name if query.beside is None else f"{name}|{traefik_service(replace(query, backend=query.beside))}"
@@ -73,7 +73,8 @@ class PrometheusSource:
 
         def judged(series: list[counters.Series]) -> Counts | NoData:
             named = [_under_its_own_name(one, label) for one in series]
-            own = [one for one in named if re.fullmatch(name, str(one["metric"].get("service", "")))]
+            counted = both if query.together else name
+            own = [one for one in named if re.fullmatch(counted, str(one["metric"].get("service", "")))]
             return counters.counts(own, span, query.bounds, named)
 
         return await self._range(selector, span, judged)

@@ -77,7 +77,8 @@ class BaselineStatus(Model):
     hours: int = described("Hours of stable that were counted; 0: too few.")
     message: Text = described("For which objectives it is known, or why not.")
     busiest: ShortText = described(
-        "Hours of the day with the most requests, ties within 5 %. Empty when unknown. Example: 13:20-14:20 UTC.",
+        "Hours of the day with the most requests, ties within 5 %. Empty when unknown, or no step covers it. "
+        "Example: 13:20-14:20 UTC.",
         default="",
     )
     statistics: Annotated[str, Field(max_length=4096)] = described(

@@ -45,7 +45,7 @@ class Step(Model):
 
     covers: Annotated[list[Literal["DailyPeak"]], Field(max_length=1)] = described(
         "What the step's evidence must include before the step is left. DailyPeak: 90 % of one of the day's busiest "
-        "hours, which are those of stable over spec.decision.baseline.window. Default: none. Example: [DailyPeak].",
+        "hours, which are those of the route over spec.decision.baseline.window. Default: none. Example: [DailyPeak].",
         default=[],
     )
 
