@@ -6,6 +6,7 @@ It names a set of minutes, unlike cron's, which name instants at which something
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -16,7 +17,8 @@ _MONTH_NAMES = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "
 _WEEKDAY_NAMES = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _MONTHS = {name: n for n, name in enumerate(_MONTH_NAMES, start=1)}
 _WEEKDAYS = {name: n for n, name in enumerate(_WEEKDAY_NAMES)}
-_HORIZON_DAYS = 28 * 366  # after 28 years every date has fallen on every day of the week
+_MINUTE_OF_DAY = timedelta(minutes=1)
+WHOLE_DAY = (1 << 24 * 60) - 1  # a set of minutes is a number: the bit n is the minute n since midnight
 
 
 @dataclass(frozen=True)
@@ -65,15 +67,15 @@ class Minutes:
     """The minutes that an expression names: those of a day, and the days."""
 
     text: str
-    of_day: frozenset[int]  # minutes since midnight
+    of_day: int  # a set, see WHOLE_DAY
     days: frozenset[int]
     months: frozenset[int]
     weekdays: frozenset[int]  # 0 is Sunday
 
-    def on(self, day: date) -> frozenset[int]:
+    def on(self, day: date) -> int:
         """The minutes of this day."""
         is_named = day.month in self.months and day.day in self.days and day.isoweekday() % 7 in self.weekdays
-        return self.of_day if is_named else frozenset()
+        return self.of_day if is_named else 0
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,14 @@ class Span:
     text: str
     start: datetime
     end: datetime
+
+    def on(self, day: date) -> int:
+        """The minutes of this day, which begin in it."""
+        if not self.start.date() <= day <= self.end.date():
+            return 0
+        midnight = datetime.combine(day, time())
+        first, end = (min(max(-((midnight - one) // _MINUTE_OF_DAY), 0), 24 * 60) for one in (self.start, self.end))
+        return (1 << end) - (1 << first)
 
 
 @lru_cache(maxsize=1024)
@@ -97,8 +107,8 @@ def parse_minutes(text: str) -> Minutes:
             f"{text!r} names days of the month and of the week, of which cron takes either; make one of them * and, "
             "where both are meant, write two entries"
         )
-    minutes = _minutes(minute)
-    of_day = frozenset(60 * h + m for h in _HOUR.parse(hour) for m in minutes)
+    minutes = sum(1 << m for m in _minutes(minute))
+    of_day = sum(minutes << 60 * h for h in _HOUR.parse(hour))
     weekdays = frozenset(n % 7 for n in _WEEKDAY.parse(weekday))
     return Minutes(text, of_day, _DAY.parse(day), _MONTH.parse(month), weekdays)
 
@@ -134,11 +144,20 @@ def parse_span(text: str) -> Span:
 
 def ever_opens(allowed: tuple[Minutes, ...], frozen: tuple[Minutes, ...]) -> bool:
     """Whether some minute of some year is allowed, or nothing is said of allowed, and not frozen year by year."""
-    opened = allowed or (parse_minutes("* * * * *"),)
-    days = (date(2001, 1, 1) + timedelta(days=n) for n in range(_HORIZON_DAYS))
-    return any(minutes_on(day, opened) - minutes_on(day, frozen) for day in days)
+    opened, closing = set(allowed or (parse_minutes("* * * * *"),)), set(frozen)
+    return any(minutes_on(day, opened) & ~minutes_on(day, closing) for day in _each_date_on_each_weekday())
 
 
-def minutes_on(day: date, named: tuple[Minutes, ...]) -> frozenset[int]:
+@lru_cache(maxsize=1)
+def _each_date_on_each_weekday() -> tuple[date, ...]:
+    """Once each: no expression tells more days apart, and 28 years have them all."""
+    days = (date(2001, 1, 1) + timedelta(days=n) for n in range(28 * 366))
+    return tuple({(day.month, day.day, day.weekday()): day for day in days}.values())
+
+
+def minutes_on(day: date, named: Iterable[Minutes | Span]) -> int:
     """The minutes of a day that any of these names."""
-    return frozenset().union(*(one.on(day) for one in named))
+    found = 0
+    for one in named:
+        found |= one.on(day)
+    return found

@@ -13,7 +13,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from changeover.api.v1alpha1.windows import Windows, is_span
-from changeover.core.wall_clock import Minutes, Span, ever_opens, minutes_on, parse_minutes, parse_span
+from changeover.core.wall_clock import WHOLE_DAY, Minutes, Span, ever_opens, minutes_on, parse_minutes, parse_span
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 Named = TypeVar("Named", Minutes, Span)
@@ -33,20 +33,32 @@ class Calendar:
         """What speaks against a rise at this instant; empty when nothing does."""
         wall = now.astimezone(self.zone).replace(tzinfo=None)
         minute = 60 * wall.hour + wall.minute
-        frozen = [one.text for one in self.frozen if minute in one.on(wall.date())]
+        frozen = [one.text for one in self.frozen if one.on(wall.date()) >> minute & 1]
         frozen += [one.text for one in self.spans if one.start <= wall < one.end]
         if frozen:
             return f"frozen by {frozen[0]!r}"
-        is_open = not self.allowed or any(minute in one.on(wall.date()) for one in self.allowed)
+        is_open = not self.allowed or minutes_on(wall.date(), self.allowed) >> minute & 1
         return "" if is_open else "in none of the allowed windows"
 
-    def open_on(self, day: date) -> list[int]:
-        """The minutes of a day's clock that no expression closes, in order; a span may still."""
-        opened = minutes_on(day, self.allowed) if self.allowed else frozenset(range(24 * 60))
-        if any(one.start <= datetime.combine(day, time()) and datetime.combine(day, time.max) < one.end
-               for one in self.spans):  # fmt: skip
-            return []
-        return sorted(opened - minutes_on(day, self.frozen))
+    def open_on(self, day: date) -> int:
+        """The minutes of a day's clock that are open. Intervals come first: most days without any are in one."""
+        frozen = minutes_on(day, self.spans)
+        if frozen == WHOLE_DAY:
+            return 0
+        opened = minutes_on(day, self.allowed) if self.allowed else WHOLE_DAY
+        return opened & ~frozen & ~minutes_on(day, self.frozen)
+
+    def first_on(self, day: date, after: datetime) -> datetime | None:
+        """The beginning of a day's first open minute after an instant."""
+        opened = self.open_on(day)
+        found = (
+            datetime.combine(day, time(minute // 60, minute % 60, fold=fold), tzinfo=self.zone).astimezone(UTC)
+            for minute in range(opened.bit_length())
+            if opened >> minute & 1
+            for fold in (0, 1)
+        )
+        # Where the clock is set back, a later minute of the day may come earlier; where it leaves one out, it is none.
+        return next((one for one in sorted(found) if one > after and not self.why_closed(one)), None)
 
 
 def wrong(windows: Windows) -> str:
@@ -114,15 +126,15 @@ def _next_opening(calendar: Calendar, begin: datetime) -> datetime | None:
     """From the beginning of a minute; kept, since it is asked for again at each look of that minute."""
     if not calendar.why_closed(begin):
         return begin
-    first = begin.astimezone(calendar.zone).date()
-    for day in (first + n * DAY for n in range(_HORIZON_DAYS)):
-        instants = (
-            datetime.combine(day, time(minute // 60, minute % 60, fold=fold), tzinfo=calendar.zone).astimezone(UTC)
-            for minute in calendar.open_on(day)
-            for fold in (0, 1)
-        )
-        # Where the clock is set back, a later minute of the day may come earlier.
-        for one in sorted(instants):
-            if one > begin and not calendar.why_closed(one):
-                return one
-    return None
+    today = begin.astimezone(calendar.zone).date()
+    found = calendar.first_on(today, begin) or calendar.first_on(today + DAY, begin)
+    return found or _opening_after_tomorrow(calendar, today)
+
+
+@lru_cache(maxsize=1024)
+def _opening_after_tomorrow(calendar: Calendar, today: date) -> datetime | None:
+    """Kept for the day: ten years without any are long to look through. All of it comes after any minute of today,
+    which tomorrow may not, where the clock is set back over midnight."""
+    midnight = datetime.combine(today, time(), tzinfo=calendar.zone)
+    openings = (calendar.first_on(today + n * DAY, midnight) for n in range(2, _HORIZON_DAYS))
+    return next(filter(None, openings), None)
