@@ -91,7 +91,7 @@ def seen(spec: dict[str, Any] | None = None, **more: Any) -> SeenMigration:
 def kept(number: int, canary: Counts | None = None, cores: float | None = 0.2) -> StepEvidence:
     """The evidence of so many blocks, as status kept it."""
     start = StepEvidence.start(mark().since, SCRAPE)
-    return fold(start, migration_spec(), blocks(number, canary, cores), Split(mark().weight, 1.0))
+    return fold(start, migration_spec(), blocks(number, canary, cores), Split(mark().weight, 1.0, 2))
 
 
 def benchmark_spec(**spec: Any) -> BenchmarkSpec:

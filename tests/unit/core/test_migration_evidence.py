@@ -59,7 +59,7 @@ def test_cpu_is_held_against_the_limit_of_all_pods_together() -> None:
     """0.36 cores are 36 % of two pods with half a core each, and 72 % of one."""
     busy = kept(0)
     two = decide(seen(evidence=busy, blocks=blocks(20, cores=0.36)))
-    one = decide(seen(evidence=busy, blocks=blocks(20, cores=0.36), canary=workload(1, 1)))
+    one = decide(seen(evidence=replace(busy, pods=1), blocks=blocks(20, cores=0.36), canary=workload(1, 1)))
     assert written(two) == 50
     assert one.mark is not None and one.mark.reason is Reason.CPU_MISSED
 
