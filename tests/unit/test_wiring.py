@@ -87,6 +87,16 @@ class Api(Server):
         self.ended.wait(20)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def unheard() -> Iterator[None]:
+    """kopf leaves tasks whose errors nobody asked for: when they are collected, it is told in no other test's time."""
+    log = logging.getLogger("asyncio")
+    log.disabled = True
+    yield
+    gc.collect()
+    log.disabled = False
+
+
 @pytest.fixture
 def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     server, wait = Api(), aiotasks.wait
@@ -107,9 +117,6 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     with serving(server):
         yield server
         server.ended.set()
-    # kopf leaves tasks whose errors nobody asked for: they are collected now, and told in no other test's time.
-    monkeypatch.setattr(logging.getLogger("asyncio"), "disabled", True)
-    gc.collect()
 
 
 async def true(what: Callable[[], bool]) -> None:
