@@ -121,12 +121,12 @@ def expressions(chance: Random, most: int) -> list[str]:
 
 def test_whether_it_ever_opens_is_told_as_by_the_plain_way() -> None:
     chance, told = Random(20260101), Counter[bool]()
-    for _ in range(8):
+    for _ in range(12):
         allowed = minutes(*expressions(chance, 2), f"* 2 {chance.choice(DAYS)}")
         frozen = minutes(*expressions(chance, 4), *chance.choices(("* 0-11 * * *", "* * * * 0-4"), k=2))
         told[ever_opens(allowed, frozen)] += 1
         assert ever_opens(allowed, frozen) == plain_ever_opens(allowed, frozen), (allowed, frozen)
-    assert min(told[True], told[False]) >= 5
+    assert min(told[True], told[False]) >= 2
 
 
 CHANGES = {
