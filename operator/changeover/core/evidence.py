@@ -45,7 +45,8 @@ class StepEvidence:
     covered: Coverage = field(default_factory=Coverage)  # of the day's busiest hour, where a step is to cover it
     counted: Mapping[str, str] = field(default_factory=dict)  # by objective, what its bad requests are: ``counted_as``
     build: str = ""  # of the canary's pods (``Workload.builds``); empty: not known, as in an earlier release
-    pods: int = 0  # of the canary, in the last block; 0: not known, as in an earlier release
+    pods: int = 0  # of the canary, in the last pass; 0: not known, as in an earlier release
+    resized: datetime | None = None  # from when on there are so many; None: ever since
     block: float = 0.0  # seconds of the blocks that were counted; 0: an earlier release did not say
     last: Evidence | None = None  # the latest block, to be shown; not kept over a restart
 
@@ -67,6 +68,7 @@ class StepEvidence:
             **({"counted": dict(self.counted)} if self.counted else {}),
             **({"build": self.build} if self.build else {}),
             **({"pods": self.pods} if self.pods else {}),
+            **({"resized": self.resized.isoformat()} if self.resized else {}),
             **({"block": self.block} if self.block else {}),
             "states": {name: state.to_dict() for name, state in self.states.items()},
             "cpu": {name: share.to_dict() for name, share in self.cpu.items()},
@@ -95,6 +97,7 @@ class StepEvidence:
                 counted={name: str(what) for name, what in content.get("counted", {}).items()},
                 build=str(content.get("build", "")),
                 pods=int(content.get("pods", 0)),
+                resized=parse_stored(content["resized"]) if "resized" in content else None,
                 block=float(content.get("block", 0.0)),
             )
         except UNREADABLE_JSON:
@@ -117,7 +120,7 @@ class Split:
     peaks: tuple[int, ...] = ()  # the busiest hours of the day, where a step is to cover one
     builds: frozenset[str] = frozenset()  # of the canary's pods, as far as they are known
     anew: datetime | None = None  # when evidence of other pods could begin: as after a change of weight
-    complete_from: datetime | None = None  # when the youngest of the pods was started; None: not known
+    complete_from: datetime | None = None  # when all of the pods were there; None: not known
 
 
 def make_design(spec: MigrationSpec) -> Design:
@@ -156,7 +159,8 @@ def fold(evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence]
     which pods of two builds answered. What was counted for another bound, or of another build, is no evidence now.
     """
     evidence, blocks = _of_this_build(_of_this_spec(evidence, spec), blocks, split)
-    is_resized, evidence = evidence.pods not in (0, split.pods), replace(evidence, pods=split.pods)
+    resized = evidence.resized if evidence.pods in (0, split.pods) else split.anew
+    evidence = replace(evidence, pods=split.pods, resized=resized)
     for block in blocks:
         if block.start != evidence.until:
             raise ValueError(f"a block from {block.start} does not follow evidence until {evidence.until}")
@@ -167,7 +171,7 @@ def fold(evidence: StepEvidence, spec: MigrationSpec, blocks: Sequence[Evidence]
             off = evidence.off + 1 if is_off else 0
             evidence = replace(evidence, until=block.end, states=against, guards=guards, off=off, last=block)
             continue
-        if not is_resized and (split.complete_from is None or split.complete_from <= block.start):
+        if all(since is None or since <= block.start for since in (evidence.resized, split.complete_from)):
             evidence = _with_cpu(evidence, block, spec, split)
         evidence = replace(
             evidence,

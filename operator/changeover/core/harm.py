@@ -64,6 +64,12 @@ def roll_back(seen: SeenMigration, mark: Mark, reason: Reason, why: str, weighin
     return Step(Reason.ROLLING_BACK, message, (split(down),), down, weighing)
 
 
+def replaced_message(canary: Workload) -> str:
+    """That pods of two builds are there, and what keeps the new ones from being all."""
+    why = next((f"; {pod.name}: {pod.waiting}" for pod in canary.pods if pod.waiting), "")
+    return f"canary {canary.name}: its pods are being replaced, and evidence of the new ones begins when they are{why}"
+
+
 def canary_message(canary: Workload | None) -> str:
     if canary is None:
         return "the canary's Deployment does not exist"

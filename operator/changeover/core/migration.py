@@ -20,7 +20,7 @@ from changeover.core.conditions import timestamp
 from changeover.core.contest import put_back
 from changeover.core.design import significant
 from changeover.core.evidence import SETTLE_SCRAPES, Split, StepEvidence, fold
-from changeover.core.harm import canary_message, harm, roll_back
+from changeover.core.harm import canary_message, harm, replaced_message, roll_back
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_end import (
     finish_rollback,
@@ -203,7 +203,9 @@ def _withoutharm(seen: SeenMigration, route: Route, mark: Mark, weighing: Weighi
     if seen.canary.ready < seen.canary.replicas:
         return Step(Reason.WAITING_FOR_WORKLOADS, canary_message(seen.canary), (), mark, weighing)
     if len(seen.canary.builds) > 1:
-        return hold(seen, mark, replace(weighing, reason=Reason.WAITING_FOR_WORKLOADS, message=_replaced(seen.canary)))
+        return hold(
+            seen, mark, replace(weighing, reason=Reason.WAITING_FOR_WORKLOADS, message=replaced_message(seen.canary))
+        )
     another = deviation(seen.choice.benchmarked, seen.canary)
     if another:
         return Step(Reason.BENCHMARK_REFUSED, another, (), mark, weighing, stalled=True)
@@ -216,11 +218,6 @@ def _withoutharm(seen: SeenMigration, route: Route, mark: Mark, weighing: Weighi
     return hold(seen, mark, weighing)
 
 
-def _replaced(canary: Workload) -> str:
-    why = next((f"; {pod.name}: {pod.waiting}" for pod in canary.pods if pod.waiting), "")
-    return f"canary {canary.name}: its pods are being replaced, and evidence of the new ones begins when they are{why}"
-
-
 def _weigh(seen: SeenMigration, mark: Mark, canary: Workload) -> Weighing:
     """Fold the new blocks into the step's evidence and judge it; too long without any is a rollback."""
     evidence = seen.evidence or StepEvidence.start(mark.since, seen.scrape_seconds)
@@ -230,7 +227,15 @@ def _weigh(seen: SeenMigration, mark: Mark, canary: Workload) -> Weighing:
     pods, rps = max(1, canary.replicas), seen.choice.benchmarked.rps
     anew = seen.now + timedelta(seconds=SETTLE_SCRAPES * seen.scrape_seconds)
     split_ = Split(
-        mark.weight, cores, pods, rps, baselines, peaks_of(seen), canary.builds, anew, complete_from=canary.youngest
+        mark.weight,
+        cores,
+        pods,
+        rps,
+        baselines,
+        peaks_of(seen),
+        canary.builds,
+        anew,
+        complete_from=canary.complete_from(seen.now),
     )
     if not isinstance(seen.blocks, Unreadable):
         evidence = fold(evidence, seen.spec, seen.blocks, split_)

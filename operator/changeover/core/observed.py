@@ -72,10 +72,11 @@ class Workload:
         """The pod templates that the pods which stay were made from: more than one while they are replaced."""
         return frozenset(pod.build for pod in self.pods if pod.build and not pod.deleting)
 
-    @property
-    def youngest(self) -> datetime | None:
-        """When the last of the pods that stay was started; None: not known."""
-        return max((pod.started for pod in self.pods if pod.started and not pod.deleting), default=None)
+    def complete_from(self, now: datetime) -> datetime | None:
+        """Since when all pods that stay are there: not before now, when one waits for a node. None: not known."""
+        started = [pod.started for pod in self.pods if not pod.deleting]
+        known = [at for at in started if at is not None]
+        return None if not known else max(known) if len(known) == len(started) else now
 
     @property
     def restarts(self) -> int:

@@ -17,7 +17,7 @@ from changeover.core.evidence import limit_of
 from changeover.core.fence import sealed
 from changeover.core.gates import awaited, held_by_gates
 from changeover.core.guards import held_against
-from changeover.core.harm import roll_back
+from changeover.core.harm import replaced_message, roll_back
 from changeover.core.mark import Mark, Phase
 from changeover.core.measured_share import disagreement
 from changeover.core.migration_end import LOOK_AFTER_SECONDS
@@ -32,7 +32,7 @@ from changeover.core.migration_state import (
     next_step,
     split,
 )
-from changeover.core.observed import Counts, Evidence, Route, Unreadable
+from changeover.core.observed import Counts, Evidence, Route, Unreadable, Workload
 from changeover.core.plan import HoldFinalizer, SetSplit
 from changeover.core.raising import raise_to
 from changeover.core.requests import ACCEPTED, REFUSED, VERBS, Request
@@ -115,8 +115,10 @@ def _with_gates(asked: Asked) -> Step:
     What the evidence would raise meanwhile waits for it.
     """
     step, mark, last = asked.step, asked.mark, len(asked.seen.spec.steps)
-    if mark is None or _why_not_promoted(asked) is not None:
-        return step
+    if awaited(asked.seen, step):  # what is asked about the next step is not to be known for this
+        step = replace(step, reason=Reason.WAITING_FOR_APPROVAL)
+    if mark is None or _why_not_promoted(replace(asked, step=step)) is not None:
+        return asked.step
     held = held_by_gates(asked.seen, mark, last)
     if held is None:
         return step
@@ -204,6 +206,9 @@ def _why_not_promoted(asked: Asked) -> str | None:
         return f"it is on the last step already: {asked.step.message}"
     if asked.step.reason not in PROMOTABLE:
         return f"not promoted at {asked.where}: {asked.step.message}"
+    canary = asked.seen.canary
+    if isinstance(canary, Workload) and len(canary.builds) > 1:
+        return f"not promoted at {asked.where}: {replaced_message(canary)}"
     missed = closed(asked.seen.spec.windows, asked.seen.now) or _held_against(asked)
     return None if missed is None else f"not promoted at {asked.where}: {missed}"
 

@@ -148,12 +148,14 @@ def test_of_a_time_when_other_pods_were_there_no_cpu_is_known(objective: dict[st
     spec, before = spec_with(objective), Split(100, 1.0, 4, complete_from=START)
     kept = one_block_more(StepEvidence(START, START), objective, before, ANSWERED)
     assert kept.cpu["cpu"].blocks == 1
-    then = replace(before, complete_from=kept.until + BLOCK) if why == "a pod is younger" else replace(before, pods=2)
+    later = kept.until + BLOCK
+    then = replace(before, complete_from=later) if why == "a pod is younger" else replace(before, pods=2, anew=later)
     restarted = StepEvidence.parse(kept.to_text(), START)
     assert restarted is not None
     unknown = Evidence(kept.until, kept.until + BLOCK, ANSWERED, None, None)
     for evidence in (kept, restarted):
-        folded = fold(evidence, spec, [unknown], then)
+        # It is seen in a pass before the block is whole in which it happened.
+        folded = fold(fold(evidence, spec, [], then), spec, [unknown], replace(then, anew=later + BLOCK))
         assert (folded.cpu, folded.load, folded.requests) == (kept.cpu, kept.load, 20_000)
         assert one_block_more(folded, objective, then, ANSWERED).cpu["cpu"].blocks == 2
     assert fold(replace(restarted, pods=0), spec, [unknown], before).cpu["cpu"].unseen == 1

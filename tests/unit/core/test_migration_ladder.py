@@ -16,6 +16,7 @@ from changeover.core.migration import decide
 from changeover.core.migration_state import CanaryChoice, Step
 from changeover.core.observed import Counts, Evidence, NoData, Route, Unreadable, Workload
 from changeover.core.plan import Apply, Delete, HoldFinalizer, Ref, ReleaseRoute, SetSplit
+from changeover.core.verbs import decide as decide_with_verbs
 
 from tests.unit.core.seen import NOW, blocks, counts, kept, latest, mark, owner, pod, route, seen, workload
 
@@ -538,3 +539,12 @@ def test_nothing_else_is_taken_for_a_rollback(status: dict[str, Any]) -> None:
 def test_what_keeps_pods_from_being_replaced_is_said() -> None:
     step = decide(seen(canary=REPLACED, evidence=ENOUGH, blocks=()))
     assert "its pods are being replaced" in step.message and "another: ImagePullBackOff: no image new:2" in step.message
+
+
+def test_a_person_does_not_promote_pods_that_are_being_replaced() -> None:
+    """Also when maxDuration is past, and it is said that a person is to decide."""
+    for at in (route(), LONG_AGO):
+        asked = seen(canary=REPLACED, evidence=ENOUGH, blocks=(), route=at, owner=owner(requests={"promote": "now"}))
+        step = decide_with_verbs(asked)
+        assert step.request is not None and step.actions == ()
+        assert step.request.result == "Refused" and "its pods are being replaced" in step.request.answer

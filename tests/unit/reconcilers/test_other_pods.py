@@ -48,6 +48,21 @@ def one_more(world: World) -> None:
     world.cluster.patch(NEW, {"spec": {"replicas": 3}})
 
 
+async def test_a_pod_that_waits_for_a_node_makes_nobody_blind() -> None:
+    world = World(a_deployment("old"), a_deployment("new"), a_migration())
+    as_cadvisor(world)
+    while world.weight_of("shop", "new") != 10:
+        await passes(world, 1, 10)
+    set_state = world._set_state
+    world._set_state = lambda pod, name: None if pod["metadata"]["name"].endswith("-2") else set_state(pod, name)  # type: ignore[method-assign]
+    one_more(world)
+    await passes(world, 40, 10)
+    assert world.weight_of("shop", "new") == 10
+    world._set_state = set_state  # type: ignore[method-assign]
+    await passes(world, 100, 10)
+    assert (world.weight_of("shop", "new") or 0) >= 50
+
+
 @pytest.mark.parametrize("change", [one_moves, one_more])
 @pytest.mark.parametrize("suspended", [False, True])
 async def test_a_good_canary_whose_pods_changed_while_nobody_looked_goes_on(change: Any, suspended: bool) -> None:

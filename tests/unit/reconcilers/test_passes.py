@@ -841,6 +841,26 @@ async def test_an_approval_is_taken_up_at_whatever_moment_it_comes() -> None:
     assert len(world.outgoing.sent) > asked, "in no pass was the gate asked"
 
 
+@pytest.mark.parametrize("first", ["Automatic", "Manual"])
+async def test_a_promotion_asks_its_gate_about_the_last_step_and_goes_there(first: str) -> None:
+    """Whatever the gate was asked about, or is still to be asked, for the step that would have come next."""
+    gate = {"name": "board", "at": "BeforeStep", "secretRef": {"name": "hooks"}}
+    rest = [{"weightPercent": weight, "approval": "Manual"} for weight in (50, 100)]
+    steps = [{"weightPercent": 10, "minDuration": "2m", "approval": first}, *rest]
+    world = with_hooks(World(a_deployment("old"), a_deployment("new"), a_migration(gates=[gate], steps=steps)))
+    await passes(world, 3)
+    while ready(world)[1] != "WaitingForApproval":
+        await passes(world, 1, seconds=2)
+    for seconds in range(0, 64, 9):
+        then = copy.deepcopy(world)
+        asked = len(then.outgoing.sent)
+        then.cluster.patch(MIGRATION, {"metadata": {"annotations": {"changeover.dev/requested-promote": "now"}}})
+        await passes(then, 3, seconds=1)
+        assert then.weight_of("shop", "new") == 100, f"after {seconds} s: {ready(then)}"
+        assert len(then.outgoing.sent) == asked + 1
+        await passes(world, 1, seconds=9)
+
+
 async def test_a_no_to_what_a_person_approves_is_told_at_once_and_answers_the_approval() -> None:
     world = await before_a_manual_step()
     world.outgoing.status = 403
