@@ -8,7 +8,7 @@ from typing import Any
 
 from changeover.api.v1alpha1.base import quantity_value
 from changeover.core import names
-from changeover.core.conditions import parse_timestamp
+from changeover.core.conditions import UNREADABLE_JSON, parse_stored, parse_timestamp
 from changeover.core.errors import Unavailable
 from changeover.core.manifests.candidate import BACKEND
 from changeover.core.observed import Owner, Pod, Unreadable, Workload
@@ -53,7 +53,7 @@ def parse_pod(body: Manifest, backend: str = "") -> Pod:
         waiting=_waiting(status, containers),
         ended=ended,
         why_ended=why_ended,
-        started=parse_timestamp(status["startTime"]) if status.get("startTime") else None,
+        started=_started(status),
         build=(body["metadata"].get("labels") or {}).get("pod-template-hash", ""),
     )
 
@@ -67,6 +67,13 @@ def _of_backend(spec: Mapping[str, Any], statuses: Sequence[Mapping[str, Any]], 
     named = [container["name"] for container in spec.get("containers") or []]
     own = backend or (BACKEND if BACKEND in named else next(iter(named), ""))
     return next((status for status in statuses if status.get("name") == own), {})
+
+
+def _started(status: Mapping[str, Any]) -> datetime | None:
+    try:
+        return parse_stored(status["startTime"])
+    except UNREADABLE_JSON:
+        return None
 
 
 def _end(containers: Sequence[Mapping[str, Any]]) -> tuple[datetime | None, str]:

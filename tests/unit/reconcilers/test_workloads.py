@@ -59,3 +59,11 @@ def test_the_backend_is_the_one_of_the_template_though_a_webhook_put_a_proxy_bef
     made = {"metadata": {"creationTimestamp": EARLY}}
     [found] = parse_workload(a_deployment("shop", **made), [body]).pods
     assert found.image_id == "web"
+
+
+@pytest.mark.parametrize(("said", "started"), [(EARLY, parse_timestamp(EARLY)), ("soon", None), ("", None), (7, None)])
+def test_when_a_pod_was_started_is_known_or_not(said: Any, started: Any) -> None:
+    body = pod()
+    body["status"]["startTime"] = said
+    assert parse_pod(body).started == started
+    assert parse_pod(pod()).started is None
