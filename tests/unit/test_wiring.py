@@ -121,7 +121,7 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
 
 async def true(what: Callable[[], bool]) -> None:
     """Soon, at last."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not what():  # noqa: ASYNC110 -- what others do sets no event
             await asyncio.sleep(0.02)
 
@@ -154,7 +154,7 @@ class Watched:
 
     async def end(self) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             await self.watch
 
 
@@ -201,7 +201,7 @@ async def test_ready_is_who_has_listed_all_that_is_there(api: Api, refused: int,
     await true(lambda: probes["ready"]())
     assert probes["alive"]()
     os.kill(os.getpid(), signal.SIGTERM)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         await running
 
 
