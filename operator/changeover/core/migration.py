@@ -227,16 +227,9 @@ def _weigh(seen: SeenMigration, mark: Mark, canary: Workload) -> Weighing:
     pods, rps = max(1, canary.replicas), seen.choice.benchmarked.rps
     anew = seen.now + timedelta(seconds=SETTLE_SCRAPES * seen.scrape_seconds)
     split_ = Split(
-        mark.weight,
-        cores,
-        pods,
-        rps,
-        baselines,
-        peaks_of(seen),
-        canary.builds,
-        anew,
+        mark.weight, cores, pods, rps, baselines, peaks_of(seen), builds=canary.builds, anew=anew,
         complete_from=canary.complete_from(seen.now),
-    )
+    )  # fmt: skip
     if not isinstance(seen.blocks, Unreadable):
         evidence = fold(evidence, seen.spec, seen.blocks, split_)
     if isinstance(seen.peak, Peak):
