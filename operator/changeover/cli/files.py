@@ -18,7 +18,7 @@ def read(path: Path) -> str:
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: is no text in UTF-8") from error
+        raise UsageError(f"{path}: is no text in UTF-8; save it as that") from error
 
 
 def migrations_in(paths: Sequence[Path]) -> list[dict[str, Any]]:

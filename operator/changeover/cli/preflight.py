@@ -195,10 +195,14 @@ def _own_load(kubectl: Kubectl, operator: Operator, spec: MigrationSpec) -> Chec
     except KubectlFailed as failure:
         return Check(WARNING, "own load", f"the route could not be asked for: {failure}")
     known = [(one["namespace"], one["name"]) for one in operator.config.get("gateways") or []]
+    reachable = [f"{where}/{name}" for where, name in known if (where, name) in parents]
+    if reachable:
+        return Check(OK, "own load", f"goes to {reachable[0]}")
     # Where neither file nor command names a namespace, kubectl's own is not known here.
-    reachable = [f"{where}/{name}" for where, name in known if {(where, name), ("", name)} & parents]
-    mend = "the operator knows no address of the Gateway; set gateways in the chart's values"
-    return Check(OK if reachable else BAD, "own load", f"goes to {reachable[0]}" if reachable else mend)
+    namesakes = [f"{where}/{name}" for where, name in known if ("", name) in parents]
+    if namesakes:
+        return Check(WARNING, "own load", f"goes to {namesakes[0]}, if that is the Gateway; say so by --namespace")
+    return Check(BAD, "own load", "the operator knows no address of the Gateway; set gateways in the chart's values")
 
 
 def _parents(kubectl: Kubectl, spec: MigrationSpec) -> set[tuple[str, str]]:

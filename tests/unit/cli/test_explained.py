@@ -292,7 +292,8 @@ def test_own_load_finds_the_gateway_of_a_file_without_a_namespace(
     path = tmp_path / "shop.yaml"
     path.write_text(yaml.safe_dump(body))
     reaching(played, NAMESPACE)
-    assert f"goes to {NAMESPACE}/public" in checked(0, "-f", str(path), *words)
+    said = checked(0, "-f", str(path), *words)
+    assert f"goes to {NAMESPACE}/public" in said and ("--namespace" in said) is (words == ())
     reaching(played, "elsewhere")
     if words:
         assert "the operator knows no address" in " ".join(checked(1, "-f", str(path), *words).split())
