@@ -69,10 +69,7 @@ class Ranking:
     better       candidate -> those surely better
     winner       the best of those that nobody beats; empty without rows
     tied_with    candidates that cannot be told apart from the winner
-    active       candidates that nobody beats: they go on being measured
     is_looked_at the first look is past: before it nothing is decided
-    is_decided   more rounds could not change who is first: one is left, or those left are proven ties
-    is_finished  decided, or the planned rounds are used up
     """
 
     rows: tuple[Row, ...]
@@ -80,10 +77,7 @@ class Ranking:
     better: Mapping[str, frozenset[str]]
     winner: str
     tied_with: tuple[str, ...]
-    active: tuple[str, ...]
     is_looked_at: bool
-    is_decided: bool
-    is_finished: bool
 
     def estimate(self, candidate: str) -> Estimate | None:
         """The candidate's mean and interval; None with fewer than two valid rounds."""
@@ -94,7 +88,7 @@ class Ranking:
         return tuple(name for name, better in self.better.items() if better.isdisjoint(rivals))
 
     def is_decided_among(self, rivals: Collection[str]) -> bool:
-        """Whether more rounds could not change who of these is first."""
+        """Whether more rounds could not change who of these is first: one is left, or those left are proven ties."""
         rows = [row for row in self.rows if row.candidate in rivals]
         better = {name: found.intersection(rivals) for name, found in self.better.items()}
         return self.is_looked_at and _is_settled(rows, self.pairs, better)
@@ -121,18 +115,13 @@ def rank(rounds: Sequence[Mapping[str, float]], candidates: Sequence[str], conte
     pairs = _decide(logs, candidates, contest)
     better = _surely_better(pairs, candidates)
     rows = _rows(logs, candidates, better, contest)
-    looked_at = len(logs) >= contest.looks()[0][0]
-    decided = looked_at and _is_settled(rows, pairs, better)
     return Ranking(
         rows=rows,
         pairs=tuple(_comparison(pair, contest.larger_is_better) for pair in pairs),
         better={name: frozenset(better[name]) for name in candidates},
         winner=rows[0].candidate if rows else "",
         tied_with=rows[0].tied_with if rows else (),
-        active=tuple(name for name in candidates if not better[name]),
-        is_looked_at=looked_at,
-        is_decided=decided,
-        is_finished=decided or len(rounds) >= contest.max_rounds,
+        is_looked_at=len(logs) >= contest.looks()[0][0],
     )
 
 
@@ -216,9 +205,7 @@ def _rows(logs: Logs, candidates: Sequence[str], better: Mapping[str, set[str]],
     return tuple(rows)
 
 
-def _is_settled(
-    rows: Sequence[Row], pairs: Iterable[Pair | Comparison], better: Mapping[str, AbstractSet[str]]
-) -> bool:
+def _is_settled(rows: Sequence[Row], pairs: Iterable[Comparison], better: Mapping[str, AbstractSet[str]]) -> bool:
     """Whether one candidate is left, or those left are proven ties with the first."""
     if not rows:
         return False

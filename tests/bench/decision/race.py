@@ -62,8 +62,8 @@ def run(field: Field, rng: Random) -> tuple[Ranking, int]:
         rounds.append(row)
         if len(rounds) in looks or (field.void and len(rounds) - 1 in looks):
             ranking = rank(rounds, names, field.contest)
-            active = set(ranking.active)
-            if ranking.is_finished:
+            active = set(unbeaten(ranking))
+            if is_decided(ranking) or len(rounds) >= field.contest.max_rounds:
                 return ranking, used
 
 
@@ -77,12 +77,22 @@ def measure(field: Field, runs: int, seed: int | str) -> RaceCell:
         ranking, runs_used = run(field, Random(f"{seed}/{index}"))
         used += runs_used
         wrong += any(_is_wrong(pair.verdict, true[pair.first] - true[pair.second]) for pair in ranking.pairs)
-        lost += not winners & set(ranking.active)
+        lost += not winners.intersection(unbeaten(ranking))
         sole += len(winners) == 1 and ranking.winner in winners and not ranking.tied_with
-        open_races += not ranking.is_decided
+        open_races += not is_decided(ranking)
     planned = field.contest.max_rounds * len(true)
     share = 100 / runs
     return RaceCell(wrong * share, lost * share, sole * share, open_races * share, used / runs, planned)
+
+
+def unbeaten(ranking: Ranking) -> tuple[str, ...]:
+    """Those who may still win when all are rivals: they go on being measured."""
+    return ranking.active_against(ranking.better)
+
+
+def is_decided(ranking: Ranking) -> bool:
+    """Whether more rounds could not change who is first of all."""
+    return ranking.is_decided_among(ranking.better)
 
 
 def _is_wrong(verdict: PairVerdict, difference: float) -> bool:

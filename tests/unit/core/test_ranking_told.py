@@ -8,6 +8,7 @@ import pytest
 from changeover.core.race import WIDEST
 from changeover.core.ranking import Contest, Estimate, PairVerdict, interval_of, rank
 
+from tests.bench.decision.race import is_decided, unbeaten
 from tests.unit.core.test_ranking import NAMES, SPREAD, rounds_of
 
 SMALLER = Contest(larger_is_better=False)
@@ -22,17 +23,13 @@ class TestDecided:
     def test_four_rounds_without_any_valid_run_decide_nothing(self) -> None:
         ranking = rank([{}] * 4, NAMES)
         assert (ranking.rows, ranking.winner, ranking.tied_with) == ((), "", ())
-        assert ranking.active == tuple(NAMES)
-        assert not ranking.is_decided and not ranking.is_finished
-
-    def test_the_last_planned_round_finishes_it_and_no_earlier_one(self) -> None:
-        contest = Contest(max_rounds=7)
-        assert [rank([{}] * count, NAMES, contest).is_finished for count in (6, 7, 8)] == [False, True, True]
+        assert unbeaten(ranking) == tuple(NAMES)
+        assert not is_decided(ranking)
 
     def test_a_lone_candidate_is_measured_until_the_first_look_all_the_same(self) -> None:
         for count, decided in ((2, False), (3, False), (4, True), (5, True)):
             ranking = rank([{"axum": 100.0 + n} for n in range(count)], ["axum"])
-            assert (ranking.is_decided, ranking.is_finished) == (decided, decided)
+            assert is_decided(ranking) is decided
 
     def test_with_a_tie_and_an_open_rival_it_goes_on(self) -> None:
         """Two are proven ties for the first place; a third, which varies more, may still be as good or worse."""
@@ -42,11 +39,11 @@ class TestDecided:
         ranking = rank(rounds, ["a", "b", "wild"], Contest(max_rounds=13))
         assert ranking.comparison("a", "b").verdict is PairVerdict.TIE
         assert ranking.comparison("a", "wild").verdict is PairVerdict.UNRESOLVED
-        assert not ranking.is_decided
+        assert not is_decided(ranking)
 
     def test_losers_that_tie_among_themselves_do_not_keep_it_going(self) -> None:
         ranking = rank(rounds_of({"tokio": 0.0, "gin": -0.5, "axum": -0.5}, 6), ["axum", "gin", "tokio"])
-        assert ranking.winner == "tokio" and ranking.is_decided
+        assert ranking.winner == "tokio" and is_decided(ranking)
 
 
 class TestRoundUnderWay:
@@ -54,7 +51,7 @@ class TestRoundUnderWay:
         """tokio, the winner so far, is not measured yet in the fifth round."""
         ranking = rank([*FOUR, without("tokio", FOUR[0])], NAMES)
         assert ranking.pairs == rank(FOUR, NAMES).pairs
-        assert ranking.is_decided
+        assert is_decided(ranking)
 
     def test_it_adds_nothing_to_a_pair_before_it_is_over(self) -> None:
         ranking = rank([FOUR[0], without("tokio", FOUR[1])], NAMES)
@@ -67,7 +64,7 @@ class TestRoundUnderWay:
     def test_one_who_has_lost_is_not_waited_for(self) -> None:
         rounds = [*FOUR, *(without("express", row) for row in rounds_of(SPREAD, 2, seed=2))]
         ranking = rank(rounds, NAMES)
-        assert (ranking.comparison("gin", "express").rounds, ranking.is_decided) == (4, True)
+        assert (ranking.comparison("gin", "express").rounds, is_decided(ranking)) == (4, True)
 
 
 class TestRows:
