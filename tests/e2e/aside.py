@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.e2e.watching import (
     rolled_back,
 )
 
+ENOUGH_REQUESTS = 200  # more than a step needs here
 SHARE_POINTS = 2.0  # that the measured share may be off
 UNSEEN_STEPS = 1  # a busy machine looks seldom, and a step may be over before it was looked at with its own share
 
@@ -80,7 +82,7 @@ def quiet(shop: Kube, _: Path) -> str:
         ask(shop, name, "abort", "enough")
         acts.wait_until("it goes back in parts", 30, lambda: reason_of(shop, name) == "StableTooSmall")
         seen.append(share_of(shop, lane, name))
-        said = acts.condition(acts.status_of(shop, "cmig", name), "Ready")["message"]
+        said = said_of(shop, name)
         shop.kubectl("scale", "deployment", lane.stable, "--replicas=2")
         status = rolled_back(shop, name)
         seen.append(share_of(shop, lane, name))
@@ -126,7 +128,7 @@ def mistyped(shop: Kube, _: Path) -> str:
         acts.wait_until("weight 10", 240, lambda: share_of(shop, lane, name) == 10)
         patch_spec(shop, name, {"stable": {"service": {"name": typo}}})
         acts.wait_until("it says so", 30, lambda: reason_of(shop, name) == "WaitingForWorkloads")
-        said = acts.condition(acts.status_of(shop, "cmig", name), "Ready")["message"]
+        said = said_of(shop, name)
         with pytest.raises(CommandFailed, match=r"route.name cannot be changed"):
             patch_spec(shop, name, {"traffic": {"gatewayAPI": {"route": {"name": "another"}}}})
         before = backends_of(shop, lane)
@@ -137,6 +139,42 @@ def mistyped(shop: Kube, _: Path) -> str:
     assert (before, after) == ({STABLE: 90, name: 10}, {STABLE: 100, name: 0})
     assert status["outcome"]["reason"] == "CanaryNotReady"
     return f"{said}\n  {status['outcome']['message']}"
+
+
+def rolled_out(shop: Kube, _: Path) -> str:
+    """Another build in the canary's Deployment mid-step: what the pods of before have shown counts no more."""
+    name, lane = "faults-rolled", Lane("rolled", STABLE, rate=100)
+    with faults.traffic(shop, lane), migrating(shop, lane, (name, ""), LENIENT, FEW_ERRORS, weights=(10, 100)):
+        steps = shop.get("cmig", name)["spec"]["steps"]
+        patch_spec(shop, name, {"steps": [{**steps[0], "minDuration": "90s"}, steps[1]]})
+        acts.wait_until("the first weight has evidence", 240, lambda: judged(shop, name) > ENOUGH_REQUESTS)
+        before = judged(shop, name)
+        # Each new pod is to be ready for so long, else both builds would be there for less than a look.
+        template = {"metadata": {"annotations": {"build": "another"}}}
+        patch = json.dumps({"spec": {"minReadySeconds": 5, "template": template}})
+        shop.kubectl("patch", "deployment", name, "--type=merge", "--patch", patch)
+        acts.wait_until("it waits for the new pods", 30, lambda: "being replaced" in said_of(shop, name))
+        assert judged(shop, name) >= before, "while they are replaced it stays as it is"
+        shop.kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s")
+        replaced = datetime.now(UTC).replace(microsecond=0)
+        acts.wait_until("it begins anew", 60, lambda: judged(shop, name) < before)
+        after = judged(shop, name)
+        status = list(acts.follow(shop, "cmig", name, END_SECONDS))[-1]
+    assert status["outcome"]["result"] == "Promoted", status["outcome"]
+    first, second = status["history"][:2]
+    assert (first["to"], second["to"]) == (10, 100)
+    assert datetime.fromisoformat(second["at"]) > replaced
+    return f"{before} requests had been judged when its pods were replaced; {after} afterwards"
+
+
+def judged(kube: Kube, name: str) -> int:
+    """Requests of the canary that were judged in this step."""
+    return int(acts.status_of(kube, "cmig", name).get("step", {}).get("requests", 0))
+
+
+def said_of(kube: Kube, name: str) -> str:
+    """What a migration says of itself."""
+    return str(acts.condition(acts.status_of(kube, "cmig", name), "Ready").get("message", ""))
 
 
 def patch_spec(kube: Kube, name: str, spec: dict[str, Any]) -> None:

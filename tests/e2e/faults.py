@@ -47,7 +47,9 @@ def backend(name: str, fault: str = "", replicas: int = 2) -> list[dict[str, Any
     }  # fmt: skip
     labels = {"app": name}
     template = {"metadata": {"labels": labels}, "spec": pod}
-    deployment = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
+    # As some charts select; what the demonstration moves selects by matchLabels.
+    selector = {"matchExpressions": [{"key": "app", "operator": "In", "values": [name]}]}
+    deployment = {"replicas": replicas, "selector": selector, "template": template}
     service = {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}
     return [
         {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": deployment},

@@ -17,7 +17,7 @@ import pytest
 from tests.demo import acts
 from tests.demo.kube import ROOT, Kube
 from tests.e2e import faults
-from tests.e2e.aside import adopted, edited, mistyped, quiet
+from tests.e2e.aside import adopted, edited, mistyped, quiet, rolled_out
 from tests.e2e.asked import asked
 from tests.e2e.faults import STABLE, STEPS, Lane, errors_below, latency_below
 from tests.e2e.opened import waits
@@ -48,7 +48,7 @@ LATE_SECONDS = 10  # from the first late answer to weight 0
 TOIL_SECONDS = 150
 
 # So many at once, in this order: the first tests are timed, and one more story beside them would be in their way.
-ASIDE, AT_ONCE = (adopted, quiet, edited, mistyped, asked, waits), 3
+ASIDE, AT_ONCE = (adopted, quiet, edited, mistyped, rolled_out, asked, waits), 3
 
 
 @pytest.fixture(scope="module")
