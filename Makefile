@@ -11,7 +11,7 @@ LOCAL := python3 -m tests.cluster
 # What failed is told whole, and last of all: of a long log often only the tail is kept.
 PYTEST := CI=1 $(BIN)/pytest -q
 ALONE := not cluster and not apiserver and not backends and not generators and not programs and not trust
-STORIES := tests/unit/crash tests/unit/fail_closed tests/contract
+STORIES := tests/unit/crash tests/unit/fail_closed tests/unit/hours tests/contract
 # CI's own variables must not change what a test sees.
 export PYTHONDONTWRITEBYTECODE := 1
 export PYTHONPATH := $(CURDIR)/operator
@@ -64,7 +64,7 @@ layers: $(VENV)/.installed ## import contracts
 unit: $(VENV)/.installed ## unit and architecture tests
 	@$(PYTEST) -n 2 -m "$(ALONE)" tests --ignore tests/golden $(STORIES:%=--ignore %)
 
-stories: $(VENV)/.installed ## crash replay, the fail-closed matrix, contracts on fakes (2 minutes)
+stories: $(VENV)/.installed ## crash replay, the fail-closed matrix, what takes hours, contracts on fakes (2 minutes)
 	@$(PYTEST) -n 3 -m "$(ALONE)" $(STORIES)
 
 golden: $(VENV)/.installed ## manifests against their golden files
