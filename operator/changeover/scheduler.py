@@ -50,9 +50,12 @@ class Scheduler:
     _running: set[Ref] = field(default_factory=set)
     _again: set[Ref] = field(default_factory=set)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _woken: set[Ref] = field(default_factory=set)  # at once, since ``untouched`` was begun last
 
     def wake(self, ref: Ref, after: float = 0.0) -> None:
         """Look at an object after so many seconds, or earlier if that was planned."""
+        if after <= 0:
+            self._woken.add(ref)
         if ref in self._running and after <= 0:
             self._again.add(ref)  # what has just changed may have been read before the change
             return
@@ -67,6 +70,11 @@ class Scheduler:
         self._due.pop(ref, None)
         self._again.discard(ref)
         self.observer.gone(ref)
+
+    def untouched(self) -> Callable[[], set[Ref]]:
+        """What is known now; asked later, what of it nobody has told of since."""
+        known, self._woken = self.known(), set()
+        return lambda: known - self._woken
 
     def known(self) -> set[Ref]:
         """Objects that are due some time or looked at now."""

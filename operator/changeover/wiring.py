@@ -113,8 +113,8 @@ async def resync(
     ``listed`` is set by the first list that succeeds; also of who waits for the Lease, who is ready for it then.
     """
     while True:
-        # Taken before the list: what appears while the list is read is not a ghost.
-        known = scheduler.known()
+        # Taken before the list: what appears while it is read, or is made anew under its name, is not a ghost.
+        untouched = scheduler.untouched()
         try:
             found = {
                 Ref(kind, item["metadata"]["namespace"], item["metadata"]["name"])
@@ -126,7 +126,7 @@ async def resync(
             log.warning("the full list failed and is tried again in %.0f s: %s", LIST_AGAIN_SECONDS, error)
             await asyncio.sleep(LIST_AGAIN_SECONDS)
             continue
-        for ref in known - found:
+        for ref in untouched() - found:
             scheduler.forget(ref)
         for ref in found:
             scheduler.wake(ref)

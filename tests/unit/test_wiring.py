@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 import pytest
@@ -203,6 +203,28 @@ async def test_ready_is_who_has_listed_all_that_is_there(api: Api, refused: int,
     os.kill(os.getpid(), signal.SIGTERM)
     async with asyncio.timeout(15):
         await running
+
+
+@pytest.mark.parametrize("told", [(), (SHOP,)], ids=["nobody tells", "made anew meanwhile"])
+async def test_what_a_list_lacks_is_a_ghost_unless_it_was_told_of_while_the_list_was_read(
+    told: tuple[Ref, ...],
+) -> None:
+    telemetry, listed = wiring.Telemetry(), asyncio.Event()
+    scheduler = wiring.make_scheduler(World().dependencies(), telemetry)
+    scheduler.wake(SHOP)
+    scheduler.wake(TWO)
+
+    class Late:
+        async def list(self, *_: Any) -> list[Any]:
+            for ref in told:
+                scheduler.wake(ref)
+            return []
+
+    async with asyncio.timeout(10):
+        running = asyncio.create_task(wiring.resync(cast(Any, Late()), scheduler, telemetry, [], listed))
+        await listed.wait()
+    running.cancel()
+    assert scheduler.known() == set(told)
 
 
 async def test_the_objects_that_are_scheduled_are_those_of_the_moment() -> None:
