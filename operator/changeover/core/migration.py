@@ -45,7 +45,7 @@ from changeover.core.raising import advance, hold, paused, rise
 from changeover.core.sequential import Verdict
 from changeover.core.weighing import Weighing, weigh
 
-__all__ = ["CanaryChoice", "SeenMigration", "Step", "decide"]
+__all__ = ["CanaryChoice", "SeenMigration", "Step", "decide", "without_stable"]
 
 
 def decide(seen: SeenMigration) -> Step:
@@ -108,7 +108,7 @@ def prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
         return (harm(seen, at_work) if at_work is not None and seen.is_way_back_open else None) or refused
     if seen.not_understood and (mark is None or mark.weight == 0):
         return _refuse(Reason.INVALID_SPEC, seen.not_understood, mark)
-    not_followed = _without_stable(seen, mark)
+    not_followed = without_stable(seen, mark)
     if not_followed is not None and watched is None:
         return not_followed
     if starts_over:
@@ -123,7 +123,7 @@ def prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
     return step if writes else replace(step, actions=(*step.actions, *rewrite(route, mark)))
 
 
-def _without_stable(seen: SeenMigration, mark: Mark | None) -> Step | None:
+def without_stable(seen: SeenMigration, mark: Mark | None) -> Step | None:
     """What is waited for when stable cannot be told from what the spec names; None when it can be."""
     unread = next((one for one in (seen.unserved, seen.stable) if isinstance(one, Unreadable)), None)
     if unread is not None:
@@ -185,7 +185,7 @@ def _on_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
     weighing = _weigh(seen, mark, seen.canary)
     if weighing.verdict is Verdict.ROLLBACK:
         return roll_back(seen, mark, weighing.reason, weighing.message, weighing)
-    not_followed = _without_stable(seen, mark)
+    not_followed = without_stable(seen, mark)
     if not_followed is not None:
         return replace(not_followed, weighing=weighing)
     return paused(mark, weighing.message, weighing) if mark.paused else _withoutharm(seen, route, mark, weighing)

@@ -197,3 +197,44 @@ async def test_an_adopted_route_without_the_backends_of_an_edit_is_watched_with_
     world.metrics.behaviours["new"] = Behaviour(error_share=0.5)
     await passes(world, 5)
     assert split(world) == {"old": 100, "new": 0}
+
+
+def ask(world: World, verb: str) -> None:
+    world.cluster.patch(MIGRATION, {"metadata": {"annotations": {f"{names.ANNOTATION_REQUESTED}{verb}": "now"}}})
+
+
+def answers(world: World) -> list[tuple[str, str]]:
+    status = (world.cluster.peek(MIGRATION) or {})["status"]
+    return [(one["verb"], one["result"]) for one in status.get("requests", [])]
+
+
+@pytest.mark.parametrize("verb", ["pause", "abort"])
+async def test_nor_by_a_persons_word(verb: str) -> None:
+    """The Service is there, and none of its pods is ready."""
+    world = await edited()
+    ask(world, verb)
+    await passes(world, 3)
+    assert (split(world), answers(world)) == ({"old": 90, "new": 10}, [])
+    world.cluster.put(a_service("older"))
+    world.cluster.patch(MIGRATION, {"spec": {"stable": {"workload": {"name": "older"}}}})
+    world.broken.add("older")
+    world.cluster.put(a_deployment("older"))
+    await passes(world, 3)
+    assert (split(world), answers(world)) == ({"old": 90, "new": 10}, [])
+    world.broken.clear()
+    await passes(world, 3)
+    assert (split(world), answers(world)) == ({"older": 100, "new": 0}, [(verb, "Accepted")])
+
+
+@pytest.mark.parametrize("verb", ["pause", "abort"])
+async def test_a_route_that_cannot_carry_the_weights_is_not_tried_five_times_a_second(verb: str) -> None:
+    gateway = {"mode": "Adopted", "route": {"name": "shop"}}
+    world = World(a_deployment("old"), a_deployment("new"), a_migration(traffic={"gatewayAPI": gateway}))
+    await passes(world, 2)
+    ask(world, verb)
+    after = await reconcile_migration(MIGRATION, world.dependencies())
+    assert after is not None and after >= 1
+    assert ((await passes(world, 1))["reason"], answers(world)) == ("RouteUnfit", [])
+    world.cluster.put(an_adopted_route("old", "new"))
+    await passes(world, 2)
+    assert answers(world) == [(verb, "Accepted")]
