@@ -54,7 +54,7 @@ def roll_back(seen: SeenMigration, mark: Mark, reason: Reason, why: str, weighin
     weight = min(part(seen, mark, reason), shown)
     how = f"rolled back to 0 from {mark.weight} %"
     if weight:
-        ready = seen.stable.ready if isinstance(seen.stable, Workload) else 0
+        ready = seen.known_stable.ready if seen.known_stable is not None else 0
         how = f"rolled back from {mark.weight} % in parts, since {pods_of(ready, mark)}"
     message = f"{why}; {how}"
     down = replace(

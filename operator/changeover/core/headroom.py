@@ -27,9 +27,10 @@ AT_ONCE = frozenset({Reason.CANARY_NOT_READY, Reason.CANARY_CRASHED, Reason.ERRO
 def pods_for_all(seen: SeenMigration, mark: Mark) -> int | None:
     """Pods of stable that carry all traffic: as many as once did, or by what they carry of it now. None: not known."""
     on_stable = 100 - mark.weight
-    if mark.stable_pods is None or not isinstance(seen.stable, Workload) or not seen.stable.ready or not on_stable:
+    stable = seen.known_stable
+    if mark.stable_pods is None or stable is None or not stable.ready or not on_stable:
         return mark.stable_pods
-    return min(mark.stable_pods, math.ceil(seen.stable.ready * 100 / on_stable))
+    return min(mark.stable_pods, math.ceil(stable.ready * 100 / on_stable))
 
 
 def part(seen: SeenMigration, mark: Mark, reason: str) -> int:
@@ -38,9 +39,9 @@ def part(seen: SeenMigration, mark: Mark, reason: str) -> int:
     0 where there is nothing to wait for: the canary does not answer, nothing is known of stable's pods, or the spec
     wants all at once.
     """
-    stable, canary = seen.stable, seen.canary
+    stable, canary = seen.known_stable, seen.canary
     answers = isinstance(canary, Workload) and canary.ready > 0 and reason not in AT_ONCE
-    if seen.spec.rollback.ramp == "Jump" or not answers or not isinstance(stable, Workload) or not mark.stable_pods:
+    if seen.spec.rollback.ramp == "Jump" or not answers or stable is None or not mark.stable_pods:
         return 0
     if stable.ready == 0:
         return mark.weight
@@ -52,7 +53,7 @@ def next_part(seen: SeenMigration, mark: Mark) -> Mark:
     """The mark of a rollback under way, lower when more of the traffic may go back by now."""
     began = mark.began or mark.since
     overdue = (seen.now - began).total_seconds() > duration_seconds(seen.spec.rollback.timeout)
-    nobody = isinstance(seen.stable, Workload) and seen.stable.ready == 0
+    nobody = seen.known_stable is not None and seen.known_stable.ready == 0
     tripped = hard_trip(seen.spec, seen.latest) if isinstance(seen.latest, Evidence) else None
     weight = part(seen, mark, tripped.reason if tripped is not None else mark.reason)
     if overdue and weight and not nobody:
@@ -65,7 +66,7 @@ def next_part(seen: SeenMigration, mark: Mark) -> Mark:
 
 def waiting_for(seen: SeenMigration, mark: Mark) -> str:
     """What a rollback in parts waits for, and the mend."""
-    has = seen.stable.ready if isinstance(seen.stable, Workload) else 0
+    has = seen.known_stable.ready if seen.known_stable is not None else 0
     # An edited spec starts over when it is back, on the canary that was just taken off; suspended it does not.
     mend = "scale stable up, or set spec.rollback.ramp to Jump and spec.suspend to true in one edit"
     return f"{mark.weight} % still on the canary, since {pods_of(has, mark)}; {mend}"

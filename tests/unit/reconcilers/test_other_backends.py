@@ -94,6 +94,27 @@ async def test_meanwhile_the_backends_of_before_are_watched_and_no_weight_rises(
     assert split(world) == {"old": 100, "new": 0}
 
 
+@pytest.mark.parametrize("pods", [None, 0, 2], ids=["no Deployment", "scaled to nothing", "none is ready"])
+@pytest.mark.parametrize("how", ["harm", "abort", "deleted"])
+async def test_so_they_are_while_the_other_service_has_no_pods_that_answer(pods: int | None, how: str) -> None:
+    """A Service is there at once, its pods later, or never."""
+    world = await edited(a_service("old"), a_service("older"))
+    world.cluster.patch(MIGRATION, {"spec": {"stable": {"workload": {"name": "older"}}}})
+    if pods is not None:
+        world.broken.add("older")
+        world.cluster.put(a_deployment("older", replicas=pods))
+    said = await passes(world, 100)
+    assert (split(world), said["reason"]) == ({"old": 90, "new": 10}, "WaitingForWorkloads")
+    if how == "harm":
+        world.metrics.behaviours["new"] = Behaviour(error_share=0.5)
+    elif how == "abort":
+        ask(world, "abort")
+    else:
+        world.cluster.discard(MIGRATION)
+    await passes(world, 5)
+    assert split(world) == {"old": 100, "new": 0}
+
+
 async def at_another_port() -> World:
     """At 10 %, and then a port of stable's Service is named that it does not have."""
     world = await edited(a_service("old"))
