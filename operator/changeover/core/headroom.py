@@ -13,7 +13,7 @@ from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core.mark import Mark
 from changeover.core.migration_state import SeenMigration
-from changeover.core.observed import Evidence, Workload
+from changeover.core.observed import Evidence, Unreadable, Workload
 from changeover.core.weighing import hard_trip
 
 # Of what each of its pods carried. Autoscalers aim at 50 to 80 % of what a pod can do, and start pods only when they
@@ -49,13 +49,21 @@ def part(seen: SeenMigration, mark: Mark, reason: str) -> int:
     return min(mark.weight, max(0, 100 - can_carry))
 
 
+def _is_unread(seen: SeenMigration) -> bool:
+    """Whether the pods of stable or of the canary could not be read."""
+    return isinstance(seen.stable, Unreadable) or isinstance(seen.canary, Unreadable)
+
+
 def next_part(seen: SeenMigration, mark: Mark) -> Mark:
     """The mark of a rollback under way, lower when more of the traffic may go back by now."""
     began = mark.began or mark.since
     overdue = (seen.now - began).total_seconds() > duration_seconds(seen.spec.rollback.timeout)
     nobody = seen.known_stable is not None and seen.known_stable.ready == 0
     tripped = hard_trip(seen.spec, seen.latest) if isinstance(seen.latest, Evidence) else None
-    weight = part(seen, mark, tripped.reason if tripped is not None else mark.reason)
+    reason = tripped.reason if tripped is not None else mark.reason
+    # One read that fails says nothing of their pods: all at once might fall on the few that were seen a moment ago.
+    waits = _is_unread(seen) and reason not in AT_ONCE and seen.spec.rollback.ramp != "Jump"
+    weight = mark.weight if waits else part(seen, mark, reason)
     if overdue and weight and not nobody:
         weight = 0
     waited = (seen.now - mark.since).total_seconds() >= PART_SECONDS
@@ -66,6 +74,9 @@ def next_part(seen: SeenMigration, mark: Mark) -> Mark:
 
 def waiting_for(seen: SeenMigration, mark: Mark) -> str:
     """What a rollback in parts waits for, and the mend."""
+    unread = next((one for one in (seen.stable, seen.canary) if isinstance(one, Unreadable)), None)
+    if unread is not None:
+        return f"{mark.weight} % still on the canary, since its pods or stable's could not be read: {unread.reason}"
     has = seen.known_stable.ready if seen.known_stable is not None else 0
     # An edited spec starts over when it is back, on the canary that was just taken off; suspended it does not.
     mend = "scale stable up, or set spec.rollback.ramp to Jump and spec.suspend to true in one edit"
