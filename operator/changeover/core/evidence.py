@@ -210,17 +210,16 @@ def counted_as(spec: MigrationSpec) -> dict[str, str]:
 def _of_this_spec(evidence: StepEvidence, spec: MigrationSpec) -> StepEvidence:
     """Without what an edit under way made evidence of another question.
 
-    Of an objective whose bound is another: other requests count against it now. Of blocks of another length: how far
-    one can be trusted, and how many in a row may be blind, is said by their length.
+    Of an objective that is new, or whose bound is: other requests count against it now, and none of the busiest hour's
+    did. Of blocks of another length: how far one can be trusted, and how many may be blind, is said by their length.
     """
     counted, block = counted_as(spec), duration_seconds(spec.decision.block)
     if evidence.block not in (0.0, block):
-        evidence = replace(evidence, states={}, cpu={}, load=LoadShare.start(), off=0, guards={})
-    states = {
-        name: state for name, state in evidence.states.items()
-        if evidence.counted.get(name, counted.get(name)) == counted.get(name)
-    }  # fmt: skip
-    return replace(evidence, states=states, counted=counted, block=block)
+        evidence = replace(evidence, states={}, cpu={}, load=LoadShare.start(), off=0, guards={}, covered=Coverage())
+    before = evidence.counted or counted
+    states = {name: state for name, state in evidence.states.items() if before.get(name) == counted.get(name)}
+    covered = evidence.covered if counted.items() <= before.items() else Coverage()
+    return replace(evidence, states=states, covered=covered, counted=counted, block=block)
 
 
 def _of_this_build(
