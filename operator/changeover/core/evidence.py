@@ -48,6 +48,7 @@ class StepEvidence:
     pods: int = 0  # of the canary, in the last pass; 0: not known, as in an earlier release
     resized: datetime | None = None  # from when on there are so many; None: ever since
     block: float = 0.0  # seconds of the blocks that were counted; 0: an earlier release did not say
+    decided: datetime | None = None  # end of the last block at which all spoke for the canary, of whatever build
     last: Evidence | None = None  # the latest block, to be shown; not kept over a restart
 
     @classmethod
@@ -68,7 +69,7 @@ class StepEvidence:
             **({"counted": dict(self.counted)} if self.counted else {}),
             **({"build": self.build} if self.build else {}),
             **({"pods": self.pods} if self.pods else {}),
-            **({"resized": self.resized.isoformat()} if self.resized else {}),
+            **{name: at.isoformat() for name, at in (("resized", self.resized), ("decided", self.decided)) if at},
             **({"block": self.block} if self.block else {}),
             "states": {name: state.to_dict() for name, state in self.states.items()},
             "cpu": {name: share.to_dict() for name, share in self.cpu.items()},
@@ -93,11 +94,11 @@ class StepEvidence:
                 peak=float(content.get("peak", 0.0)),
                 guards={name: Guard.from_dict(guard) for name, guard in content.get("guards", {}).items()},
                 covered=Coverage.from_dict(content["covered"]) if "covered" in content else Coverage(),
-                # An earlier release did not say.
-                counted={name: str(what) for name, what in content.get("counted", {}).items()},
+                counted={name: str(what) for name, what in content.get("counted", {}).items()},  # an earlier: nothing
                 build=str(content.get("build", "")),
                 pods=int(content.get("pods", 0)),
                 resized=parse_stored(content["resized"]) if "resized" in content else None,
+                decided=parse_stored(content["decided"]) if "decided" in content else None,
                 block=float(content.get("block", 0.0)),
             )
         except UNREADABLE_JSON:
@@ -236,7 +237,7 @@ def _of_this_build(
         return replace(evidence, build=build), blocks
     until = max(evidence.until, *(block.end for block in blocks), *([split.anew] if split.anew is not None else []))
     anew = StepEvidence(evidence.since, until, peak=evidence.peak, counted=evidence.counted, block=evidence.block)
-    return replace(anew, build=build), ()
+    return replace(anew, build=build, decided=evidence.decided), ()
 
 
 def _updated(

@@ -188,7 +188,17 @@ def _on_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
     not_followed = without_stable(seen, mark)
     if not_followed is not None:
         return replace(not_followed, weighing=weighing)
-    return paused(mark, weighing.message, weighing) if mark.paused else _withoutharm(seen, route, mark, weighing)
+    return (
+        paused(mark, weighing.message, _noted(weighing)) if mark.paused else _withoutharm(seen, route, mark, weighing)
+    )
+
+
+def _noted(weighing: Weighing) -> Weighing:
+    """With when it was decided, by the blocks, so that status is not written oftener for it."""
+    evidence = weighing.evidence
+    if weighing.verdict is not Verdict.ADVANCE:
+        return weighing
+    return replace(weighing, evidence=replace(evidence, decided=evidence.until))
 
 
 def _withoutharm(seen: SeenMigration, route: Route, mark: Mark, weighing: Weighing) -> Step:
@@ -214,7 +224,7 @@ def _withoutharm(seen: SeenMigration, route: Route, mark: Mark, weighing: Weighi
         message = f"{weighing.message}; the evidence since {timestamp(weighing.evidence.until)} is still being read"
         return Step(Reason.WAITING_EVIDENCE, message, (), mark, weighing)
     if weighing.verdict is Verdict.ADVANCE:
-        return advance(seen, mark, weighing)
+        return advance(seen, mark, _noted(weighing))
     return hold(seen, mark, weighing)
 
 
