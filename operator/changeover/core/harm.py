@@ -64,6 +64,13 @@ def roll_back(seen: SeenMigration, mark: Mark, reason: Reason, why: str, weighin
     return Step(Reason.ROLLING_BACK, message, (split(down),), down, weighing)
 
 
+def not_whole(canary: Workload) -> str:
+    """That not all of its pods are ready, or that they are being replaced; empty when neither is so."""
+    if canary.ready < canary.replicas:
+        return canary_message(canary)
+    return replaced_message(canary) if len(canary.builds) > 1 else ""
+
+
 def replaced_message(canary: Workload) -> str:
     """That pods of two builds are there, and what keeps the new ones from being all."""
     why = next((f"; {pod.name}: {pod.waiting}" for pod in canary.pods if pod.waiting), "")

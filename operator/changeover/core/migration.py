@@ -20,7 +20,7 @@ from changeover.core.conditions import timestamp
 from changeover.core.contest import put_back
 from changeover.core.design import significant
 from changeover.core.evidence import SETTLE_SCRAPES, Split, StepEvidence, fold
-from changeover.core.harm import canary_message, harm, replaced_message, roll_back
+from changeover.core.harm import canary_message, harm, not_whole, roll_back
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_end import (
     finish_rollback,
@@ -210,19 +210,16 @@ def _withoutharm(seen: SeenMigration, route: Route, mark: Mark, weighing: Weighi
         return Step(Reason.INVALID_SPEC, message, (), mark, weighing, stalled=True)
     if not route.accepted:
         return Step(Reason.ROUTE_NOT_ACCEPTED, route.why_not, (), mark, weighing)
-    if seen.canary.ready < seen.canary.replicas:
-        return Step(Reason.WAITING_FOR_WORKLOADS, canary_message(seen.canary), (), mark, weighing)
-    if len(seen.canary.builds) > 1:
-        return hold(
-            seen, mark, replace(weighing, reason=Reason.WAITING_FOR_WORKLOADS, message=replaced_message(seen.canary))
-        )
-    another = deviation(seen.choice.benchmarked, seen.canary)
-    if another:
-        return Step(Reason.BENCHMARK_REFUSED, another, (), mark, weighing, stalled=True)
     if seen.behind:
         # What came after may speak against the canary: neither the step's end nor its limit is judged without it.
         message = f"{weighing.message}; the evidence since {timestamp(weighing.evidence.until)} is still being read"
         return Step(Reason.WAITING_EVIDENCE, message, (), mark, weighing)
+    lacking = not_whole(seen.canary)
+    if lacking:
+        return hold(seen, mark, replace(weighing, reason=Reason.WAITING_FOR_WORKLOADS, message=lacking))
+    another = deviation(seen.choice.benchmarked, seen.canary)
+    if another:
+        return Step(Reason.BENCHMARK_REFUSED, another, (), mark, weighing, stalled=True)
     if weighing.verdict is Verdict.ADVANCE:
         return advance(seen, mark, _noted(weighing))
     return hold(seen, mark, weighing)

@@ -17,7 +17,7 @@ from changeover.core.evidence import limit_of
 from changeover.core.fence import sealed
 from changeover.core.gates import awaited, held_by_gates
 from changeover.core.guards import held_against
-from changeover.core.harm import replaced_message, roll_back
+from changeover.core.harm import not_whole, roll_back
 from changeover.core.mark import Mark, Phase
 from changeover.core.measured_share import disagreement
 from changeover.core.migration_end import LOOK_AFTER_SECONDS, why_out_of_reach
@@ -225,8 +225,9 @@ def _why_not_promoted(asked: Asked) -> str | None:
     if asked.step.reason not in PROMOTABLE:
         return f"not promoted at {asked.where}: {asked.step.message}"
     canary = asked.seen.canary
-    if isinstance(canary, Workload) and len(canary.builds) > 1:
-        return f"not promoted at {asked.where}: {replaced_message(canary)}"
+    lacking = not_whole(canary) if isinstance(canary, Workload) else ""
+    if lacking:
+        return f"not promoted at {asked.where}: {lacking}"
     missed = closed(asked.seen.spec.windows, asked.seen.now) or _held_against(asked)
     return None if missed is None else f"not promoted at {asked.where}: {missed}"
 
