@@ -48,6 +48,7 @@ class StepEvidence:
     pods: int = 0  # of the canary, in the last pass; 0: not known, as in an earlier release
     resized: datetime | None = None  # from when on there are so many; None: ever since
     block: float = 0.0  # seconds of the blocks that were counted; 0: an earlier release did not say
+    decided: datetime | None = None  # end of the last block at which all spoke for the canary, of whatever build
     last: Evidence | None = None  # the latest block, to be shown; not kept over a restart
 
     @classmethod
@@ -68,7 +69,7 @@ class StepEvidence:
             **({"counted": dict(self.counted)} if self.counted else {}),
             **({"build": self.build} if self.build else {}),
             **({"pods": self.pods} if self.pods else {}),
-            **({"resized": self.resized.isoformat()} if self.resized else {}),
+            **{name: at.isoformat() for name, at in (("resized", self.resized), ("decided", self.decided)) if at},
             **({"block": self.block} if self.block else {}),
             "states": {name: state.to_dict() for name, state in self.states.items()},
             "cpu": {name: share.to_dict() for name, share in self.cpu.items()},
@@ -93,11 +94,11 @@ class StepEvidence:
                 peak=float(content.get("peak", 0.0)),
                 guards={name: Guard.from_dict(guard) for name, guard in content.get("guards", {}).items()},
                 covered=Coverage.from_dict(content["covered"]) if "covered" in content else Coverage(),
-                # An earlier release did not say.
-                counted={name: str(what) for name, what in content.get("counted", {}).items()},
+                counted={name: str(what) for name, what in content.get("counted", {}).items()},  # an earlier: nothing
                 build=str(content.get("build", "")),
                 pods=int(content.get("pods", 0)),
                 resized=parse_stored(content["resized"]) if "resized" in content else None,
+                decided=parse_stored(content["decided"]) if "decided" in content else None,
                 block=float(content.get("block", 0.0)),
             )
         except UNREADABLE_JSON:
@@ -210,17 +211,16 @@ def counted_as(spec: MigrationSpec) -> dict[str, str]:
 def _of_this_spec(evidence: StepEvidence, spec: MigrationSpec) -> StepEvidence:
     """Without what an edit under way made evidence of another question.
 
-    Of an objective whose bound is another: other requests count against it now. Of blocks of another length: how far
-    one can be trusted, and how many in a row may be blind, is said by their length.
+    Of an objective that is new, or whose bound is: other requests count against it now, and none of the busiest hour's
+    did. Of blocks of another length: how far one can be trusted, and how many may be blind, is said by their length.
     """
     counted, block = counted_as(spec), duration_seconds(spec.decision.block)
     if evidence.block not in (0.0, block):
-        evidence = replace(evidence, states={}, cpu={}, load=LoadShare.start(), off=0, guards={})
-    states = {
-        name: state for name, state in evidence.states.items()
-        if evidence.counted.get(name, counted.get(name)) == counted.get(name)
-    }  # fmt: skip
-    return replace(evidence, states=states, counted=counted, block=block)
+        evidence = replace(evidence, states={}, cpu={}, load=LoadShare.start(), off=0, guards={}, covered=Coverage())
+    before = evidence.counted or counted
+    states = {name: state for name, state in evidence.states.items() if before.get(name) == counted.get(name)}
+    covered = evidence.covered if counted.items() <= before.items() else Coverage()
+    return replace(evidence, states=states, covered=covered, counted=counted, block=block)
 
 
 def _of_this_build(
@@ -237,7 +237,7 @@ def _of_this_build(
         return replace(evidence, build=build), blocks
     until = max(evidence.until, *(block.end for block in blocks), *([split.anew] if split.anew is not None else []))
     anew = StepEvidence(evidence.since, until, peak=evidence.peak, counted=evidence.counted, block=evidence.block)
-    return replace(anew, build=build), ()
+    return replace(anew, build=build, decided=evidence.decided), ()
 
 
 def _updated(

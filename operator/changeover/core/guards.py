@@ -6,11 +6,12 @@ Its value is that at the end of each block, and at each look. What has no value 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from changeover.api.v1alpha1.migration import MigrationSpec
 from changeover.api.v1alpha1.objective import Objective
+from changeover.core import names
 from changeover.core.observed import Evidence, NoData, Unreadable
 from changeover.core.sequential import TargetVerdict
 
@@ -23,17 +24,18 @@ Reading = float | NoData | Unreadable
 class Guard:
     """What a query gave: its value at the end of the last block, and at how many ends up to it it was too high.
 
-    `value` is None when it had none.
+    `value` is None when it had none. `asked` stands for query and bound; empty: an earlier release did not say.
     """
 
     over: int = 0
     value: float | None = None
+    asked: str = ""
 
     def add(self, reading: Reading | None, bound: float) -> Guard:
         """With the end of another block."""
         if not isinstance(reading, float):
-            return Guard(self.over, None)
-        return Guard(self.over + 1 if reading > bound else 0, reading)
+            return replace(self, value=None)
+        return replace(self, over=self.over + 1 if reading > bound else 0, value=reading)
 
     def judge(self, bound: float, unit: str) -> tuple[TargetVerdict, str]:
         """The verdict, and why."""
@@ -50,12 +52,13 @@ class Guard:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
-        return {"over": self.over, "value": self.value}
+        return {"over": self.over, "value": self.value, **({"asked": self.asked} if self.asked else {})}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Guard:
         """Inverse of ``to_dict``."""
-        return cls(int(data["over"]), None if data["value"] is None else float(data["value"]))
+        value = None if data["value"] is None else float(data["value"])
+        return cls(int(data["over"]), value, str(data.get("asked", "")))
 
 
 def guarded(spec: MigrationSpec) -> Iterator[tuple[Objective, float, str]]:
@@ -70,10 +73,18 @@ def fold_guards(guards: Mapping[str, Guard], spec: MigrationSpec, block: Evidenc
     after = dict(guards)
     for objective, bound, _ in guarded(spec):
         before, reading = guards.get(objective.name, Guard()), block.readings.get(objective.name)
+        asked = _asked(objective)
+        # After an edit it is another question: what was too high for the one before is no block of this one.
+        before = Guard(asked=asked) if before.asked not in ("", asked) else replace(before, asked=asked)
         if is_off and not (isinstance(reading, float) and reading > bound):
             continue
         after[objective.name] = before.add(reading, bound)
     return after
+
+
+def _asked(objective: Objective) -> str:
+    assert objective.query is not None  # of those that are guarded
+    return names.digest([objective.query.prom_ql, objective.query.max])
 
 
 def held_against(spec: MigrationSpec, latest: Evidence) -> str:

@@ -54,7 +54,7 @@ def roll_back(seen: SeenMigration, mark: Mark, reason: Reason, why: str, weighin
     weight = min(part(seen, mark, reason), shown)
     how = f"rolled back to 0 from {mark.weight} %"
     if weight:
-        ready = seen.stable.ready if isinstance(seen.stable, Workload) else 0
+        ready = seen.known_stable.ready if seen.known_stable is not None else 0
         how = f"rolled back from {mark.weight} % in parts, since {pods_of(ready, mark)}"
     message = f"{why}; {how}"
     down = replace(
@@ -62,6 +62,13 @@ def roll_back(seen: SeenMigration, mark: Mark, reason: Reason, why: str, weighin
         reason=reason, message=message, came_from=mark.weight, paused=False, began=seen.now if weight else None,
     )  # fmt: skip
     return Step(Reason.ROLLING_BACK, message, (split(down),), down, weighing)
+
+
+def not_whole(canary: Workload) -> str:
+    """That not all of its pods are ready, or that they are being replaced; empty when neither is so."""
+    if canary.ready < canary.replicas:
+        return canary_message(canary)
+    return replaced_message(canary) if len(canary.builds) > 1 else ""
 
 
 def replaced_message(canary: Workload) -> str:

@@ -13,7 +13,7 @@ from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core.mark import Mark
 from changeover.core.migration_state import SeenMigration
-from changeover.core.observed import Evidence, Workload
+from changeover.core.observed import Evidence, Unreadable, Workload
 from changeover.core.weighing import hard_trip
 
 # Of what each of its pods carried. Autoscalers aim at 50 to 80 % of what a pod can do, and start pods only when they
@@ -27,9 +27,10 @@ AT_ONCE = frozenset({Reason.CANARY_NOT_READY, Reason.CANARY_CRASHED, Reason.ERRO
 def pods_for_all(seen: SeenMigration, mark: Mark) -> int | None:
     """Pods of stable that carry all traffic: as many as once did, or by what they carry of it now. None: not known."""
     on_stable = 100 - mark.weight
-    if mark.stable_pods is None or not isinstance(seen.stable, Workload) or not seen.stable.ready or not on_stable:
+    stable = seen.known_stable
+    if mark.stable_pods is None or stable is None or not stable.ready or not on_stable:
         return mark.stable_pods
-    return min(mark.stable_pods, math.ceil(seen.stable.ready * 100 / on_stable))
+    return min(mark.stable_pods, math.ceil(stable.ready * 100 / on_stable))
 
 
 def part(seen: SeenMigration, mark: Mark, reason: str) -> int:
@@ -38,9 +39,9 @@ def part(seen: SeenMigration, mark: Mark, reason: str) -> int:
     0 where there is nothing to wait for: the canary does not answer, nothing is known of stable's pods, or the spec
     wants all at once.
     """
-    stable, canary = seen.stable, seen.canary
+    stable, canary = seen.known_stable, seen.canary
     answers = isinstance(canary, Workload) and canary.ready > 0 and reason not in AT_ONCE
-    if seen.spec.rollback.ramp == "Jump" or not answers or not isinstance(stable, Workload) or not mark.stable_pods:
+    if seen.spec.rollback.ramp == "Jump" or not answers or stable is None or not mark.stable_pods:
         return 0
     if stable.ready == 0:
         return mark.weight
@@ -48,13 +49,21 @@ def part(seen: SeenMigration, mark: Mark, reason: str) -> int:
     return min(mark.weight, max(0, 100 - can_carry))
 
 
+def _is_unread(seen: SeenMigration) -> bool:
+    """Whether the pods of stable or of the canary could not be read."""
+    return isinstance(seen.stable, Unreadable) or isinstance(seen.canary, Unreadable)
+
+
 def next_part(seen: SeenMigration, mark: Mark) -> Mark:
     """The mark of a rollback under way, lower when more of the traffic may go back by now."""
     began = mark.began or mark.since
     overdue = (seen.now - began).total_seconds() > duration_seconds(seen.spec.rollback.timeout)
-    nobody = isinstance(seen.stable, Workload) and seen.stable.ready == 0
+    nobody = seen.known_stable is not None and seen.known_stable.ready == 0
     tripped = hard_trip(seen.spec, seen.latest) if isinstance(seen.latest, Evidence) else None
-    weight = part(seen, mark, tripped.reason if tripped is not None else mark.reason)
+    reason = tripped.reason if tripped is not None else mark.reason
+    # One read that fails says nothing of their pods: all at once might fall on the few that were seen a moment ago.
+    waits = _is_unread(seen) and reason not in AT_ONCE and seen.spec.rollback.ramp != "Jump"
+    weight = mark.weight if waits else part(seen, mark, reason)
     if overdue and weight and not nobody:
         weight = 0
     waited = (seen.now - mark.since).total_seconds() >= PART_SECONDS
@@ -65,7 +74,10 @@ def next_part(seen: SeenMigration, mark: Mark) -> Mark:
 
 def waiting_for(seen: SeenMigration, mark: Mark) -> str:
     """What a rollback in parts waits for, and the mend."""
-    has = seen.stable.ready if isinstance(seen.stable, Workload) else 0
+    unread = next((one for one in (seen.stable, seen.canary) if isinstance(one, Unreadable)), None)
+    if unread is not None:
+        return f"{mark.weight} % still on the canary, since its pods or stable's could not be read: {unread.reason}"
+    has = seen.known_stable.ready if seen.known_stable is not None else 0
     # An edited spec starts over when it is back, on the canary that was just taken off; suspended it does not.
     mend = "scale stable up, or set spec.rollback.ramp to Jump and spec.suspend to true in one edit"
     return f"{mark.weight} % still on the canary, since {pods_of(has, mark)}; {mend}"

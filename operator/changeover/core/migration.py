@@ -20,7 +20,7 @@ from changeover.core.conditions import timestamp
 from changeover.core.contest import put_back
 from changeover.core.design import significant
 from changeover.core.evidence import SETTLE_SCRAPES, Split, StepEvidence, fold
-from changeover.core.harm import canary_message, harm, replaced_message, roll_back
+from changeover.core.harm import canary_message, harm, not_whole, roll_back
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration_end import (
     finish_rollback,
@@ -45,7 +45,7 @@ from changeover.core.raising import advance, hold, paused, rise
 from changeover.core.sequential import Verdict
 from changeover.core.weighing import Weighing, weigh
 
-__all__ = ["CanaryChoice", "SeenMigration", "Step", "decide"]
+__all__ = ["CanaryChoice", "SeenMigration", "Step", "decide", "without_stable"]
 
 
 def decide(seen: SeenMigration) -> Step:
@@ -108,7 +108,7 @@ def prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
         return (harm(seen, at_work) if at_work is not None and seen.is_way_back_open else None) or refused
     if seen.not_understood and (mark is None or mark.weight == 0):
         return _refuse(Reason.INVALID_SPEC, seen.not_understood, mark)
-    not_followed = _without_stable(seen, mark)
+    not_followed = without_stable(seen, mark)
     if not_followed is not None and watched is None:
         return not_followed
     if starts_over:
@@ -123,7 +123,7 @@ def prepare(seen: SeenMigration, route: Route | None, mark: Mark | None) -> Step
     return step if writes else replace(step, actions=(*step.actions, *rewrite(route, mark)))
 
 
-def _without_stable(seen: SeenMigration, mark: Mark | None) -> Step | None:
+def without_stable(seen: SeenMigration, mark: Mark | None) -> Step | None:
     """What is waited for when stable cannot be told from what the spec names; None when it can be."""
     unread = next((one for one in (seen.unserved, seen.stable) if isinstance(one, Unreadable)), None)
     if unread is not None:
@@ -185,10 +185,20 @@ def _on_step(seen: SeenMigration, route: Route, mark: Mark) -> Step:
     weighing = _weigh(seen, mark, seen.canary)
     if weighing.verdict is Verdict.ROLLBACK:
         return roll_back(seen, mark, weighing.reason, weighing.message, weighing)
-    not_followed = _without_stable(seen, mark)
+    not_followed = without_stable(seen, mark)
     if not_followed is not None:
         return replace(not_followed, weighing=weighing)
-    return paused(mark, weighing.message, weighing) if mark.paused else _withoutharm(seen, route, mark, weighing)
+    return (
+        paused(mark, weighing.message, _noted(weighing)) if mark.paused else _withoutharm(seen, route, mark, weighing)
+    )
+
+
+def _noted(weighing: Weighing) -> Weighing:
+    """With when it was decided, by the blocks, so that status is not written oftener for it."""
+    evidence = weighing.evidence
+    if weighing.verdict is not Verdict.ADVANCE:
+        return weighing
+    return replace(weighing, evidence=replace(evidence, decided=evidence.until))
 
 
 def _withoutharm(seen: SeenMigration, route: Route, mark: Mark, weighing: Weighing) -> Step:
@@ -200,21 +210,18 @@ def _withoutharm(seen: SeenMigration, route: Route, mark: Mark, weighing: Weighi
         return Step(Reason.INVALID_SPEC, message, (), mark, weighing, stalled=True)
     if not route.accepted:
         return Step(Reason.ROUTE_NOT_ACCEPTED, route.why_not, (), mark, weighing)
-    if seen.canary.ready < seen.canary.replicas:
-        return Step(Reason.WAITING_FOR_WORKLOADS, canary_message(seen.canary), (), mark, weighing)
-    if len(seen.canary.builds) > 1:
-        return hold(
-            seen, mark, replace(weighing, reason=Reason.WAITING_FOR_WORKLOADS, message=replaced_message(seen.canary))
-        )
-    another = deviation(seen.choice.benchmarked, seen.canary)
-    if another:
-        return Step(Reason.BENCHMARK_REFUSED, another, (), mark, weighing, stalled=True)
     if seen.behind:
         # What came after may speak against the canary: neither the step's end nor its limit is judged without it.
         message = f"{weighing.message}; the evidence since {timestamp(weighing.evidence.until)} is still being read"
         return Step(Reason.WAITING_EVIDENCE, message, (), mark, weighing)
+    lacking = not_whole(seen.canary)
+    if lacking:
+        return hold(seen, mark, replace(weighing, reason=Reason.WAITING_FOR_WORKLOADS, message=lacking))
+    another = deviation(seen.choice.benchmarked, seen.canary)
+    if another:
+        return Step(Reason.BENCHMARK_REFUSED, another, (), mark, weighing, stalled=True)
     if weighing.verdict is Verdict.ADVANCE:
-        return advance(seen, mark, weighing)
+        return advance(seen, mark, _noted(weighing))
     return hold(seen, mark, weighing)
 
 

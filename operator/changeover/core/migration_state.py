@@ -100,10 +100,19 @@ class SeenMigration:
     not_understood: str = ""  # what of the spec this operator does not know: a metric source, a later release's field
 
     @property
+    def known_stable(self) -> Workload | None:
+        """Stable's pods; None where they are not known.
+
+        So it is, too, while an edit is not followed and what it names has no pod ready: others answer for stable then.
+        """
+        stable = self.stable if isinstance(self.stable, Workload) else None
+        return None if stable is None or (self.unserved and stable.ready == 0) else stable
+
+    @property
     def is_way_back_open(self) -> bool:
         """Whether stable answers: it has ready pods or, where they are not known, the gateway counts its answers."""
-        if isinstance(self.stable, Workload):
-            return self.stable.ready > 0
+        if self.known_stable is not None:
+            return self.known_stable.ready > 0
         counts = self.latest.stable if isinstance(self.latest, Evidence) else None
         return counts is not None and counts.requests > counts.errors
 

@@ -92,7 +92,9 @@ def _current(seen: SeenMigration, mark: Mark) -> StepSpec:
 
 def hold(seen: SeenMigration, mark: Mark, weighing: Weighing) -> Step:
     step = _current(seen, mark)
-    if (seen.now - mark.since).total_seconds() <= duration_seconds(step.max_duration):
+    # Who had all that it takes, and waited for a person or a window, is not undecided by one block that is missing.
+    since = max(mark.since, weighing.evidence.decided or mark.since)
+    if (seen.now - since).total_seconds() <= duration_seconds(step.max_duration):
         return Step(weighing.reason, weighing.message, (), mark, weighing)
     message = f"undecided after {step.max_duration}: {weighing.message}"
     if step.on_undecided == "Rollback":

@@ -17,10 +17,10 @@ from changeover.core.evidence import limit_of
 from changeover.core.fence import sealed
 from changeover.core.gates import awaited, held_by_gates
 from changeover.core.guards import held_against
-from changeover.core.harm import replaced_message, roll_back
+from changeover.core.harm import not_whole, roll_back
 from changeover.core.mark import Mark, Phase
 from changeover.core.measured_share import disagreement
-from changeover.core.migration_end import LOOK_AFTER_SECONDS
+from changeover.core.migration_end import LOOK_AFTER_SECONDS, why_out_of_reach
 from changeover.core.migration_state import (
     TICK_SECONDS,
     SeenMigration,
@@ -44,6 +44,7 @@ PROMOTABLE = frozenset({
     Reason.STEPPED, Reason.WAITING_EVIDENCE, Reason.WAITING_FOR_DURATION, Reason.WAITING_FOR_REQUESTS,
     Reason.WAITING_FOR_APPROVAL, Reason.WAITING_FOR_DAILY_PEAK, Reason.UNDECIDED,
 })  # fmt: skip
+WRITING = frozenset({"abort", "pause", "resume"})  # whatever the ladder waits for
 ROLLING = frozenset({Reason.ROLLING_BACK, Reason.STABLE_TOO_SMALL, Reason.ROLLED_BACK})
 
 
@@ -99,14 +100,31 @@ def _decided(seen: SeenMigration) -> Step:
     verb, token = waiting[0]
     asked = Asked(seen, seen.route, token, mark, step)
     asked = replace(asked, step=_with_gates(asked)) if verb == "promote" else asked
-    answered = _answer(verb, asked)
+    out_of_hand = _out_of_hand(asked) if verb in WRITING else ""
+    answered = None if out_of_hand else _answer(verb, asked)
     if answered is None:
-        return replace(asked.step, recheck_after=TICK_SECONDS)
+        why = "" if out_of_hand in asked.step.message else f"; {verb} waits: {out_of_hand}"
+        return replace(asked.step, message=asked.step.message + why, recheck_after=TICK_SECONDS)
     if isinstance(answered, str):
         step = replace(step, request=Request(verb, token, seen.now, REFUSED, answered))
     else:
         step = _remembered(answered[0], Request(verb, token, seen.now, ACCEPTED, answered[1]))
     return replace(step, recheck_after=0.0) if len(waiting) > 1 else step
+
+
+def _out_of_hand(asked: Asked) -> str:
+    """Why the live route can be written by nobody's word yet, as the ladder does not write it either; empty: it can.
+
+    Its users' route may have no place for our weights; or an edit names a stable that is not there, or answers nobody.
+    """
+    seen, route, mark = asked.seen, asked.route, asked.mark
+    if asked.has_ended or asked.step.reason in (*ROLLING, Reason.ROUTE_NOT_OURS):
+        return ""
+    why = why_out_of_reach(seen, route)
+    if why or route is None or route.canary_percent is not None or (mark is not None and mark.arms == seen.arms):
+        return why
+    not_followed = migration.without_stable(seen, mark)
+    return not_followed.message if not_followed is not None else ""
 
 
 def _with_gates(asked: Asked) -> Step:
@@ -207,8 +225,9 @@ def _why_not_promoted(asked: Asked) -> str | None:
     if asked.step.reason not in PROMOTABLE:
         return f"not promoted at {asked.where}: {asked.step.message}"
     canary = asked.seen.canary
-    if isinstance(canary, Workload) and len(canary.builds) > 1:
-        return f"not promoted at {asked.where}: {replaced_message(canary)}"
+    lacking = not_whole(canary) if isinstance(canary, Workload) else ""
+    if lacking:
+        return f"not promoted at {asked.where}: {lacking}"
     missed = closed(asked.seen.spec.windows, asked.seen.now) or _held_against(asked)
     return None if missed is None else f"not promoted at {asked.where}: {missed}"
 

@@ -25,10 +25,25 @@ async def with_gates(seen: SeenMigration, step: Step, deps: Dependencies) -> tup
     gates = awaited(seen, step)
     if not gates or step.mark is None:
         return seen, step
-    new = [await _ask(seen, step, gate, deps) for gate in gates]
+    new = await _ask_all(seen, step, gates, deps)
     seen = replace(seen, gates=with_answers(seen.gates, new))
     then = decide(seen)
     return seen, replace(step, recheck_after=0.0) if then.actions or then.outcome is not None else then
+
+
+async def _ask_all(seen: SeenMigration, step: Step, gates: list[Gate], deps: Dependencies) -> list[GateAnswer]:
+    """Their answers: a yes of when it was given, anything else of when all were asked.
+
+    Otherwise who lets others wait would make a no too old to count, and would be asked again at the next look. Once a
+    no takes the canary back, nobody else's word counts.
+    """
+    new: list[GateAnswer] = []
+    for gate in gates:
+        new.append(await _ask(seen, step, gate, deps))
+        if new[-1].state == REFUSED and gate.on_failure == "Rollback":
+            break
+    now = deps.clock.now()
+    return [answer if answer.state == PASSED else replace(answer, at=now) for answer in new]
 
 
 async def _ask(seen: SeenMigration, step: Step, gate: Gate, deps: Dependencies) -> GateAnswer:
@@ -39,8 +54,6 @@ async def _ask(seen: SeenMigration, step: Step, gate: Gate, deps: Dependencies) 
         seconds = duration_seconds(gate.timeout)
         status = await send(seen.owner, gate.secret_ref.name, Message(identity, body), seconds, deps)
     except ChangeoverError as error:
-        return GateAnswer(gate.name, about, SILENT, seen.now, str(error))
-    passed = 200 <= status < 300
-    return GateAnswer(
-        gate.name, about, PASSED if passed else REFUSED, seen.now, "" if passed else f"it answered {status}"
-    )
+        return GateAnswer(gate.name, about, SILENT, deps.clock.now(), str(error))
+    state, why = (PASSED, "") if 200 <= status < 300 else (REFUSED, f"it answered {status}")
+    return GateAnswer(gate.name, about, state, deps.clock.now(), why)

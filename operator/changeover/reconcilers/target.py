@@ -19,6 +19,9 @@ from changeover.core.plan import Ref
 from changeover.core.testers import as_match
 from changeover.ports import BackendPort, Dependencies, SplitTarget
 from changeover.reconcilers.observe_benchmark import readable
+from changeover.reconcilers.workloads import read_workload
+
+BEFORE = "so the route is left as it was"
 
 
 class Found(NamedTuple):
@@ -38,10 +41,10 @@ async def find_target(owner: Owner, spec: MigrationSpec, deps: Dependencies) -> 
     mark = Mark.parse(route.mark)
     if mark is None:
         is_new = bool(route.backends) and (asked.stable.service, asked.stable.port) not in route.backends
-        return Found(asked, route, await _why_unserved(asked.stable, owner, deps) if is_new else "")
+        return Found(asked, route, await _why_not_followed(asked.stable, owner, spec, deps) if is_new else "")
     if mark.arms == fingerprint_of(asked, spec):
         return Found(asked, route)  # somebody else changed its rules
-    unserved = route.unfit or await _why_unserved(asked.stable, owner, deps)
+    unserved = route.unfit or await _why_not_followed(asked.stable, owner, spec, deps)
     before = _as_written(route, mark, asked, spec) if unserved else None
     if before is None or await _why_unserved(before.stable, owner, deps):
         return Found(asked, route, unserved)
@@ -82,16 +85,32 @@ def _as_written(route: Route, mark: Mark, asked: SplitTarget, spec: MigrationSpe
     return next((target for target in targets if fingerprint_of(target, spec) == mark.arms), None)
 
 
+async def _why_not_followed(
+    stable: BackendPort, owner: Owner, spec: MigrationSpec, deps: Dependencies
+) -> str | Unreadable:
+    """Why the stable that an edit names cannot take all traffic; empty when it can: a Service, and a pod behind it."""
+    unserved = await _why_unserved(stable, owner, deps)
+    if unserved:
+        return unserved
+    name = spec.stable.workload.name
+    workload = await readable(read_workload(deps.cluster, owner.namespace, name))
+    if isinstance(workload, Unreadable):
+        return Unreadable(f"Deployment {name} could not be read, {BEFORE}: {workload.reason}")
+    if workload is None:
+        return f"spec.stable: there is no Deployment {name}, {BEFORE}; make it, or name another"
+    return "" if workload.ready else f"spec.stable: {name} has no ready pod, {BEFORE}"
+
+
 async def _why_unserved(stable: BackendPort, owner: Owner, deps: Dependencies) -> str | Unreadable:
     """Why stable's Service cannot take all traffic; empty when it is there, with the port."""
-    name, before = stable.service, "so the route is left as it was"
+    name = stable.service
     found = await readable(deps.cluster.get(Ref("Service", owner.namespace, name)))
     if isinstance(found, Unreadable):
-        return Unreadable(f"Service {name} could not be read, {before}: {found.reason}")
+        return Unreadable(f"Service {name} could not be read, {BEFORE}: {found.reason}")
     if found is None:
-        return f"spec.stable: there is no Service {name}, {before}; make it, or name another"
+        return f"spec.stable: there is no Service {name}, {BEFORE}; make it, or name another"
     ports = [one["port"] for one in found["spec"].get("ports") or []]
     if not ports or stable.port in ports:  # an ExternalName has none
         return ""
     there = ", ".join(map(str, ports))
-    return f"spec.stable: Service {name} has no port {stable.port}, but {there}, {before}; name one of these"
+    return f"spec.stable: Service {name} has no port {stable.port}, but {there}, {BEFORE}; name one of these"

@@ -179,6 +179,26 @@ def test_blocks_of_this_pass_count() -> None:
     assert step.reason is Reason.STEPPED
 
 
+FAST = {"name": "fast", "type": "Latency", "latency": {"percentile": "95", "max": "20ms"}}
+EDITS: dict[str, dict[str, Any]] = {
+    "another bound": {"objectives": [{**FAST, "name": "latency"}]},
+    "another objective": {"objectives": [*migration_spec().model_dump(by_alias=True)["objectives"], FAST]},
+    "longer blocks": {"decision": {"block": "2m"}},
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_the_hour_is_to_be_seen_by_what_is_asked_for_now(edit: dict[str, Any]) -> None:
+    """The rush was counted by what the spec asked for then: at night eight good blocks of the new are no peak."""
+    peaks = a_day().peaks
+    after = fold(enough(peaks, 3600), migration_spec(**SPEC, **edit), (), Split(10, 1.0, 2, peaks=peaks))
+    assert lacking(after.covered, peaks)
+    same = fold(enough(peaks, 3600), migration_spec(**SPEC), (), Split(10, 1.0, 2, peaks=peaks))
+    fewer = {"objectives": migration_spec().model_dump(by_alias=True)["objectives"][:1]}
+    without = fold(enough(peaks, 3600), migration_spec(**SPEC, **fewer), (), Split(10, 1.0, 2, peaks=peaks))
+    assert [lacking(one.covered, peaks) for one in (same, without)] == ["", ""]
+
+
 UNKNOWN: list[tuple[str, Day | None, str]] = [
     ("not read", None, "stable's day was not read yet"),
     (

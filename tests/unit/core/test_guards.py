@@ -72,6 +72,24 @@ def test_it_fails_exactly_when_the_last_three_numbers_are_too_high(readings: lis
     assert (told(*readings).judge(100, "")[0] is TargetVerdict.FAILING) == (high == [True] * 3)
 
 
+@pytest.mark.parametrize("edit", [{"max": "200"}, {"promQL": "max(other_length)"}], ids=["bound", "query"])
+def test_an_edit_begins_its_count_anew(edit: dict[str, Any]) -> None:
+    """Two blocks above 100, for which somebody mends it; then one above what is asked now is one, and not the third."""
+    spec = migration_spec(**SPEC)
+    edited = migration_spec(objectives=[ERRORS, {**QUEUE, "query": {**QUEUE["query"], **edit}}])
+    guards: dict[str, Guard] = {}
+    for _ in range(2):
+        guards = fold_guards(guards, spec, read(blocks(1)[0], 150.0), is_off=False)
+    same = fold_guards(guards, spec, read(blocks(1)[0], 250.0), is_off=False)["queue"]
+    other = fold_guards(guards, edited, read(blocks(1)[0], 250.0), is_off=False)["queue"]
+    assert (same.over, other.over) == (3, 1)
+    assert Guard.from_dict(other.to_dict()) == other
+    of_an_earlier_release = Guard.from_dict({"over": 2, "value": 150.0})
+    assert (
+        fold_guards({"queue": of_an_earlier_release}, spec, read(blocks(1)[0], 150.0), is_off=False)["queue"].over == 3
+    )
+
+
 def test_it_outlives_a_restart() -> None:
     found = told(101.0, 102.0)
     evidence = replace(StepEvidence.start(mark().since, SCRAPE), guards={"queue": found, "other": told(GONE)})

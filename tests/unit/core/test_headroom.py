@@ -11,7 +11,7 @@ from changeover.api.reasons import Reason
 from changeover.core.mark import Mark, Phase
 from changeover.core.migration import decide
 from changeover.core.migration_state import SeenMigration, Step
-from changeover.core.observed import NoData, Workload
+from changeover.core.observed import NoData, Unreadable, Workload
 from changeover.core.plan import SetSplit
 from changeover.core.verbs import decide as decide_with_verbs
 
@@ -182,6 +182,22 @@ def test_a_canary_that_begins_to_fail_under_way_gets_nothing_more() -> None:
     fails = latest(counts(1000, errors=900), counts(500))
     assert written(decide(seen(route=route(rolling(70, 5.0)), stable=stable(2), latest=fails))) == 0
     assert written(decide(seen(route=route(rolling(70, 5.0)), stable=stable(2), canary=workload(0)))) == 0
+
+
+UNREAD = Unreadable("GET: 503")
+
+
+@pytest.mark.parametrize("unread", [{"stable": UNREAD}, {"canary": UNREAD}], ids=["stable", "canary"])
+def test_pods_that_cannot_be_read_under_way_are_not_taken_for_none_to_wait_for(unread: dict[str, Any]) -> None:
+    def so(its_mark: Mark, **more: Any) -> Step:
+        return decide(seen(**{"route": route(its_mark), "stable": stable(2), **more, **unread}))
+
+    step = so(rolling(70))
+    assert (written(step), step.reason) == (None, Reason.STABLE_TOO_SMALL) and "GET: 503" in step.message
+    fails = latest(counts(1000, errors=900), counts(500))
+    jump = {"rollback": {"ramp": "Jump"}}
+    late = rolling(70, of=601)
+    assert [written(so(late)), written(so(rolling(70), latest=fails)), written(so(rolling(70), spec=jump))] == [0, 0, 0]
 
 
 def test_past_its_time_all_goes_back_but_never_to_nobody() -> None:

@@ -223,6 +223,11 @@ CASES: list[Case] = [
      Reason.STEPPED, 50),
     ("and for ever they are not replaced", {"canary": REPLACED, "evidence": ENOUGH, "blocks": (), "route": LONG_AGO},
      Reason.UNDECIDED, None),
+    ("for ever some of them are not ready",
+     {"canary": workload(1), "evidence": ENOUGH, "blocks": (), "route": LONG_AGO}, Reason.UNDECIDED, None),
+    ("that too is not said before all blocks are read",
+     {"canary": workload(1), "evidence": ENOUGH, "blocks": (), "behind": True, "route": LONG_AGO},
+     Reason.WAITING_EVIDENCE, None),
     ("while they are replaced harm is looked at", {"canary": REPLACED, "blocks": blocks(5, BAD)},
      Reason.ROLLING_BACK, 0),
     ("no first step before the canary exists", {**NO_WEIGHT, "canary": None}, Reason.WAITING_FOR_WORKLOADS, None),
@@ -541,10 +546,11 @@ def test_what_keeps_pods_from_being_replaced_is_said() -> None:
     assert "its pods are being replaced" in step.message and "another: ImagePullBackOff: no image new:2" in step.message
 
 
-def test_a_person_does_not_promote_pods_that_are_being_replaced() -> None:
+@pytest.mark.parametrize(("canary", "why"), [(REPLACED, "its pods are being replaced"), (workload(1), "1 of 2 pods")])
+def test_a_person_does_not_promote_pods_that_are_being_replaced_or_not_ready(canary: Workload, why: str) -> None:
     """Also when maxDuration is past, and it is said that a person is to decide."""
     for at in (route(), LONG_AGO):
-        asked = seen(canary=REPLACED, evidence=ENOUGH, blocks=(), route=at, owner=owner(requests={"promote": "now"}))
+        asked = seen(canary=canary, evidence=ENOUGH, blocks=(), route=at, owner=owner(requests={"promote": "now"}))
         step = decide_with_verbs(asked)
         assert step.request is not None and step.actions == ()
-        assert step.request.result == "Refused" and "its pods are being replaced" in step.request.answer
+        assert step.request.result == "Refused" and why in step.request.answer

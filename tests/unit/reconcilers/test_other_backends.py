@@ -94,6 +94,27 @@ async def test_meanwhile_the_backends_of_before_are_watched_and_no_weight_rises(
     assert split(world) == {"old": 100, "new": 0}
 
 
+@pytest.mark.parametrize("pods", [None, 0, 2], ids=["no Deployment", "scaled to nothing", "none is ready"])
+@pytest.mark.parametrize("how", ["harm", "abort", "deleted"])
+async def test_so_they_are_while_the_other_service_has_no_pods_that_answer(pods: int | None, how: str) -> None:
+    """A Service is there at once, its pods later, or never."""
+    world = await edited(a_service("old"), a_service("older"))
+    world.cluster.patch(MIGRATION, {"spec": {"stable": {"workload": {"name": "older"}}}})
+    if pods is not None:
+        world.broken.add("older")
+        world.cluster.put(a_deployment("older", replicas=pods))
+    said = await passes(world, 100)
+    assert (split(world), said["reason"]) == ({"old": 90, "new": 10}, "WaitingForWorkloads")
+    if how == "harm":
+        world.metrics.behaviours["new"] = Behaviour(error_share=0.5)
+    elif how == "abort":
+        ask(world, "abort")
+    else:
+        world.cluster.discard(MIGRATION)
+    await passes(world, 5)
+    assert split(world) == {"old": 100, "new": 0}
+
+
 async def at_another_port() -> World:
     """At 10 %, and then a port of stable's Service is named that it does not have."""
     world = await edited(a_service("old"))
@@ -197,3 +218,44 @@ async def test_an_adopted_route_without_the_backends_of_an_edit_is_watched_with_
     world.metrics.behaviours["new"] = Behaviour(error_share=0.5)
     await passes(world, 5)
     assert split(world) == {"old": 100, "new": 0}
+
+
+def ask(world: World, verb: str) -> None:
+    world.cluster.patch(MIGRATION, {"metadata": {"annotations": {f"{names.ANNOTATION_REQUESTED}{verb}": "now"}}})
+
+
+def answers(world: World) -> list[tuple[str, str]]:
+    status = (world.cluster.peek(MIGRATION) or {})["status"]
+    return [(one["verb"], one["result"]) for one in status.get("requests", [])]
+
+
+@pytest.mark.parametrize("verb", ["pause", "abort"])
+async def test_nor_by_a_persons_word(verb: str) -> None:
+    """The Service is there, and none of its pods is ready."""
+    world = await edited()
+    ask(world, verb)
+    await passes(world, 3)
+    assert (split(world), answers(world)) == ({"old": 90, "new": 10}, [])
+    world.cluster.put(a_service("older"))
+    world.cluster.patch(MIGRATION, {"spec": {"stable": {"workload": {"name": "older"}}}})
+    world.broken.add("older")
+    world.cluster.put(a_deployment("older"))
+    await passes(world, 3)
+    assert (split(world), answers(world)) == ({"old": 90, "new": 10}, [])
+    world.broken.clear()
+    await passes(world, 3)
+    assert (split(world), answers(world)) == ({"older": 100, "new": 0}, [(verb, "Accepted")])
+
+
+@pytest.mark.parametrize("verb", ["pause", "abort"])
+async def test_a_route_that_cannot_carry_the_weights_is_not_tried_five_times_a_second(verb: str) -> None:
+    gateway = {"mode": "Adopted", "route": {"name": "shop"}}
+    world = World(a_deployment("old"), a_deployment("new"), a_migration(traffic={"gatewayAPI": gateway}))
+    await passes(world, 2)
+    ask(world, verb)
+    after = await reconcile_migration(MIGRATION, world.dependencies())
+    assert after is not None and after >= 1
+    assert ((await passes(world, 1))["reason"], answers(world)) == ("RouteUnfit", [])
+    world.cluster.put(an_adopted_route("old", "new"))
+    await passes(world, 2)
+    assert answers(world) == [(verb, "Accepted")]
