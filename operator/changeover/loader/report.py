@@ -14,6 +14,8 @@ means that it was not measured; it never stands for zero.
     windowStart, windowEnd    the edges of the measured window, for reading CPU counters over exactly it;
                               windowUncertaintySeconds bounds how far each may be off
     requests, succeeded       answers that came; those of the expected status (wrk: of a status below 400)
+    durationSeconds           over which the counts are true; in oha's, which awaits what it has sent, without the
+                              silence in which only a request that hangs is awaited
     requestsPerSecond         succeeded ÷ duration: a failed request is not speed
     unsent                    open loop: scheduled requests that were not sent when the window ended. Their latency
                               is in no percentile, so a run with many of them says nothing about its tail
@@ -111,6 +113,9 @@ class Measurement:
     service_mean: float | None = None
     """Seconds from sending to answer, without the wait for a connection; what Little's law is about."""
     error_messages: dict[str, int] = field(default_factory=dict)
+    awaited: float | None = None
+    """Seconds until the last request was answered or given up, where these are more than the duration: all that time
+    the connections could carry requests, so Little's law is about it."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +180,8 @@ def as_json(measurement: Measurement, surroundings: Surroundings, context: dict[
     mergeable = measurement.histogram_kind == histogram.ROUNDED
     buckets = histogram.compact(measurement.buckets) if mergeable else measurement.buckets
     duration = measurement.duration
-    little = little_ratio(measurement.requests / duration, measurement.service_mean, context["connections"])
+    answered = measurement.requests / (measurement.awaited or duration)
+    little = little_ratio(answered, measurement.service_mean, context["connections"])
     return {
         "version": VERSION,
         **context,

@@ -218,12 +218,13 @@ def test_how_many_samples_are_kept(flags: str, warm_rate: float | None, kept: in
 def test_samples_are_read_as_a_histogram(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / "samples.db")) as connection:
         connection.execute('CREATE TABLE oha (start REAL, "end" REAL, duration REAL)')
-        rows = [(0.0, 0.1, 0.000_001_6), (0.0, 0.3, 0.000_002_4), (1.0, 1.2, 1.5)]
+        rows = [(0.0, 0.1, 0.000_001_6), (0.0, 0.3, 0.000_002_4), (1.0, 1.2, 1.5)]  # the last one after a window of 1 s
         connection.executemany("INSERT INTO oha VALUES (?, ?, ?)", rows)
         connection.commit()
-    found = drivers._read_samples(tmp_path / "samples.db")
+    found = drivers._read_samples(tmp_path / "samples.db", 1)
     assert found.buckets == [(2, 2), (1_500_000, 1)]
     assert found.service_mean == pytest.approx(0.2)
+    assert found.in_time == 2
 
 
 def test_the_warm_up_waits_for_its_instant(tmp_path: Path, url: str) -> None:
