@@ -42,6 +42,7 @@ means that it was not measured; it never stands for zero.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,6 +53,9 @@ from changeover.loader.histogram import Buckets
 VERSION = 1
 
 FRACTIONS = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
+
+LACKED = re.compile(r"\(os error (23|24|98|99)\)")
+"""In oha's messages, Linux's numbers for what a process can have no more of: files, and ports for new connections."""
 
 FEW = 5
 """Requests without a latency that the edges of the window explain."""
@@ -162,6 +166,15 @@ def lost(report: Mapping[str, Any]) -> int:
     """Requests that have no latency: not sent when the window ended, or never answered. A wrong status is an answer."""
     failed: int = sum(count for kind, count in report["errors"].items() if kind != "status")
     return int(report.get("unsent") or 0) + failed
+
+
+def lacked(report: Mapping[str, Any]) -> int:
+    """Requests for which the generator itself had no port or file left: they say nothing of the target.
+
+    A port is not free for a minute after its connection was closed by us, as each is without keep-alive.
+    """
+    messages = report.get("errorMessages") or {}
+    return sum(count for message, count in messages.items() if LACKED.search(message))
 
 
 def is_known(report: Mapping[str, Any], percentile: str) -> bool:

@@ -64,6 +64,16 @@ def test_a_knee_that_the_generator_set_is_a_lower_bound() -> None:
     assert ramp.is_bounded(target_first)
 
 
+def test_a_step_that_lacked_ports_says_nothing_of_the_target() -> None:
+    """Without keep-alive every port is taken for a minute: some 1,000 connections a second are all that a pod can."""
+    lacked = {"Cannot assign requested address (os error 99)": 300}
+    step = ramp.judge(PLAN, 100, report_of(errors={"connect": 300, "status": 0}, errorMessages=lacked))
+    assert step.blames_generator
+    assert step.problems[0] == "the generator lacked ports or files for 300 requests"
+    few = {"Cannot assign requested address (os error 99)": 3}
+    assert ramp.judge(PLAN, 100, report_of(errors={"connect": 3, "status": 0}, errorMessages=few)).held
+
+
 def test_a_good_step_holds() -> None:
     assert ramp.judge(PLAN, 100, report_of()) == Step(100, ())
 
