@@ -81,10 +81,10 @@ def is_bounded(steps: Sequence[Step]) -> bool:
 
 def judge(plan: Plan, rate: float, report: Mapping[str, Any]) -> Step:
     """The verdict on one step from its report (version 1, open loop)."""
-    saturated = _own_problems(plan, report)
     problems = [*_rate_problems(rate, report), *_error_problems(plan, report), *_latency_problems(plan, report)]
-    # A saturated generator is late with its own requests, so whatever else broke may be its doing.
-    return Step(rate, (*saturated, *problems), blames_generator=bool(saturated))
+    own = [*_own_problems(plan, report), *(_throttling(report) if problems else [])]
+    # A generator at its end is late with its own requests, so whatever else broke may be its doing.
+    return Step(rate, (*own, *problems), blames_generator=bool(own))
 
 
 def _own_problems(plan: Plan, report: Mapping[str, Any]) -> list[str]:
@@ -94,6 +94,12 @@ def _own_problems(plan: Plan, report: Mapping[str, Any]) -> list[str]:
     if without > plan.max_error_share * (without + report["requests"]):
         problems.append(f"the generator lacked ports or files for {without} requests")
     return problems
+
+
+def _throttling(report: Mapping[str, Any]) -> list[str]:
+    """Of a step that broke: what holds while the generator is throttled holds without it all the more."""
+    periods = (report["generatorThrottling"] or {}).get("periods") or 0
+    return [f"the generator was throttled in {periods} periods"] if periods else []
 
 
 def achieved(report: Mapping[str, Any]) -> float:
