@@ -24,7 +24,7 @@ from changeover.loader import histogram
 from changeover.loader.failures import GeneratorFailed
 from changeover.loader.process import Finished
 from changeover.loader.report import Errors, Latency, Measurement, Window, summarise
-from changeover.loader.settings import CLOSED, OPEN, Settings
+from changeover.loader.settings import CLOSED, OPEN, TAKE_A_BODY, Settings
 from changeover.loader.target import Target
 
 ROW_BYTES = 100
@@ -56,6 +56,8 @@ def make_command(settings: Settings, target: Target, seconds: int, database: Pat
     command += [f"-H={name}: {value}" for name, value in settings.headers]
     if settings.body:
         command.append(f"-d={settings.body.decode()}")
+    elif settings.method in TAKE_A_BODY:
+        command.append("-H=Content-Length: 0")
     if not settings.keep_alive:
         command.append("--disable-keepalive")
     if settings.mode == OPEN:

@@ -201,3 +201,13 @@ def test_the_command_names_every_setting() -> None:
     assert "-z 7s -c 5 -t 4s" in command
     assert "-m POST --redirect=0 --host=shop -H=X-A: b -d=-x" in command
     assert command.endswith(" http://10.0.0.7:80/")
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_said"),
+    [("--method POST", True), ("--method PUT", True), ("--method DELETE", False), ("--method POST --body=x", False)],
+)
+def test_an_empty_body_says_its_length_as_the_request_that_was_verified_did(flags: str, is_said: bool) -> None:
+    """A server may answer 411 to a POST without a length (RFC 9110, 8.6): under load alone, that would be its error."""
+    command = oha.make_command(settings_of(f"--keep-alive false {flags}"), TARGET, 3, None)
+    assert ("-H=Content-Length: 0" in command) is is_said
