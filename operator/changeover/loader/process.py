@@ -22,6 +22,9 @@ LOOK_BEFORE_END_SECONDS = 0.1
 WRAP_UP_SECONDS = 60.0
 """For what a generator computes after the run, beyond the timeout of its last requests."""
 
+FILES_BESIDE = 64
+"""Open files that a generator has beside those of its connections: pipes, its event loop, its samples."""
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -34,6 +37,19 @@ class Finished:
     ended: float
     cpu: meters.CpuTime
     alive: int | None
+
+
+def allow_files(connections: int) -> None:
+    """As many open files as so many connections need, for what is started from now on.
+
+    GeneratorFailed when they are not allowed: a generator would go on with fewer connections, which then count as lost.
+    """
+    needed = connections + FILES_BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise GeneratorFailed(f"{hard} files may be open, {connections} connections need {needed}")
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def version_output(command: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from changeover.loader import conformance, drivers, meters, ramp, report, warmup
+from changeover.loader import conformance, drivers, meters, process, ramp, report, warmup
 from changeover.loader.drivers import Run
 from changeover.loader.failures import InvalidArguments
 from changeover.loader.report import Surroundings
@@ -23,6 +23,7 @@ FARTHEST_START_SECONDS = 3600.0
 def perform(settings: Settings) -> dict[str, Any]:
     """The report of one session; LoadFailure when there can be none."""
     version = drivers.version_of(settings)
+    process.allow_files(settings.connections)
     target = resolve(settings)
     verify(target, settings)
     progress(f"{target.url} answers as expected")

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -22,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from changeover.loader import conformance, drivers, ramp, session
-from changeover.loader.failures import InvalidArguments
+from changeover.loader import conformance, drivers, process, ramp, session
+from changeover.loader.failures import GeneratorFailed, InvalidArguments
 from changeover.loader.meters import CpuTime
 from changeover.loader.process import Finished
 from changeover.loader.report import Errors, Measurement, Window, summarise
@@ -225,6 +226,28 @@ def test_samples_are_read_as_a_histogram(tmp_path: Path) -> None:
     assert found.buckets == [(2, 2), (1_500_000, 1)]
     assert found.service_mean == pytest.approx(0.2)
     assert found.in_time == 2
+
+
+def files_allowed(monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, connections: int) -> list[tuple[int, int]]:
+    """What limits of open files are set before so many connections are opened."""
+    set_to: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, limits: set_to.append(limits))
+    process.allow_files(connections)
+    return set_to
+
+
+def test_each_connection_may_have_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may begin with 1,024 of them; wrk would do without the rest and call the target the loser."""
+    assert files_allowed(monkeypatch, 1_024, 524_288, 5_000) == [(5_000 + process.FILES_BESIDE, 524_288)]
+    assert files_allowed(monkeypatch, 1_024, resource.RLIM_INFINITY, 5_000)[0][0] > 5_000
+    assert files_allowed(monkeypatch, 1_048_576, 1_048_576, 5_000) == []
+    assert files_allowed(monkeypatch, resource.RLIM_INFINITY, resource.RLIM_INFINITY, 5_000) == []
+
+
+def test_too_few_files_are_no_failure_of_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(GeneratorFailed, match="4096 files may be open, 5000 connections need 5064"):
+        files_allowed(monkeypatch, 1_024, 4_096, 5_000)
 
 
 def test_the_warm_up_waits_for_its_instant(tmp_path: Path, url: str) -> None:
