@@ -29,13 +29,12 @@ class AtKnee:
 def at_knee(report: Mapping[str, Any], usages: Sequence[StepUsage], cores_allowed: float | None) -> AtKnee:
     """The highest step that held and used no more than so many cores (None: CPU is no objective).
 
-    A step whose CPU is not known cannot be said to have kept it: then the run's usage is what was missing. When no step
-    is left, the report is that of the first one, with ``knee`` null.
+    A step whose CPU is not known cannot be said to have kept it: when it would be the knee, the run's usage is what
+    was missing. When no step is left, the report is that of the first one, with ``knee`` null.
     """
     judged = [_judged(step, usage, cores_allowed) for step, usage in zip(report["steps"], usages, strict=True)]
     held = [index for index, step in enumerate(judged) if step["held"]]
     chosen = max(held, key=lambda index: float(judged[index]["rate"]), default=0)
-    unknown = next((u for i, u in enumerate(usages) if i in held and not isinstance(u, Usage)), None)
     content = {**report, **{key: judged[chosen][key] for key in judged[chosen] if key in report}}
     content |= {
         "knee": judged[chosen]["rate"] if held else None,
@@ -45,8 +44,7 @@ def at_knee(report: Mapping[str, Any], usages: Sequence[StepUsage], cores_allowe
     }
     if report.get("knee") != content["knee"]:
         content["histogram"] = []  # the loader's belongs to another step
-    known = unknown if unknown is not None and cores_allowed is not None else usages[chosen]
-    return AtKnee(content, known)
+    return AtKnee(content, usages[chosen])
 
 
 def _judged(step: Mapping[str, Any], usage: StepUsage, cores_allowed: float | None) -> dict[str, Any]:

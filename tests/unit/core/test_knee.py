@@ -63,6 +63,7 @@ def test_a_step_whose_cpu_is_not_known_is_not_said_to_have_kept_it() -> None:
     assert at_knee(a_ramp(*STEPS), usages, 0.25).usage is GONE
     assert at_knee(a_ramp(*STEPS), usages, None).usage is GONE  # that of the knee itself
     assert at_knee(a_ramp(*STEPS), (*USAGES[:3], GONE), 0.25).usage == USAGES[1]  # above the knee nobody asks
+    assert at_knee(a_ramp(*STEPS), (GONE, *USAGES[1:]), 0.25).usage == USAGES[1]  # nor below it, where less is needed
 
 
 def test_no_step_within_the_objectives_is_no_knee() -> None:
