@@ -47,8 +47,12 @@ class Samples:
     in_time: int
 
 
-def make_command(settings: Settings, target: Target, seconds: int, database: Path | None) -> list[str]:
-    command = ["oha", "--no-tui", "--no-color", "--output-format", "json", "--disable-compression", "-w"]
+def make_command(
+    settings: Settings, target: Target, seconds: int, database: Path | None, awaited: bool = True
+) -> list[str]:
+    """`awaited`: what was sent is answered, or times out, before oha ends; else it hangs up when its time is over."""
+    command = ["oha", "--no-tui", "--no-color", "--output-format", "json", "--disable-compression"]
+    command += ["-w"] if awaited else []
     command += ["-z", f"{seconds}s", "-c", str(settings.connections), "-t", f"{settings.timeout_seconds}s"]
     command += ["--worker-threads", str(WORKER_THREADS), "-m", settings.method, "--redirect=0"]
     # With "=", or what begins with a dash would be taken for a flag.

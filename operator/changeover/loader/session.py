@@ -86,13 +86,17 @@ class _Warmth:
 
 
 def _warm_up(settings: Settings, target: Target, version: dict[str, str]) -> _Warmth:
-    """Drives the load until its slices rise no more, or the time for it is over."""
+    """Drives the load until its slices rise no more, or the time for it is over.
+
+    Who begins with others awaits no answer after it: one request that hangs would tear their windows apart.
+    """
+    is_alone = settings.start_at is None
     load = dataclasses.replace(settings, mode=OPEN) if settings.mode == RAMP else settings
     warmth = _Warmth(warmup.plan(settings))
     if settings.warm_up_seconds:
         progress(f"warming up for {settings.warm_up_seconds} s with {version['name']} {version['version']}")
     while warmup.goes_on(warmth.plan, warmth.figures):
-        found = drivers.run(load, target, warmth.plan.slice, samples=0).measurement
+        found = drivers.run(load, target, warmth.plan.slice, samples=0, awaited=is_alone).measurement
         figures = (*warmth.figures, warmup.figure(settings, found))
         warmth = _Warmth(warmth.plan, figures, found.requests / found.duration)
     return warmth

@@ -188,6 +188,10 @@ def test_an_open_loop_is_corrected_and_awaited() -> None:
     assert "--db-url /dev/shm/x/samples.db" in command
 
 
+def test_who_has_to_go_on_with_others_awaits_nothing() -> None:
+    assert "-w" not in oha.make_command(OPEN, TARGET, 3, None, awaited=False)
+
+
 def test_keep_alive_off_is_enforced_by_the_client() -> None:
     command = oha.make_command(CLOSED_OFF, TARGET, 3, None)
     assert "--disable-keepalive" in command

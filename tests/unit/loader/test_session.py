@@ -282,6 +282,22 @@ def test_conformance_is_reported_and_never_ends_the_run(tmp_path: Path, url: str
     assert not passed["pipelined requests"]
 
 
+@pytest.mark.parametrize(("flags", "awaited"), [("", True), ("--start-at 1000", False)])
+def test_a_warm_up_beside_others_awaits_no_request(monkeypatch: pytest.MonkeyPatch, flags: str, awaited: bool) -> None:
+    """One that hangs would tear their windows apart; alone its answer is awaited, lest it disturb the window."""
+    seen: list[bool] = []
+
+    def run(settings: Settings, target: Target, seconds: int, samples: int, awaited: bool) -> drivers.Run:
+        seen.append(awaited)
+        measurement = Measurement(Window(0.0, 1.0, 0.0), 1.0, 9, 9, Errors(), 0, None, "none")
+        return drivers.Run(measurement, Finished("", 0.0, 1.0, 1.0, 1.0, CpuTime(0.1, 0.1), 4))
+
+    monkeypatch.setattr(drivers, "run", run)
+    settings = parse_settings(f"--url http://a/ --connections 4 --measure 2 --warm-up 1 {flags}".split())
+    session._warm_up(settings, Target("10.0.0.7", 80, "/", "a"), {"name": "oha", "version": "1"})
+    assert seen == [awaited]
+
+
 @pytest.mark.parametrize(
     ("capacity", "rates", "knee", "shown"),
     [(500, [100, 200, 400, 800, 600], 400, 400), (50, [100], None, 100)],
