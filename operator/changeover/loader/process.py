@@ -28,7 +28,8 @@ FILES_BESIDE = 64
 
 @dataclass(frozen=True)
 class Finished:
-    """Moments in seconds since the epoch. `cpu` and `alive` are as of `looked`; `ended` is the process's end."""
+    """Moments in seconds since the epoch. `cpu`, `alive` and `throttling` (since the cgroup's start) are as of
+    `looked`; `ended` is the process's end."""
 
     output: str
     started: float
@@ -37,6 +38,7 @@ class Finished:
     ended: float
     cpu: meters.CpuTime
     alive: int | None
+    throttling: meters.Throttling | None = None
 
 
 def allow_files(connections: int) -> None:
@@ -78,6 +80,7 @@ def run(
         output, complaints = _Reader(process.stdout), _Reader(process.stderr)
         _wait(process, window_seconds - LOOK_BEFORE_END_SECONDS)
         looked, cpu, alive = time.time(), meters.cpu_time(process.pid), count_alive()
+        throttling = meters.throttling()
         if _wait(process, timeout_seconds + WRAP_UP_SECONDS) is None:
             raise GeneratorFailed(f"{command[0]} did not end within {WRAP_UP_SECONDS:.0f} s after its window")
         ended = time.time()
@@ -86,7 +89,7 @@ def run(
         raise GeneratorFailed(f"{command[0]} ended with {process.returncode}: {said}")
     if cpu is None:
         cpu, looked = _children_since(before), time.time()
-    return Finished(output.text(), started, output.first or ended, looked, ended, cpu, alive)
+    return Finished(output.text(), started, output.first or ended, looked, ended, cpu, alive, throttling)
 
 
 @contextlib.contextmanager

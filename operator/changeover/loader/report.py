@@ -37,7 +37,7 @@ means that it was not measured; it never stands for zero.
                               null when the first did not; false when no step above it broke by the target's doing, so
                               that the knee is a lower bound
     generatorCPU.cores        share of the run until just before the window's end; what the generator computes after
-                              the run is not in it
+                              the run is not in it, nor is it in generatorThrottling
 """
 
 from __future__ import annotations

@@ -134,9 +134,8 @@ def _ramp(settings: Settings, plan: ramp.Plan, target: Target, context: dict[str
 
 
 def _surroundings(run: Run, throttled: meters.Throttling | None, opened: int | None) -> Surroundings:
-    throttled_now, opened_now = meters.throttling(), meters.connections_opened()
-    both = (throttled, throttled_now) if throttled and throttled_now else None
-    cpu, finished = run.finished.cpu, run.finished
+    cpu, finished, opened_now = run.finished.cpu, run.finished, meters.connections_opened()
+    both = (throttled, finished.throttling) if throttled and finished.throttling else None
     return Surroundings(
         user_seconds=cpu.user_seconds,
         system_seconds=cpu.system_seconds,

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from changeover.loader import conformance, drivers, process, ramp, session
+from changeover.loader import conformance, drivers, meters, process, ramp, session
 from changeover.loader.failures import GeneratorFailed, InvalidArguments
-from changeover.loader.meters import CpuTime
+from changeover.loader.meters import CpuTime, Throttling
 from changeover.loader.process import Finished
 from changeover.loader.report import Errors, Measurement, Window, summarise
 from changeover.loader.settings import Settings, parse_settings
@@ -280,6 +280,16 @@ def test_conformance_is_reported_and_never_ends_the_run(tmp_path: Path, url: str
     passed = {check["name"]: check["passed"] for check in found["conformance"]}
     assert passed["same body"] and passed["404 elsewhere"] and passed["HTTP/1.0"]
     assert not passed["pipelined requests"]
+
+
+def test_what_is_throttled_after_the_window_is_not_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """oha writes its samples when the window is over, at full speed: a CPU limit holds back that, and no request."""
+    before, as_of_the_look, after = (Throttling(periods, periods / 10) for periods in (1, 3, 40))
+    measurement = Measurement(Window(0.0, 1.0, 0.0), 1.0, 9, 9, Errors(), 0, None, "none")
+    finished = Finished("", 0.0, 1.0, 1.0, 1.0, CpuTime(0.1, 0.1), 4, as_of_the_look)
+    monkeypatch.setattr(meters, "throttling", lambda: after)
+    found = session._surroundings(drivers.Run(measurement, finished), before, None)
+    assert (found.throttled_periods, found.throttled_seconds) == (2, pytest.approx(0.2))
 
 
 @pytest.mark.parametrize(("flags", "awaited"), [("", True), ("--start-at 1000", False)])
