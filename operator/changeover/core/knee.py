@@ -29,24 +29,22 @@ class AtKnee:
 def at_knee(report: Mapping[str, Any], usages: Sequence[StepUsage], cores_allowed: float | None) -> AtKnee:
     """The highest step that held and used no more than so many cores (None: CPU is no objective).
 
-    A step whose CPU is not known cannot be said to have kept it: then the run's usage is what was missing. When no step
-    is left, the report is that of the first one, with ``knee`` null.
+    A step whose CPU is not known cannot be said to have kept it: when it would be the knee, the run's usage is what
+    was missing. When no step is left, the report is that of the first one, with ``knee`` null.
     """
     judged = [_judged(step, usage, cores_allowed) for step, usage in zip(report["steps"], usages, strict=True)]
     held = [index for index, step in enumerate(judged) if step["held"]]
     chosen = max(held, key=lambda index: float(judged[index]["rate"]), default=0)
-    unknown = next((u for i, u in enumerate(usages) if i in held and not isinstance(u, Usage)), None)
     content = {**report, **{key: judged[chosen][key] for key in judged[chosen] if key in report}}
     content |= {
         "knee": judged[chosen]["rate"] if held else None,
-        "kneeBounded": _is_bounded(report, judged),
+        "kneeBounded": _is_bounded(report, judged, float(judged[chosen]["rate"]) if held else 0.0),
         "steps": judged,
         "curve": [_short(step, usage) for step, usage in zip(judged, usages, strict=True)],
     }
     if report.get("knee") != content["knee"]:
         content["histogram"] = []  # the loader's belongs to another step
-    known = unknown if unknown is not None and cores_allowed is not None else usages[chosen]
-    return AtKnee(content, known)
+    return AtKnee(content, usages[chosen])
 
 
 def _judged(step: Mapping[str, Any], usage: StepUsage, cores_allowed: float | None) -> dict[str, Any]:
@@ -58,10 +56,19 @@ def _judged(step: Mapping[str, Any], usage: StepUsage, cores_allowed: float | No
     return {**step, "held": False, "why": "; ".join(filter(None, [step["why"], why]))}
 
 
-def _is_bounded(report: Mapping[str, Any], judged: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the candidate itself broke above the knee; by CPU it did, whatever the loader saw."""
-    by_cpu = any(mine["held"] != step["held"] for mine, step in zip(judged, report["steps"], strict=True))
+def _is_bounded(report: Mapping[str, Any], judged: Sequence[Mapping[str, Any]], knee: float) -> bool:
+    """Whether the candidate itself broke at the lowest rate above the knee; by CPU it did, whatever the loader saw."""
+    both = zip(judged, report["steps"], strict=True)
+    above = [(float(mine["rate"]), bool(step["held"])) for mine, step in both if _is_beyond(mine, knee)]
+    if not above:
+        return False
+    _, by_cpu = min(above)
     return by_cpu or bool(report["kneeBounded"])
+
+
+def _is_beyond(step: Mapping[str, Any], knee: float) -> bool:
+    """One that broke below the knee says nothing: the candidate held more."""
+    return not step["held"] and float(step["rate"]) > knee
 
 
 def _short(step: Mapping[str, Any], usage: StepUsage) -> dict[str, Any]:
@@ -85,9 +92,11 @@ def knee_reasons(report: Mapping[str, Any]) -> Iterator[str]:
     if report["knee"] is None:
         yield f"NoKnee: the first step, {steps[0]['rate']:g}/s, did not hold: {steps[0]['why']}"
     elif not report["kneeBounded"]:
-        broke = min((s for s in steps if not s["held"]), key=lambda s: float(s["rate"]), default=None)
+        above = (s for s in steps if _is_beyond(s, report["knee"]))
+        broke = min(above, key=lambda s: float(s["rate"]), default=None)
         if broke is None:
-            yield f"KneeNotReached: all {len(steps)} steps held, up to {max(s['rate'] for s in steps):g}/s"
+            held = sum(1 for s in steps if s["held"])
+            yield f"KneeNotReached: {held} of {len(steps)} steps held, up to {report['knee']:g}/s"
         else:
             yield f"LoadGeneratorSaturated: above the last good rate, {report['knee']:g}/s: {broke['why']}"
 

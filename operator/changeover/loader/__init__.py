@@ -6,6 +6,7 @@
 It runs in an image of its own with wrk, oha, h2load and nothing but the standard library. Who knows whom:
 
     __main__ → session → conformance → http1
+                       → process
                        → drivers → wrk, oha, h2load, process, meters → report → histogram
                session, conformance, drivers → settings, target; settings → ramp
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from changeover.loader.http1 import Answer, Client, Nonconforming
-from changeover.loader.settings import Settings
+from changeover.loader.settings import TAKE_A_BODY, Settings
 from changeover.loader.target import Target
 
 CHECK_SECONDS = 1.0
@@ -57,7 +57,7 @@ class _Subject:
         body, method = self._settings.body, method or self.method
         lines = [f"{method} {path or self.path} HTTP/{version}", f"Host: {self._target.host_header}"]
         lines += [f"{name}: {value}" for name, value in self._settings.headers]
-        lines += [f"Content-Length: {len(body)}"] if body or method in ("POST", "PUT", "PATCH") else []
+        lines += [f"Content-Length: {len(body)}"] if body or method in TAKE_A_BODY else []
         lines += ["Connection: close"] if close else []
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
 

@@ -39,14 +39,16 @@ def version_of(settings: Settings) -> dict[str, str]:
     return {"name": settings.generator, "version": parse(process.version_output(command))}
 
 
-def run(settings: Settings, target: Target, seconds: int, samples: int) -> Run:
-    """`samples` is how many requests are expected whose latencies are to be kept one by one; 0 for none."""
+def run(settings: Settings, target: Target, seconds: int, samples: int, awaited: bool = True) -> Run:
+    """`samples` is how many requests are expected whose latencies are to be kept one by one; 0 for none. Where they are
+    not `awaited`, the last requests are given up when the time is over, so that the run lasts no longer.
+    """
     if settings.generator == WRK:
         return _run_wrk(settings, target, seconds)
     if settings.generator == H2LOAD:
         finished = _execute(settings, target, h2load.make_command(settings, target, seconds), seconds)
         return Run(h2load.parse_h2load(finished), finished)
-    return _run_oha(settings, target, seconds, samples)
+    return _run_oha(settings, target, seconds, samples, awaited)
 
 
 def samples_to_keep(settings: Settings, expected_rate: float | None) -> int:
@@ -62,12 +64,12 @@ def _run_wrk(settings: Settings, target: Target, seconds: int) -> Run:
     return Run(wrk.measurement_of(wrk.parse_wrk(finished.output), settings.connections), finished)
 
 
-def _run_oha(settings: Settings, target: Target, seconds: int, samples: int) -> Run:
+def _run_oha(settings: Settings, target: Target, seconds: int, samples: int, awaited: bool) -> Run:
     with scratch_file(samples * oha.ROW_BYTES) as database:
-        command = oha.make_command(settings, target, seconds, database)
+        command = oha.make_command(settings, target, seconds, database, awaited)
         finished = _execute(settings, target, command, seconds)
-        kept = _read_samples(database) if database and database.exists() else None
-    return Run(oha.parse_oha(finished, kept, settings), finished)
+        kept = _read_samples(database, seconds) if database and database.exists() else None
+    return Run(oha.parse_oha(finished, kept, settings, seconds), finished)
 
 
 def _execute(
@@ -95,13 +97,16 @@ def _free(place: Path) -> int:
     return shutil.disk_usage(place).free
 
 
-def _read_samples(database: Path) -> oha.Samples:
-    """Grouped by SQLite: a list of all rows would take several times the memory that oha's own took."""
+def _read_samples(database: Path, seconds: int) -> oha.Samples:
+    """Of a window of so many seconds, grouped by SQLite: a list of all rows would take several times the memory that
+    oha's own took."""
     by_value = "SELECT CAST(ROUND(duration * 1000000) AS INTEGER) AS us, COUNT(*) FROM oha GROUP BY us ORDER BY us"
     try:
         with contextlib.closing(sqlite3.connect(database)) as connection:
             buckets = connection.execute(by_value).fetchall()
-            (service_mean,) = connection.execute('SELECT AVG("end" - "start") FROM oha').fetchone()
+            # oha's clock of start and end begins with its window.
+            overall = 'SELECT AVG("end" - "start"), COALESCE(SUM("end" <= ?), 0) FROM oha'
+            service_mean, in_time = connection.execute(overall, (seconds,)).fetchone()
     except sqlite3.Error as error:
         raise GeneratorFailed(f"oha's samples cannot be read: {error}") from error
-    return oha.Samples([(int(value), int(count)) for value, count in buckets], service_mean)
+    return oha.Samples([(int(value), int(count)) for value, count in buckets], service_mean, in_time)

@@ -10,7 +10,8 @@ ffi.cdef[[
 
 wrk.method = os.getenv("CHANGEOVER_METHOD") or wrk.method
 local body = os.getenv("CHANGEOVER_BODY")
-if body and body ~= "" then wrk.body = body end  -- wrk counts its length
+local takes_body = {POST = true, PUT = true, PATCH = true}  -- which says its length even without one
+if body and (body ~= "" or takes_body[wrk.method]) then wrk.body = body end  -- wrk counts its length
 
 local function microseconds()  -- since the epoch: Lua's own clock has whole seconds only
   local now = ffi.new("changeover_timeval")

@@ -2,8 +2,9 @@
 
 oha 1.16's JSON holds the exact percentiles p50, p90, p99 and p99.9 and eleven linear bins, which cannot be
 merged. Its --db-url writes every answer (seconds: duration from the scheduled start, end, start) after the
-run; with that the histogram is exact. A row costs oha about 6 µs once the window is over and some 50 B of
-scratch space, beside the 360 B of memory that oha keeps of every answer anyway: hence --max-samples.
+run; with that the histogram is exact, and so is the rate of the window (`_duration`). A row costs oha about
+6 µs once the window is over and some 50 B of scratch space, beside the 360 B of memory that oha keeps of
+every answer anyway: hence --max-samples.
 
 oha counts what broke by message only; `kind_of` sorts the messages. With -w it awaits what it has sent when
 the time is over; what was scheduled but not sent by then is dropped without a word (report.unsent counts
@@ -23,7 +24,7 @@ from changeover.loader import histogram
 from changeover.loader.failures import GeneratorFailed
 from changeover.loader.process import Finished
 from changeover.loader.report import Errors, Latency, Measurement, Window, summarise
-from changeover.loader.settings import CLOSED, OPEN, Settings
+from changeover.loader.settings import CLOSED, OPEN, TAKE_A_BODY, Settings
 from changeover.loader.target import Target
 
 ROW_BYTES = 100
@@ -38,14 +39,20 @@ WORKER_THREADS = 1
 
 @dataclass(frozen=True)
 class Samples:
-    """Every answer's latency in microseconds, and the mean time in the server in seconds (None without answers)."""
+    """Every answer's latency in microseconds, the mean time in the server in seconds (None without answers), and how
+    many of the answers came before the window ended."""
 
     buckets: histogram.Buckets
     service_mean: float | None
+    in_time: int
 
 
-def make_command(settings: Settings, target: Target, seconds: int, database: Path | None) -> list[str]:
-    command = ["oha", "--no-tui", "--no-color", "--output-format", "json", "--disable-compression", "-w"]
+def make_command(
+    settings: Settings, target: Target, seconds: int, database: Path | None, awaited: bool = True
+) -> list[str]:
+    """`awaited`: what was sent is answered, or times out, before oha ends; else it hangs up when its time is over."""
+    command = ["oha", "--no-tui", "--no-color", "--output-format", "json", "--disable-compression"]
+    command += ["-w"] if awaited else []
     command += ["-z", f"{seconds}s", "-c", str(settings.connections), "-t", f"{settings.timeout_seconds}s"]
     command += ["--worker-threads", str(WORKER_THREADS), "-m", settings.method, "--redirect=0"]
     # With "=", or what begins with a dash would be taken for a flag.
@@ -53,6 +60,8 @@ def make_command(settings: Settings, target: Target, seconds: int, database: Pat
     command += [f"-H={name}: {value}" for name, value in settings.headers]
     if settings.body:
         command.append(f"-d={settings.body.decode()}")
+    elif settings.method in TAKE_A_BODY:
+        command.append("-H=Content-Length: 0")
     if not settings.keep_alive:
         command.append("--disable-keepalive")
     if settings.mode == OPEN:
@@ -69,15 +78,17 @@ def parse_version(text: str) -> str:
     return found.group(1)
 
 
-def parse_oha(finished: Finished, samples: Samples | None, settings: Settings) -> Measurement:
+def parse_oha(finished: Finished, samples: Samples | None, settings: Settings, seconds: int) -> Measurement:
+    """What a run of so many seconds showed; GeneratorFailed when it cannot be read or lacks samples."""
     try:
-        return _measurement(json.loads(finished.output), finished, samples, settings)
+        return _measurement(json.loads(finished.output), finished, samples, settings, seconds)
     except (ValueError, KeyError, TypeError) as error:
         raise GeneratorFailed(f"oha's JSON cannot be read: {error!r}") from error
 
 
-def _measurement(found: dict[str, Any], finished: Finished, samples: Samples | None, settings: Settings) -> Measurement:
-    duration = float(found["summary"]["total"])
+def _measurement(
+    found: dict[str, Any], finished: Finished, samples: Samples | None, settings: Settings, seconds: int
+) -> Measurement:
     by_status = {int(status): int(count) for status, count in found["statusCodeDistribution"].items()}
     requests = sum(by_status.values())
     succeeded = by_status.get(settings.expect_status, 0)
@@ -85,8 +96,10 @@ def _measurement(found: dict[str, Any], finished: Finished, samples: Samples | N
     if samples is not None and (stored := histogram.total(samples.buckets)) != requests:
         raise GeneratorFailed(f"oha stored {stored} samples of {requests} answers")
     spread = _spread(found, samples, settings) if requests else _Spread(None, [], histogram.ROUNDED, None)
+    total = float(found["summary"]["total"])
+    duration = _duration(found, samples, seconds, requests)
     return Measurement(
-        window=_window(finished, duration),
+        window=_window(finished, duration, total),
         duration=duration,
         requests=requests,
         succeeded=succeeded,
@@ -98,12 +111,28 @@ def _measurement(found: dict[str, Any], finished: Finished, samples: Samples | N
         histogram_kind=spread.kind,
         service_mean=spread.service_mean,
         error_messages=messages,
+        awaited=total,
     )
 
 
-def _window(finished: Finished, duration: float) -> Window:
+def _duration(found: dict[str, Any], samples: Samples | None, seconds: int, requests: int) -> float:
+    """Seconds over which the answers are true: the whole divided by it is the rate.
+
+    oha's own total ends with the last request that it awaited. One that hangs until its timeout, of however many, would
+    take a quarter of the rate from a window of 30 s. So the rate is at least the window's own, of the answers that came
+    in it; where nobody knows how many these were, the answers are taken to have come until the slowest one could.
+    """
+    total = float(found["summary"]["total"])
+    if not requests:
+        return total
+    if samples is None:
+        return min(total, seconds + float(found["summary"]["slowest"]))
+    return min(total, seconds * requests / samples.in_time) if samples.in_time else total
+
+
+def _window(finished: Finished, duration: float, total: float) -> Window:
     """oha's clock starts some milliseconds after its process and ends some before its JSON: nobody says how many."""
-    uncertainty = max(0.0, finished.first_output - finished.started - duration)
+    uncertainty = max(0.0, finished.first_output - finished.started - total)
     return Window(finished.started, finished.started + duration, uncertainty)
 
 

@@ -22,10 +22,14 @@ LOOK_BEFORE_END_SECONDS = 0.1
 WRAP_UP_SECONDS = 60.0
 """For what a generator computes after the run, beyond the timeout of its last requests."""
 
+FILES_BESIDE = 64
+"""Open files that a generator has beside those of its connections: pipes, its event loop, its samples."""
+
 
 @dataclass(frozen=True)
 class Finished:
-    """Moments in seconds since the epoch. `cpu` and `alive` are as of `looked`; `ended` is the process's end."""
+    """Moments in seconds since the epoch. `cpu`, `alive` and `throttling` (since the cgroup's start) are as of
+    `looked`; `ended` is the process's end."""
 
     output: str
     started: float
@@ -34,6 +38,20 @@ class Finished:
     ended: float
     cpu: meters.CpuTime
     alive: int | None
+    throttling: meters.Throttling | None = None
+
+
+def allow_files(connections: int) -> None:
+    """As many open files as so many connections need, for what is started from now on.
+
+    GeneratorFailed when they are not allowed: a generator would go on with fewer connections, which then count as lost.
+    """
+    needed = connections + FILES_BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise GeneratorFailed(f"{hard} files may be open, {connections} connections need {needed}")
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def version_output(command: Sequence[str]) -> str:
@@ -62,6 +80,7 @@ def run(
         output, complaints = _Reader(process.stdout), _Reader(process.stderr)
         _wait(process, window_seconds - LOOK_BEFORE_END_SECONDS)
         looked, cpu, alive = time.time(), meters.cpu_time(process.pid), count_alive()
+        throttling = meters.throttling()
         if _wait(process, timeout_seconds + WRAP_UP_SECONDS) is None:
             raise GeneratorFailed(f"{command[0]} did not end within {WRAP_UP_SECONDS:.0f} s after its window")
         ended = time.time()
@@ -70,7 +89,7 @@ def run(
         raise GeneratorFailed(f"{command[0]} ended with {process.returncode}: {said}")
     if cpu is None:
         cpu, looked = _children_since(before), time.time()
-    return Finished(output.text(), started, output.first or ended, looked, ended, cpu, alive)
+    return Finished(output.text(), started, output.first or ended, looked, ended, cpu, alive, throttling)
 
 
 @contextlib.contextmanager

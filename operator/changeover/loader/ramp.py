@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from changeover.loader.report import is_known, lost
+from changeover.loader.report import is_known, lacked, lost
 
 ACHIEVED_SHARE = 0.95
 """Of the offered rate; below it the step measured another rate than its own."""
@@ -18,9 +18,9 @@ GENERATOR_CORES = 0.70
 """Beyond it the generator may be what is slow (core.audit has the same limit): the step says nothing of the target."""
 
 STEP_FIELDS = (
-    "requests", "succeeded", "errors", "requestsPerSecond", "durationSeconds", "windowStart", "windowEnd", "unsent",
-    "latency", "latencyRefused", "littleRatio", "connectionsOpened", "connectionsAlive", "generatorCPU",
-    "generatorThrottling",
+    "requests", "succeeded", "errors", "errorMessages", "requestsPerSecond", "durationSeconds", "windowStart",
+    "windowEnd", "unsent", "latency", "latencyRefused", "littleRatio", "connectionsOpened", "connectionsAlive",
+    "generatorCPU", "generatorThrottling",
 )  # fmt: skip
 """Of the report, that every step has of its own: with them any step can stand for the run."""
 
@@ -81,11 +81,25 @@ def is_bounded(steps: Sequence[Step]) -> bool:
 
 def judge(plan: Plan, rate: float, report: Mapping[str, Any]) -> Step:
     """The verdict on one step from its report (version 1, open loop)."""
-    cores = report["generatorCPU"]["cores"]
-    saturated = [f"the generator used {cores:.2f} of its core"] if cores > GENERATOR_CORES else []
     problems = [*_rate_problems(rate, report), *_error_problems(plan, report), *_latency_problems(plan, report)]
-    # A saturated generator is late with its own requests, so whatever else broke may be its doing.
-    return Step(rate, (*saturated, *problems), blames_generator=bool(saturated))
+    own = [*_own_problems(plan, report), *(_throttling(report) if problems else [])]
+    # A generator at its end is late with its own requests, so whatever else broke may be its doing.
+    return Step(rate, (*own, *problems), blames_generator=bool(own))
+
+
+def _own_problems(plan: Plan, report: Mapping[str, Any]) -> list[str]:
+    """The generator's own limits that the step came to."""
+    cores, without = report["generatorCPU"]["cores"], lacked(report)
+    problems = [f"the generator used {cores:.2f} of its core"] if cores > GENERATOR_CORES else []
+    if without > plan.max_error_share * (without + report["requests"]):
+        problems.append(f"the generator lacked ports or files for {without} requests")
+    return problems
+
+
+def _throttling(report: Mapping[str, Any]) -> list[str]:
+    """Of a step that broke: what holds while the generator is throttled holds without it all the more."""
+    periods = (report["generatorThrottling"] or {}).get("periods") or 0
+    return [f"the generator was throttled in {periods} periods"] if periods else []
 
 
 def achieved(report: Mapping[str, Any]) -> float:

@@ -14,6 +14,8 @@ means that it was not measured; it never stands for zero.
     windowStart, windowEnd    the edges of the measured window, for reading CPU counters over exactly it;
                               windowUncertaintySeconds bounds how far each may be off
     requests, succeeded       answers that came; those of the expected status (wrk: of a status below 400)
+    durationSeconds           over which the counts are true; in oha's, which awaits what it has sent, without the
+                              silence in which only a request that hangs is awaited
     requestsPerSecond         succeeded ÷ duration: a failed request is not speed
     unsent                    open loop: scheduled requests that were not sent when the window ended. Their latency
                               is in no percentile, so a run with many of them says nothing about its tail
@@ -35,11 +37,12 @@ means that it was not measured; it never stands for zero.
                               null when the first did not; false when no step above it broke by the target's doing, so
                               that the knee is a lower bound
     generatorCPU.cores        share of the run until just before the window's end; what the generator computes after
-                              the run is not in it
+                              the run is not in it, nor is it in generatorThrottling
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,6 +53,9 @@ from changeover.loader.histogram import Buckets
 VERSION = 1
 
 FRACTIONS = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
+
+LACKED = re.compile(r"\(os error (23|24|98|99)\)")
+"""In oha's messages, Linux's numbers for what a process can have no more of: files, and ports for new connections."""
 
 FEW = 5
 """Requests without a latency that the edges of the window explain."""
@@ -111,6 +117,9 @@ class Measurement:
     service_mean: float | None = None
     """Seconds from sending to answer, without the wait for a connection; what Little's law is about."""
     error_messages: dict[str, int] = field(default_factory=dict)
+    awaited: float | None = None
+    """Seconds until the last request was answered or given up, where these are more than the duration: all that time
+    the connections could carry requests, so Little's law is about it."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +168,15 @@ def lost(report: Mapping[str, Any]) -> int:
     return int(report.get("unsent") or 0) + failed
 
 
+def lacked(report: Mapping[str, Any]) -> int:
+    """Requests for which the generator itself had no port or file left: they say nothing of the target.
+
+    A port is not free for a minute after its connection was closed by us, as each is without keep-alive.
+    """
+    messages = report.get("errorMessages") or {}
+    return sum(count for message, count in messages.items() if LACKED.search(message))
+
+
 def is_known(report: Mapping[str, Any], percentile: str) -> bool:
     """Whether a percentile of a report's latency is, nearly, one of all requests.
 
@@ -175,7 +193,8 @@ def as_json(measurement: Measurement, surroundings: Surroundings, context: dict[
     mergeable = measurement.histogram_kind == histogram.ROUNDED
     buckets = histogram.compact(measurement.buckets) if mergeable else measurement.buckets
     duration = measurement.duration
-    little = little_ratio(measurement.requests / duration, measurement.service_mean, context["connections"])
+    answered = measurement.requests / (measurement.awaited or duration)
+    little = little_ratio(answered, measurement.service_mean, context["connections"])
     return {
         "version": VERSION,
         **context,

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from changeover.loader import conformance, drivers, meters, ramp, report, warmup
+from changeover.loader import conformance, drivers, meters, process, ramp, report, warmup
 from changeover.loader.drivers import Run
 from changeover.loader.failures import InvalidArguments
 from changeover.loader.report import Surroundings
@@ -23,6 +23,7 @@ FARTHEST_START_SECONDS = 3600.0
 def perform(settings: Settings) -> dict[str, Any]:
     """The report of one session; LoadFailure when there can be none."""
     version = drivers.version_of(settings)
+    process.allow_files(settings.connections)
     target = resolve(settings)
     verify(target, settings)
     progress(f"{target.url} answers as expected")
@@ -85,13 +86,17 @@ class _Warmth:
 
 
 def _warm_up(settings: Settings, target: Target, version: dict[str, str]) -> _Warmth:
-    """Drives the load until its slices rise no more, or the time for it is over."""
+    """Drives the load until its slices rise no more, or the time for it is over.
+
+    Who begins with others awaits no answer after it: one request that hangs would tear their windows apart.
+    """
+    is_alone = settings.start_at is None
     load = dataclasses.replace(settings, mode=OPEN) if settings.mode == RAMP else settings
     warmth = _Warmth(warmup.plan(settings))
     if settings.warm_up_seconds:
         progress(f"warming up for {settings.warm_up_seconds} s with {version['name']} {version['version']}")
     while warmup.goes_on(warmth.plan, warmth.figures):
-        found = drivers.run(load, target, warmth.plan.slice, samples=0).measurement
+        found = drivers.run(load, target, warmth.plan.slice, samples=0, awaited=is_alone).measurement
         figures = (*warmth.figures, warmup.figure(settings, found))
         warmth = _Warmth(warmth.plan, figures, found.requests / found.duration)
     return warmth
@@ -129,9 +134,8 @@ def _ramp(settings: Settings, plan: ramp.Plan, target: Target, context: dict[str
 
 
 def _surroundings(run: Run, throttled: meters.Throttling | None, opened: int | None) -> Surroundings:
-    throttled_now, opened_now = meters.throttling(), meters.connections_opened()
-    both = (throttled, throttled_now) if throttled and throttled_now else None
-    cpu, finished = run.finished.cpu, run.finished
+    cpu, finished, opened_now = run.finished.cpu, run.finished, meters.connections_opened()
+    both = (throttled, finished.throttling) if throttled and finished.throttling else None
     return Surroundings(
         user_seconds=cpu.user_seconds,
         system_seconds=cpu.system_seconds,

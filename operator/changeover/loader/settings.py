@@ -19,6 +19,9 @@ CLOSED, OPEN, RAMP = "closed", "open", "ramp"
 AUTO, WRK, OHA, H2LOAD = "auto", "wrk", "oha", "h2load"
 NOT_MODIFIED = 304  # like any answer to HEAD it has no body, but may have the Content-Length of one
 
+TAKE_A_BODY = ("POST", "PUT", "PATCH")
+"""Methods of which a request says its length even without a body; a server may refuse it otherwise (411)."""
+
 MAX_SAMPLES = 500_000
 """Requests of one oha run whose samples are kept: 50 MB of scratch, less than the 64 MB of a pod's /dev/shm."""
 

@@ -140,3 +140,21 @@ def test_a_body_arrives_as_it_is(load: Load, driver: str, keep_alive: str, body:
     assert (found["succeeded"], found["errors"]["status"]) == (found["requests"], 0)
     checks = {check["name"]: check["passed"] for check in found["conformance"]}
     assert checks["request split over two packets"] and checks["pipelined requests"]
+
+
+@pytest.mark.generators("oha", "wrk")
+@pytest.mark.parametrize(("driver", "keep_alive"), [("wrk", "true"), ("oha", "true"), ("oha", "false")])
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_an_empty_body_says_its_length(load: Load, driver: str, keep_alive: str, method: str) -> None:
+    """As the request does that verifies the target: a server may answer 411 to one without."""
+
+    def answer(number: int) -> bytes:
+        lengths = [line for line in server.head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        return ANSWER if lengths == [b"content-length: 0"] else BROKEN
+
+    with serving(delay=lambda now: 0.005, answer=answer) as server:
+        url = f"http://127.0.0.1:{server.port}/"
+        flags = f"--driver {driver} --keep-alive {keep_alive} --connections 1 --measure 1 --method {method}"
+        found = load("--url", url, *flags.split())
+    assert found["requests"] > 20
+    assert (found["succeeded"], found["errors"]["status"]) == (found["requests"], 0)

@@ -20,6 +20,7 @@ NEW = {"connections": 360, "keepAlive": False, "requests": 1000}
 OPEN = {"mode": "open", "rate": 1000.0, "requestsPerSecond": 1000.0}
 FEW = {"mode": "open", "rate": 20.0, "requestsPerSecond": 20.0, "requests": 300, "succeeded": 300}
 ONE, TWO = "1" * 64, "2" * 64
+NO_PORT = {"errors": {**NONE, "connect": 200}, "errorMessages": {"Cannot assign requested address (os error 99)": 200}}
 THROTTLED = replace(USAGE, throttled_share=0.06)
 
 
@@ -40,8 +41,16 @@ THROTTLED = replace(USAGE, throttled_share=0.06)
         pytest.param({**KEPT, **FEW, "connectionsAlive": 300}, USAGE, 0, [],
                      id="fewer requests than connections open no more than they are"),
         pytest.param({**KEPT, **FEW, "mode": "ramp", "connectionsAlive": 300}, USAGE, 0, [], id="so in a ramp"),
-        pytest.param({**KEPT, **FEW, "connectionsAlive": 284}, USAGE, 0, ["ConnectionsLost"],
-                     id="of these one in twenty may be lost, too"),
+        pytest.param({**KEPT, **FEW, "connectionsAlive": 40}, USAGE, 0, [],
+                     id="a server may close after 2 s one that is asked every 18 s"),
+        pytest.param({**KEPT, **FEW, "connectionsAlive": 18}, USAGE, 0, ["ConnectionsLost"],
+                     id="as many as are asked within a second may not be lost"),
+        pytest.param({**KEPT, **FEW, "rate": 360.0, "requestsPerSecond": 360.0, "connectionsAlive": 284}, USAGE, 0,
+                     ["ConnectionsLost"], id="of few requests that are soon over one in twenty may be lost, too"),
+        pytest.param({**KEPT, **FEW, "connectionsOpened": 1500, "requests": 1500}, USAGE, 0, [],
+                     id="and opened anew when it is asked again"),
+        pytest.param({**KEPT, **OPEN, "connectionsOpened": 722}, USAGE, 0, ["NotKeptAlive"],
+                     id="but not while it is asked twice a second"),
         pytest.param({**KEPT, **FEW, "mode": "closed", "connectionsAlive": 300}, USAGE, 0, ["ConnectionsLost"],
                      id="a closed loop opens them all at once"),
         pytest.param({**KEPT, "connectionsOpened": 722}, USAGE, 0, ["NotKeptAlive"], id="connections were opened anew"),
@@ -55,6 +64,13 @@ THROTTLED = replace(USAGE, throttled_share=0.06)
         pytest.param({**OPEN, "requestsPerSecond": 951.0}, USAGE, 0, [], id="the rate was reached"),
         pytest.param({"generatorThrottling": {"periods": 3}}, USAGE, 0, ["LoadGeneratorSaturated"],
                      id="the generator was throttled"),
+        pytest.param(NO_PORT, USAGE, 0, ["LoadGeneratorSaturated"], id="a port that the generator lacks is no error"),
+        pytest.param({**NO_PORT, "errors": {**NONE, "connect": 200, "read": 200}}, USAGE, 0,
+                     ["Errors", "LoadGeneratorSaturated"], id="beside it there may be errors"),
+        pytest.param({**NO_PORT, "errorMessages": {"Connection refused (os error 111)": 200}}, USAGE, 0, ["Errors"],
+                     id="a refused connection is one"),
+        pytest.param({**NO_PORT, **OPEN, "requestsPerSecond": 800.0}, USAGE, 0, ["LoadGeneratorSaturated"],
+                     id="nor is the rate that it did not reach without ports the candidate's fault"),
         pytest.param(OPEN, THROTTLED, 0, ["Throttled"], id="a constant rate against a CPU limit"),
         pytest.param({}, THROTTLED, 0, [], id="a closed loop runs at its limit on purpose"),
         pytest.param({}, NoData("none"), 0, ["MetricsMissing"], id="no CPU"),

@@ -46,11 +46,24 @@ def test_cpu_that_breaks_bounds_the_knee_although_the_loader_saw_no_end() -> Non
     assert report_reasons(at_knee(ramp, USAGES[:3], 0.25).report) == []
 
 
+def test_cpu_that_breaks_below_the_knee_does_not_bound_it() -> None:
+    """The first step used more while the candidate still compiled; the last one held, so the knee was not reached."""
+    usages = (Usage(0.5, 1e6, 7), *USAGES[1:3])
+    ramp = a_ramp(*STEPS[:3], is_bounded=False)
+    found = at_knee(ramp, usages, 0.45).report
+    assert (found["knee"], [point["held"] for point in found["curve"]]) == (400, [False, True, True])
+    assert report_reasons(found) == ["KneeNotReached: 2 of 3 steps held, up to 400/s"]
+    busy = a_ramp(*STEPS[:3], a_step(800, "the generator used 0.90 of its core"), is_bounded=False)
+    (reason,) = report_reasons(at_knee(busy, (*usages, USAGES[3]), 0.45).report)
+    assert reason.startswith("LoadGeneratorSaturated: above the last good rate, 400/s")
+
+
 def test_a_step_whose_cpu_is_not_known_is_not_said_to_have_kept_it() -> None:
     usages = (*USAGES[:2], GONE, USAGES[3])
     assert at_knee(a_ramp(*STEPS), usages, 0.25).usage is GONE
     assert at_knee(a_ramp(*STEPS), usages, None).usage is GONE  # that of the knee itself
     assert at_knee(a_ramp(*STEPS), (*USAGES[:3], GONE), 0.25).usage == USAGES[1]  # above the knee nobody asks
+    assert at_knee(a_ramp(*STEPS), (GONE, *USAGES[1:]), 0.25).usage == USAGES[1]  # nor below it, where less is needed
 
 
 def test_no_step_within_the_objectives_is_no_knee() -> None:

@@ -12,6 +12,7 @@ from changeover.loader import histogram, oha
 from changeover.loader.failures import GeneratorFailed
 from changeover.loader.meters import CpuTime
 from changeover.loader.process import Finished
+from changeover.loader.report import Measurement
 from changeover.loader.settings import Settings, parse_settings
 from changeover.loader.target import Target
 
@@ -38,12 +39,16 @@ def captured(name: str) -> Finished:
 def captured_samples() -> oha.Samples:
     rows = json.loads((DATA / "oha-open-samples.json").read_text())
     values = Counter(round(row[0] * 1e6) for row in rows)
-    return oha.Samples(sorted(values.items()), sum(row[1] for row in rows) / len(rows))
+    return oha.Samples(sorted(values.items()), sum(row[1] for row in rows) / len(rows), len(rows))
+
+
+def parsed(finished: Finished, samples: oha.Samples | None, settings: Settings, seconds: int = 1) -> Measurement:
+    return oha.parse_oha(finished, samples, settings, seconds)
 
 
 def test_samples_give_an_exact_histogram_that_agrees_with_ohas_own_percentiles() -> None:
-    exact = oha.parse_oha(captured("oha-open.json"), captured_samples(), OPEN)
-    own = oha.parse_oha(captured("oha-open.json"), None, OPEN)
+    exact = parsed(captured("oha-open.json"), captured_samples(), OPEN)
+    own = parsed(captured("oha-open.json"), None, OPEN)
     assert (exact.histogram_kind, own.histogram_kind) == (histogram.ROUNDED, histogram.BINNED)
     assert histogram.total(exact.buckets) == histogram.total(own.buckets) == exact.requests == 400
     assert exact.latency is not None and own.latency is not None
@@ -53,28 +58,66 @@ def test_samples_give_an_exact_histogram_that_agrees_with_ohas_own_percentiles()
 
 
 def test_one_in_ten_with_status_500_is_an_answer_but_no_success() -> None:
-    measurement = oha.parse_oha(captured("oha-open.json"), captured_samples(), OPEN)
+    measurement = parsed(captured("oha-open.json"), captured_samples(), OPEN)
     assert (measurement.requests, measurement.succeeded, measurement.errors.status) == (400, 360, 40)
 
 
 def test_the_service_time_leaves_out_the_wait_for_a_connection() -> None:
-    samples = oha.Samples([(500_000, 400)], 0.1)
-    measurement = oha.parse_oha(captured("oha-open.json"), samples, OPEN)
+    samples = oha.Samples([(500_000, 400)], 0.1, 400)
+    measurement = parsed(captured("oha-open.json"), samples, OPEN)
     assert measurement.service_mean == pytest.approx(0.1)
     assert measurement.latency is not None and measurement.latency.p50 == 0.5
 
 
 def test_without_samples_only_a_closed_loop_has_a_service_time() -> None:
-    closed = oha.parse_oha(captured("oha-keep-alive-off.json"), None, CLOSED_OFF)
+    closed = parsed(captured("oha-keep-alive-off.json"), None, CLOSED_OFF)
     assert closed.latency is not None and closed.service_mean == closed.latency.mean > 0
-    assert oha.parse_oha(captured("oha-open.json"), None, OPEN).service_mean is None
+    assert parsed(captured("oha-open.json"), None, OPEN).service_mean is None
 
 
 def test_the_window_starts_with_the_process_and_admits_what_it_does_not_know() -> None:
-    measurement = oha.parse_oha(captured("oha-open.json"), None, OPEN)
+    measurement = parsed(captured("oha-open.json"), None, OPEN)
     assert measurement.window.start == 1_000.0
     assert measurement.window.end == 1_000.0 + measurement.duration
     assert measurement.window.uncertainty == pytest.approx(1.5 - measurement.duration)
+
+
+def result(total: float, answers: int, slowest: float, timeouts: int = 0) -> Finished:
+    """A whole JSON of oha's, with these figures in it."""
+    found = json.loads((DATA / "oha-open.json").read_text())
+    found["summary"] |= {"total": total, "slowest": slowest}
+    found |= {"statusCodeDistribution": {"200": answers}}
+    found |= {"errorDistribution": {"timeout": timeouts} if timeouts else {}}
+    return finished_with(json.dumps(found))
+
+
+def test_one_request_that_hangs_takes_nothing_from_the_rate_of_the_others() -> None:
+    """oha's total ends with the last request that it awaited: here one of 12,000 that ran into its timeout."""
+    samples = oha.Samples([(1_000, 11_999)], 0.001, 11_999)
+    found = parsed(result(39.9, 11_999, 0.001, timeouts=1), samples, OPEN, 30)
+    assert found.requests / found.duration == pytest.approx(400, rel=0.001)
+    assert found.window.end == pytest.approx(1_030.0)
+    assert found.errors.timeout == 1
+    assert (found.awaited, found.window.uncertainty) == (39.9, 0.0)
+
+
+def test_one_late_answer_takes_nothing_from_the_rate_of_the_others() -> None:
+    samples = oha.Samples([(1_000, 11_999), (9_000_000, 1)], 0.00175, 11_999)
+    found = parsed(result(38.9, 12_000, 9.0), samples, OPEN, 30)
+    assert found.requests / found.duration == pytest.approx(400, rel=0.001)
+
+
+def test_an_overload_is_not_made_fast_by_what_was_answered_after_the_window() -> None:
+    """10 s, 300 of 1,000 answered after it: the rate is that of the window."""
+    samples = oha.Samples([(1_000, 1_000)], 2.0, 700)
+    found = parsed(result(14.3, 1_000, 4.3), samples, OPEN, 10)
+    assert found.requests / found.duration == pytest.approx(70)
+
+
+def test_without_samples_the_slowest_answer_bounds_how_long_answers_came() -> None:
+    found = parsed(result(39.9, 11_999, 0.5, timeouts=1), None, CLOSED_OFF, 30)
+    assert found.duration == pytest.approx(30.5)
+    assert parsed(result(31.0, 11_999, 9.0), None, CLOSED_OFF, 30).duration == 31.0
 
 
 @pytest.mark.parametrize(
@@ -86,7 +129,7 @@ def test_the_window_starts_with_the_process_and_admits_what_it_does_not_know() -
     ],
 )
 def test_failures_are_counted_by_kind(name: str, requests: int, kind: str, count: int) -> None:
-    measurement = oha.parse_oha(captured(name), None, OPEN)
+    measurement = parsed(captured(name), None, OPEN)
     assert measurement.errors.total() - measurement.errors.status == count
     assert getattr(measurement.errors, kind) == count
     assert sum(measurement.error_messages.values()) == count
@@ -94,7 +137,7 @@ def test_failures_are_counted_by_kind(name: str, requests: int, kind: str, count
 
 
 def test_no_answer_at_all_is_a_result_without_latency() -> None:
-    measurement = oha.parse_oha(captured("oha-refused.json"), oha.Samples([], None), OPEN)
+    measurement = parsed(captured("oha-refused.json"), oha.Samples([], None, 0), OPEN)
     assert (measurement.requests, measurement.latency, measurement.buckets) == (0, None, [])
     assert measurement.latency_refused == "no request was completed"
 
@@ -122,14 +165,14 @@ def test_each_message_has_a_kind(message: str, kind: str) -> None:
 @pytest.mark.parametrize("output", ["", "[]", "{}", '{"summary": {"total": null}}'])
 def test_what_is_no_result_fails(output: str) -> None:
     with pytest.raises(GeneratorFailed):
-        oha.parse_oha(finished_with(output), None, OPEN)
+        parsed(finished_with(output), None, OPEN)
 
 
 def test_missing_samples_fail_instead_of_bending_the_percentiles() -> None:
     few = captured_samples().buckets
     value, count = few[0]
     with pytest.raises(GeneratorFailed, match="399 samples of 400"):
-        oha.parse_oha(captured("oha-open.json"), oha.Samples([(value, count - 1), *few[1:]], 0.1), OPEN)
+        parsed(captured("oha-open.json"), oha.Samples([(value, count - 1), *few[1:]], 0.1, 399), OPEN)
 
 
 def test_the_version() -> None:
@@ -145,6 +188,10 @@ def test_an_open_loop_is_corrected_and_awaited() -> None:
     assert "--db-url /dev/shm/x/samples.db" in command
 
 
+def test_who_has_to_go_on_with_others_awaits_nothing() -> None:
+    assert "-w" not in oha.make_command(OPEN, TARGET, 3, None, awaited=False)
+
+
 def test_keep_alive_off_is_enforced_by_the_client() -> None:
     command = oha.make_command(CLOSED_OFF, TARGET, 3, None)
     assert "--disable-keepalive" in command
@@ -158,3 +205,13 @@ def test_the_command_names_every_setting() -> None:
     assert "-z 7s -c 5 -t 4s" in command
     assert "-m POST --redirect=0 --host=shop -H=X-A: b -d=-x" in command
     assert command.endswith(" http://10.0.0.7:80/")
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_said"),
+    [("--method POST", True), ("--method PUT", True), ("--method DELETE", False), ("--method POST --body=x", False)],
+)
+def test_an_empty_body_says_its_length_as_the_request_that_was_verified_did(flags: str, is_said: bool) -> None:
+    """A server may answer 411 to a POST without a length (RFC 9110, 8.6): under load alone, that would be its error."""
+    command = oha.make_command(settings_of(f"--keep-alive false {flags}"), TARGET, 3, None)
+    assert ("-H=Content-Length: 0" in command) is is_said

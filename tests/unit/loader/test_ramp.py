@@ -64,6 +64,28 @@ def test_a_knee_that_the_generator_set_is_a_lower_bound() -> None:
     assert ramp.is_bounded(target_first)
 
 
+def test_a_step_that_lacked_ports_says_nothing_of_the_target() -> None:
+    """Without keep-alive every port is taken for a minute: some 1,000 connections a second are all that a pod can."""
+    lacked = {"Cannot assign requested address (os error 99)": 300}
+    step = ramp.judge(PLAN, 100, report_of(errors={"connect": 300, "status": 0}, errorMessages=lacked))
+    assert step.blames_generator
+    assert step.problems[0] == "the generator lacked ports or files for 300 requests"
+    few = {"Cannot assign requested address (os error 99)": 3}
+    assert ramp.judge(PLAN, 100, report_of(errors={"connect": 3, "status": 0}, errorMessages=few)).held
+
+
+def test_what_breaks_while_the_generator_is_throttled_may_be_its_doing() -> None:
+    """A CPU limit, such as a LimitRange gives, holds it back far below the 70 % of a core that are looked at."""
+    throttled = {"generatorThrottling": {"periods": 30, "seconds": 1.5}}
+    slow = {"latency": {"p50": 0.001, "p90": 0.005, "p99": 0.2, "p999": 0.5}}
+    step = ramp.judge(PLAN, 100, report_of(**throttled, **slow))
+    assert (step.problems, step.blames_generator) == (
+        ("the generator was throttled in 30 periods", "p99 200.0 ms"),
+        True,
+    )
+    assert ramp.judge(PLAN, 100, report_of(**throttled)).held
+
+
 def test_a_good_step_holds() -> None:
     assert ramp.judge(PLAN, 100, report_of()) == Step(100, ())
 

@@ -54,6 +54,27 @@ def test_a_failed_request_is_not_speed_but_occupies_a_connection() -> None:
     assert found["littleRatio"] == pytest.approx(50 * 0.0018 / 10)
 
 
+def test_what_was_awaited_after_the_window_is_no_contradiction() -> None:
+    """10 connections all stall at the end of a window of 2 s, and are answered 3 s later: 5 s for 10 requests each."""
+    stalled = measured(service_mean=0.5, awaited=5.0)
+    assert report.as_json(stalled, SURROUNDINGS, CONTEXT)["littleRatio"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("message", "lacks"),
+    [
+        ("Cannot assign requested address (os error 99)", True),
+        ("Address already in use (os error 98)", True),
+        ("Too many open files (os error 24)", True),
+        ("Connection refused (os error 111)", False),
+        ("timeout", False),
+    ],
+)
+def test_what_the_generator_lacks_is_told_from_what_the_target_does(message: str, lacks: bool) -> None:
+    assert report.lacked({"errorMessages": {message: 7, "connection error": 1}}) == (7 if lacks else 0)
+    assert report.lacked({}) == 0
+
+
 def test_the_summary_of_a_histogram() -> None:
     found = report.summarise([(1_000, 990), (5_000, 9), (9_000, 1)])
     assert (found.p50, found.p90, found.p99, found.p999, found.max) == (0.001, 0.001, 0.001, 0.005, 0.009)
