@@ -33,7 +33,7 @@ from changeover.core.observed import (
     Unreadable,
     Workload,
 )
-from changeover.core.own_load import aim_of
+from changeover.core.own_load import STOPPED, aim_of
 from changeover.core.plan import Action, Apply, Delete, Judgement, Ref
 from changeover.core.weighing import hard_trip
 
@@ -178,11 +178,14 @@ def _not_yet(seen: SeenMigration) -> str:
 
 
 def _counts_the_load_before(seen: SeenMigration, status: Status) -> str:
-    """Asked for anew, what is live must not be taken from counters in which the load of the last run is, too."""
-    ended = status.get("endedAt")
-    if not ended or not isinstance(seen.latest, Evidence) or seen.latest.start > parse_timestamp(ended):
+    """What is live must not be taken from counters in which own load is, too: the steps', or of the last run."""
+    if seen.load.of_steps is not None:
+        return "the load of the steps is removed first"
+    of_steps = seen.owner.status.get("load") or {}
+    ends = [status.get("endedAt"), of_steps.get("at") if of_steps.get("state") == STOPPED else None]
+    if not isinstance(seen.latest, Evidence) or all(seen.latest.start > parse_timestamp(end) for end in ends if end):
         return ""
-    return "waits for counters without the load of the run before"
+    return "waits for counters without the load of before"
 
 
 def _watch(seen: SeenMigration, status: Status) -> Accepted:
