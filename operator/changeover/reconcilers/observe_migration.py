@@ -36,6 +36,7 @@ from changeover.reconcilers.sources import source_of
 from changeover.reconcilers.target import Found, fingerprint_of
 from changeover.reconcilers.workloads import pod_names, read_workload
 
+LEAST_OF_TWO_SAMPLES = timedelta(seconds=30)  # of a span; a kubelet counts its containers anew each 10 to 15 s
 LEAST_SPAN = timedelta(seconds=1)  # of what is asked for; nothing is counted in no time
 MAX_BLOCKS_A_PASS = 20  # after a long absence the backlog is worked off in several passes
 LATEST_SCRAPES = 2.0  # the span of 'the last scrapes': it surely holds one whole scrape
@@ -270,7 +271,14 @@ class EvidenceReader:
     async def _cores(self, start: datetime, end: datetime) -> float | None:
         if not self._pods or not any(o.cpu is not None for o in self.spec.objectives):
             return None
-        # Two samples are needed, and a short block may hold one; what settles after a change of weight leaves the room.
-        begin = start - SETTLE_SCRAPES * self._scrape
-        usage = await readable(self._source.usage(self._namespace, self._pods, begin, end))
+        usage = await readable(self._source.usage(self._namespace, self._pods, self._cpu_start(start, end), end))
         return None if isinstance(usage, NoData | Unreadable) else usage.cpu_cores
+
+    def _cpu_start(self, start: datetime, end: datetime) -> datetime:
+        """From when on CPU is read to the end of a span: the last sample before it, where its requests begin, too.
+
+        CPU of more of the time before would hide how it grows with the load. Two samples are needed, and a short span
+        may hold one: there what settles after a change of weight leaves the room.
+        """
+        is_short = end - start < max(LEAST_OF_TWO_SAMPLES, 2 * self._scrape)
+        return start - (SETTLE_SCRAPES if is_short else 1.0) * self._scrape
