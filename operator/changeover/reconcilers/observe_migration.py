@@ -91,7 +91,8 @@ async def _day(
     if not isinstance(route, Route) or not is_due(known, reader.spec, now):
         return known
     # A baseline that is there is not read again for the sake of the hours: stable may have no traffic by now.
-    day = await reader.day(key, now) if known is None or known.why else replace(known, at=now)
+    alone = not owner.status.get("history")  # no canary of this migration ever had weight
+    day = await reader.day(key, now, alone) if known is None or known.why else replace(known, at=now)
     if day is None or not any_wants_peak(reader.spec):
         return day or known
     peaks_key = peaks_key_of(arms, reader.spec)
@@ -234,11 +235,11 @@ class EvidenceReader:
         """The highest rate of both arms together in the time before."""
         return await readable(self._source.peak(self._queries(), at, lookback))
 
-    async def day(self, key: str, now: datetime) -> Day | None:
+    async def day(self, key: str, now: datetime, alone: bool) -> Day | None:
         """Stable over the window, hour by hour; None when the source does not answer. Costs a query an hour, once."""
         may_miss = (1 - LEAST_HOURS_SHARE) * hours_of(self.spec)
         counted = await self._hours(self._queries()[1], now, may_miss)
-        return None if counted is None else make_day(now, key, self.spec, counted)
+        return None if counted is None else make_day(now, key, self.spec, counted, alone)
 
     async def busiest(self, now: datetime) -> tuple[int, ...] | None:
         """The route's busiest hours, whichever arm answered; None when the source does not. Costs as much again.
