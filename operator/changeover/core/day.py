@@ -143,10 +143,10 @@ def make_day(at: datetime, key: str, spec: MigrationSpec, counted: Sequence[Coun
 
 def is_due(day: Day | None, spec: MigrationSpec, now: datetime) -> bool:
     """Whether it is to be read: once, or again and again where it is required and was not there."""
-    if spec.decision.baseline.policy == "None" or not (
-        any_wants_peak(spec) or any(limit_of(o) is not None for o in spec.objectives)
-    ):
+    policy = spec.decision.baseline.policy
+    is_used = any_wants_peak(spec) or any(limit_of(o) is not None for o in spec.objectives)
+    if policy == "None" or not (is_used or policy == "Require"):
         return False
-    lacking = day is None or (bool(day.why) and spec.decision.baseline.policy == "Require")
+    lacking = day is None or (bool(day.why) and policy == "Require")
     lacking |= day is not None and not day.peaks and any_wants_peak(spec)
     return lacking and (day is None or now - day.at >= ASK_AGAIN)

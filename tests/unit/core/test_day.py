@@ -106,6 +106,8 @@ def test_it_is_asked_once_and_where_it_is_required_again(policy: str, kept: Day 
 def test_without_a_target_of_requests_it_is_not_asked_for() -> None:
     cpu = [{"name": "cpu", "type": "CPU", "cpu": {"maxPercent": 40}}]
     assert not is_due(None, migration_spec(objectives=cpu), NOW)
+    # Required is that stable is known for so long: without a reading no weight would ever be set.
+    assert is_due(None, migration_spec(objectives=cpu, **REQUIRED), NOW)
 
 
 REQUIRED = {"decision": {"baseline": {"policy": "Require"}}}
