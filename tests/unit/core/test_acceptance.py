@@ -115,6 +115,21 @@ def test_live_traffic_and_own_load_together_are_the_multiple_of_the_peak() -> No
     assert (found.status["state"], found.status["ownRequestsPerSecond"]) == ("Running", 200)
 
 
+def test_where_a_part_stays_on_stable_the_canary_is_to_carry_its_own_part_of_the_multiple() -> None:
+    """A last step of 50 %: of 300/s through the route the canary gets 150, live and own."""
+    half: dict[str, Any] = {
+        "route": route(mark(50, 3), gateways=("gateway/public",)),
+        "latest": latest(counts(500), counts(500)),
+    }
+    begun = accept(world(**half), PROMOTED)
+    assert "--rate=200" in arguments(begun), "100/s are live, on both"
+    found = judged(figures(requests=9000), **half).status or {}
+    assert found["state"] == "Met", found["message"]
+    assert found["message"].endswith("at 150 requests/s (3 times the peak is 300, of which 50 % is the canary's)")
+    short = judged(figures(requests=8400), **half).status or {}
+    assert short["state"] == "Void", short["message"]
+
+
 def test_the_peak_before_counts_when_the_last_day_was_quiet() -> None:
     found = accept(world({"state": "Waiting", "peakRequestsPerSecond": "500", "table": []}), PROMOTED)
     assert "--rate=1400" in arguments(found)
