@@ -33,7 +33,7 @@ from changeover.core.observed import (
     Unreadable,
     Workload,
 )
-from changeover.core.own_load import aim_of
+from changeover.core.own_load import STOPPED, aim_of
 from changeover.core.plan import Action, Apply, Delete, Judgement, Ref
 from changeover.core.weighing import hard_trip
 
@@ -146,7 +146,8 @@ def _begin(seen: SeenMigration, asked: Acceptance, status: Status) -> Accepted:
     known = float(status.get("peakRequestsPerSecond") or 0)
     # Once begun, the load of the acceptance itself would be the peak of the next one.
     peak = known if status.get("startedAt") else max(seen.peak.rate, known)
-    live = seen.latest.canary.requests / (seen.latest.end - seen.latest.start).total_seconds()
+    answered = sum(arm.requests for arm in (seen.latest.canary, seen.latest.stable) if arm is not None)
+    live = answered / (seen.latest.end - seen.latest.start).total_seconds()
     wanted = asked.traffic_multiple * peak
     own = max(1, math.ceil(wanted - live))
     seconds = longest(own, duration_seconds(asked.duration))
@@ -178,11 +179,14 @@ def _not_yet(seen: SeenMigration) -> str:
 
 
 def _counts_the_load_before(seen: SeenMigration, status: Status) -> str:
-    """Asked for anew, what is live must not be taken from counters in which the load of the last run is, too."""
-    ended = status.get("endedAt")
-    if not ended or not isinstance(seen.latest, Evidence) or seen.latest.start > parse_timestamp(ended):
+    """What is live must not be taken from counters in which own load is, too: the steps', or of the last run."""
+    if seen.load.of_steps is not None:
+        return "the load of the steps is removed first"
+    of_steps = seen.owner.status.get("load") or {}
+    ends = [status.get("endedAt"), of_steps.get("at") if of_steps.get("state") == STOPPED else None]
+    if not isinstance(seen.latest, Evidence) or all(seen.latest.start > parse_timestamp(end) for end in ends if end):
         return ""
-    return "waits for counters without the load of the run before"
+    return "waits for counters without the load of before"
 
 
 def _watch(seen: SeenMigration, status: Status) -> Accepted:
@@ -227,8 +231,11 @@ def _judge(seen: SeenMigration, status: Status, report: LoadReport) -> Accepted:
     status = {**status, "table": rows}
     met, told = verdict(rows)
     unseen = [row["figure"] for row in rows if row["target"] and not row["met"]]
-    rate, wanted = after.counts.requests / after.seconds, float(status["targetRequestsPerSecond"])
-    told = f"{told}; at {rate:.4g} requests/s ({spec.acceptance.traffic_multiple} times the peak is {wanted:.4g})"
+    rate, wanted, part = after.counts.requests / after.seconds, float(status["targetRequestsPerSecond"]), ""
+    if isinstance(seen.route, Route) and 0 < (percent := seen.route.canary_percent or 0) < 100:
+        part, wanted = f", of which {percent} % is the canary's", wanted * percent / 100
+    times = f"{spec.acceptance.traffic_multiple} times the peak is {status['targetRequestsPerSecond']}{part}"
+    told = f"{told}; at {rate:.4g} requests/s ({times})"
     cores = float(report.content["generatorCPU"]["cores"])
     if any(row["met"] == "No" for row in rows) and not (cores > BUSIEST_GENERATOR and rate < REACHED * wanted):
         return _end(seen, status, NOT_MET, told)

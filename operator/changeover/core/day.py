@@ -17,7 +17,7 @@ from changeover.api.v1alpha1.migration import MigrationSpec
 from changeover.core import names
 from changeover.core.conditions import UNREADABLE_JSON, parse_stored, timestamp
 from changeover.core.daily_peak import any_wants_peak, told
-from changeover.core.design import Baseline, make_baseline
+from changeover.core.design import MIN_BASELINE_SUMS, Baseline, make_baseline
 from changeover.core.evidence import bad_requests, limit_of
 from changeover.core.observed import Counts
 
@@ -120,11 +120,18 @@ def hours_of(spec: MigrationSpec) -> int:
     return int(duration_seconds(spec.decision.baseline.window) // HOUR.total_seconds())
 
 
-def make_day(at: datetime, key: str, spec: MigrationSpec, counted: Sequence[Counts | None]) -> Day:
-    """The baselines from the hours' counts of stable, oldest first; None for an hour that could not be counted."""
-    wanted, known = hours_of(spec), [hour for hour in counted if hour is not None and hour.requests > 0]
+def make_day(at: datetime, key: str, spec: MigrationSpec, counted: Sequence[Counts | None], alone: bool = False) -> Day:
+    """The baselines from the hours' counts of stable, oldest first; None for an hour that could not be counted.
+
+    An hour without requests is one of the day only when stable was `alone`, so that nobody can have asked the canary.
+    """
+    wanted, known = hours_of(spec), [hour for hour in counted if hour is not None and (alone or hour.requests > 0)]
     if len(known) < LEAST_HOURS_SHARE * wanted:
         return Day(at, key, why=f"of stable's last {wanted} hours too few are in the metric source")
+    asked = sum(1 for hour in known if hour.requests > 0)
+    if asked < MIN_BASELINE_SUMS:
+        why = f"stable had requests in {asked} of its last {wanted} hours, and {MIN_BASELINE_SUMS} are needed"
+        return Day(at, key, why=why)
     found = {}
     for objective in (o for o in spec.objectives if limit_of(o) is not None):
         sums = [(hour.requests, bad) for hour in known if (bad := bad_requests(hour, objective)) is not None]
@@ -136,10 +143,10 @@ def make_day(at: datetime, key: str, spec: MigrationSpec, counted: Sequence[Coun
 
 def is_due(day: Day | None, spec: MigrationSpec, now: datetime) -> bool:
     """Whether it is to be read: once, or again and again where it is required and was not there."""
-    if spec.decision.baseline.policy == "None" or not (
-        any_wants_peak(spec) or any(limit_of(o) is not None for o in spec.objectives)
-    ):
+    policy = spec.decision.baseline.policy
+    is_used = any_wants_peak(spec) or any(limit_of(o) is not None for o in spec.objectives)
+    if policy == "None" or not (is_used or policy == "Require"):
         return False
-    lacking = day is None or (bool(day.why) and spec.decision.baseline.policy == "Require")
+    lacking = day is None or (bool(day.why) and policy == "Require")
     lacking |= day is not None and not day.peaks and any_wants_peak(spec)
     return lacking and (day is None or now - day.at >= ASK_AGAIN)

@@ -100,6 +100,7 @@ class Usage:
     span_seconds: float  # between the first and the last sample inside the window
     throttled_share: float | None = None  # of its scheduling periods; None without a CPU limit or without the counters
     readings: Mapping[str, float | NoData | Unreadable] = field(default_factory=dict)
+    others: int = 0  # further pods of the same ReplicaSets that were there in the window: gone by now, not counted here
 
     @property
     def is_complete(self) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from changeover.core.capacity import PROJECTED, CapacityDesign
+from changeover.core.capacity import PROJECTED, RECENT_DECAY, CapacityDesign
 from changeover.core.design import significant
 from changeover.core.dispersion import MERGED_BATCHES, batch_means_factor
 from changeover.core.studentt import t_quantile
@@ -89,7 +89,10 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class LoadShare:
-    """Loads and shares of one step in batches of `size` blocks, the highest load seen, and the latest look."""
+    """Loads and shares of one step in batches of `size` blocks, the highest load seen, and the latest look.
+
+    `recent` are load and share of the last blocks, exponentially weighted; zeros: an earlier release did not say.
+    """
 
     blocks: int = 0
     size: int = 1
@@ -99,6 +102,7 @@ class LoadShare:
     highest: float = 0.0
     unseen: int = 0
     fit: Fit | None = None
+    recent: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
     def start(cls) -> LoadShare:
@@ -119,6 +123,7 @@ class LoadShare:
             open=_plus(self.open, (rps, share, rps * rps, rps * share)),
             highest=max(self.highest, significant(rps)),
             unseen=0,
+            recent=_lately(self.recent, (rps, share)),
         )
         filled = _fill(grown)
         looks = filled.blocks in design.schedule() and len(filled.full) >= LEAST_BATCHES
@@ -138,12 +143,14 @@ class LoadShare:
             "highest": self.highest,
             "unseen": self.unseen,
             "fit": [getattr(self.fit, name) for name in Fit.__slots__] if self.fit else [],
+            "recent": list(self.recent),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> LoadShare:
         """Inverse of `to_dict`; raises KeyError, TypeError or ValueError on another shape."""
         open_blocks, *open_sums = data["open"]
+        recent_rps, recent_share = data.get("recent", (0.0, 0.0))
         fit = None
         if data["fit"]:
             blocks, batches, size, *numbers = data["fit"]
@@ -157,6 +164,7 @@ class LoadShare:
             highest=float(data["highest"]),
             unseen=int(data["unseen"]),
             fit=fit,
+            recent=(float(recent_rps), float(recent_share)),
         )
 
 
@@ -170,7 +178,8 @@ def project(
     """Whether the share at `rps` requests per second and pod (traffic multiple x peak) stays under `limit`.
 
     The upper bound is the smaller of the line's and, where the load is higher than the mean seen, the proportional one
-    (CPU per request x load, valid because idle CPU is not negative); each has half of the look's alpha.
+    (CPU per request x load, valid because idle CPU is not negative); each has half of the look's alpha.  A look may be
+    hours old: a pass also asks that the latest blocks project to less than the limit.
     """
     upcoming = design.next_look(state.blocks)
     if state.blocks == 0 or state.unseen > 0:
@@ -182,15 +191,17 @@ def project(
         why = f"{state.blocks} blocks; the first look is at block {upcoming or design.first_look}"
         return CapacityVerdict(CapacityAnswer.WAIT, why, next_look=upcoming)
     estimate, lower, upper = _bounds(state.fit, rps, design)
-    answer = CapacityAnswer.WAIT
-    if upper < limit:
-        answer = CapacityAnswer.PASS
-    elif lower > limit:
-        answer = CapacityAnswer.OVER
     why = (
         f"CPU {estimate:.1%} of the limit projected to {rps:.4g} requests/s a pod, between {lower:.1%} and {upper:.1%} "
         f"at block {state.fit.blocks}, target {limit:.0%}"
     )
+    lately, answer = _projected_lately(state.fit, state.recent, rps), CapacityAnswer.WAIT
+    if upper < limit and lately < limit:
+        answer = CapacityAnswer.PASS
+    elif upper < limit:
+        why += f"; by the latest blocks {lately:.1%}"
+    elif lower > limit:
+        answer = CapacityAnswer.OVER
     return CapacityVerdict(answer, why, estimate, lower, upper, state.fit.blocks, upcoming)
 
 
@@ -210,6 +221,23 @@ def _bounds(fit: Fit, rps: float, design: CapacityDesign) -> tuple[float, float,
     # Below the mean load the proportional line lies under the true one, so it bounds nothing.
     upper = min(line + half, proportional) if rps >= fit.mean_x > 0 else line + half
     return line, max(0.0, line - half), upper
+
+
+def _projected_lately(fit: Fit, recent: tuple[float, float], rps: float) -> float:
+    """The share at `rps` by the latest blocks: their own, grown as the line does, or as the load where that is less."""
+    load, share = recent
+    if load <= 0:
+        return 0.0  # not known
+    there, at_rps = (fit.mean_u + fit.slope * (at - fit.mean_x) for at in (load, rps))
+    by_line = share * at_rps / there if there > 0 and fit.sxx > 0 else math.inf
+    return max(share, min(by_line, share * rps / load))
+
+
+def _lately(before: tuple[float, float], block: tuple[float, float]) -> tuple[float, float]:
+    """Load and share with one more block, of which the first is taken as it is."""
+    kept = block if before == (0.0, 0.0) else before
+    load, share = (RECENT_DECAY * b + (1 - RECENT_DECAY) * now for b, now in zip(kept, block, strict=True))
+    return significant(load), significant(share)
 
 
 def _refusal(state: LoadShare, rps: float, design: CapacityDesign, density: Density | None) -> str:

@@ -169,7 +169,7 @@ async def _after(arms: Arms, report: LoadReport, now: datetime, deps: Dependenci
 async def _figures(
     arms: Arms, stable: bool, span: tuple[datetime, datetime], deps: Dependencies
 ) -> Figures | NoData | Unreadable:
-    """One arm over a span; its CPU is left out where it is not known, as that of pods that came meanwhile."""
+    """One arm over a span; its CPU is left out where it is not known: when pods came meanwhile, or are gone by now."""
     found, (start, end) = source_of(arms.spec, deps), span
     arm, other = _pairs(arms.target)[1 if stable else 0]
     counts = await readable(found.port.counts(_query(arms, arm, other), start, end))
@@ -181,7 +181,7 @@ async def _figures(
     cores = workload.cpu_limit * len(pods) if isinstance(workload, Workload) and workload.cpu_limit else None
     seconds = (end - start).total_seconds()
     least = seconds - LACKING_SCRAPES * found.scrape_seconds
-    known = usage if isinstance(usage, Usage) and usage.span_seconds >= least else None
+    known = usage if isinstance(usage, Usage) and usage.span_seconds >= least and not usage.others else None
     return Figures(seconds, counts, known, cores)
 
 

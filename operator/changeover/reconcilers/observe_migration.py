@@ -36,6 +36,7 @@ from changeover.reconcilers.sources import source_of
 from changeover.reconcilers.target import Found, fingerprint_of
 from changeover.reconcilers.workloads import pod_names, read_workload
 
+LEAST_OF_TWO_SAMPLES = timedelta(seconds=30)  # of a span; a kubelet counts its containers anew each 10 to 15 s
 LEAST_SPAN = timedelta(seconds=1)  # of what is asked for; nothing is counted in no time
 MAX_BLOCKS_A_PASS = 20  # after a long absence the backlog is worked off in several passes
 LATEST_SCRAPES = 2.0  # the span of 'the last scrapes': it surely holds one whole scrape
@@ -90,7 +91,8 @@ async def _day(
     if not isinstance(route, Route) or not is_due(known, reader.spec, now):
         return known
     # A baseline that is there is not read again for the sake of the hours: stable may have no traffic by now.
-    day = await reader.day(key, now) if known is None or known.why else replace(known, at=now)
+    alone = not owner.status.get("history")  # no canary of this migration ever had weight
+    day = await reader.day(key, now, alone) if known is None or known.why else replace(known, at=now)
     if day is None or not any_wants_peak(reader.spec):
         return day or known
     peaks_key = peaks_key_of(arms, reader.spec)
@@ -233,11 +235,11 @@ class EvidenceReader:
         """The highest rate of both arms together in the time before."""
         return await readable(self._source.peak(self._queries(), at, lookback))
 
-    async def day(self, key: str, now: datetime) -> Day | None:
+    async def day(self, key: str, now: datetime, alone: bool) -> Day | None:
         """Stable over the window, hour by hour; None when the source does not answer. Costs a query an hour, once."""
         may_miss = (1 - LEAST_HOURS_SHARE) * hours_of(self.spec)
         counted = await self._hours(self._queries()[1], now, may_miss)
-        return None if counted is None else make_day(now, key, self.spec, counted)
+        return None if counted is None else make_day(now, key, self.spec, counted, alone)
 
     async def busiest(self, now: datetime) -> tuple[int, ...] | None:
         """The route's busiest hours, whichever arm answered; None when the source does not. Costs as much again.
@@ -270,7 +272,14 @@ class EvidenceReader:
     async def _cores(self, start: datetime, end: datetime) -> float | None:
         if not self._pods or not any(o.cpu is not None for o in self.spec.objectives):
             return None
-        # Two samples are needed, and a short block may hold one; what settles after a change of weight leaves the room.
-        begin = start - SETTLE_SCRAPES * self._scrape
-        usage = await readable(self._source.usage(self._namespace, self._pods, begin, end))
+        usage = await readable(self._source.usage(self._namespace, self._pods, self._cpu_start(start, end), end))
         return None if isinstance(usage, NoData | Unreadable) else usage.cpu_cores
+
+    def _cpu_start(self, start: datetime, end: datetime) -> datetime:
+        """From when on CPU is read to the end of a span: the last sample before it, where its requests begin, too.
+
+        CPU of more of the time before would hide how it grows with the load. Two samples are needed, and a short span
+        may hold one: there what settles after a change of weight leaves the room.
+        """
+        is_short = end - start < max(LEAST_OF_TWO_SAMPLES, 2 * self._scrape)
+        return start - (SETTLE_SCRAPES if is_short else 1.0) * self._scrape

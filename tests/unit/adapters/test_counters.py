@@ -209,6 +209,14 @@ def test_containers_and_pods_are_added_and_the_pods_own_sum_is_not() -> None:
     assert (found.cpu_cores, found.memory_peak_bytes) == (pytest.approx(0.5), 4e6)
 
 
+def test_pods_that_are_not_asked_for_are_told_and_not_added() -> None:
+    """An autoscaler's, that carried the peak and are gone by now."""
+    before = {**cpu("c", 0, 1), "values": [[95.0, "0"], [99.0, "1"]]}
+    found = usage([cpu("a", 10, 14, 18), MEMORY, cpu("b", 0, 1, 2), before], SPAN, ["a"])
+    assert isinstance(found, Usage)
+    assert (found.cpu_cores, found.others) == (pytest.approx(0.4), 1)
+
+
 def test_the_span_is_that_of_the_pod_that_came_last() -> None:
     late = {**cpu("b", 0, 1, 2), "values": [[115.0, "0"], [125.0, "1"]]}
     found = usage([cpu("a", 10, 14, 18), MEMORY, late, cpu("b", 1e6, 1e6, name="memory")], SPAN, ["a", "b"])

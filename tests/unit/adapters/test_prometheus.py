@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import threading
 import time
@@ -14,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSettings
+from changeover.adapters.metrics.prometheus import PrometheusSource, SourceSettings, siblings
 from changeover.adapters.metrics.traefik import quoted, traefik_service
 from changeover.core.errors import Unavailable
 from changeover.core.observed import Counts, NoData, Peak, Usage
@@ -343,6 +344,19 @@ async def test_usage_is_asked_by_exact_pod_names(server: Server) -> None:
     query = parse_qs(urlsplit(server.asked[0]).query)["query"][0]
     assert 'namespace="shop"' in query
     assert 'pod=~"a\\\\.b|c"' in query
+
+
+@pytest.mark.parametrize(
+    ("pod", "sibling"),
+    [("old-7d9f8c6b5-x2x9z", True), ("old-b.c-7d9f8c6b5-x2x9z", True), ("old-agent-x2x9z", False), ("old-0", False)],
+)
+def test_siblings_are_the_pods_of_the_same_replica_set(pod: str, sibling: bool) -> None:
+    found = siblings([pod, pod])
+    assert len(found) == sibling
+    others = [f"{pod[:-5]}zzzzz", pod]
+    assert all(re.fullmatch(one, other) for one in found for other in others)
+    strangers = [f"{pod[:-5]}web-zzzzz", f"x{pod}", f"{pod}x", pod.replace(".", "x").replace("7d9f8c6b5", "6c8b5")]
+    assert not any(re.fullmatch(one, other) for one in found for other in strangers)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from changeover.api.reasons import Reason
 from changeover.core.acceptance import Accepted, about, accept, judgement
 from changeover.core.conditions import timestamp
-from changeover.core.migration_state import Before, SeenLoad, SeenMigration, Step
+from changeover.core.migration_state import Before, LoadState, SeenLoad, SeenMigration, Step
 from changeover.core.observed import (
     Counts,
     Figures,
@@ -113,6 +113,21 @@ def test_live_traffic_and_own_load_together_are_the_multiple_of_the_peak() -> No
     assert {"--rate=200", "--measure=60", "--url=http://traefik.gateway.svc/"} <= set(arguments(found))
     assert "--host-header=changeover.example.com" in arguments(found)
     assert (found.status["state"], found.status["ownRequestsPerSecond"]) == ("Running", 200)
+
+
+def test_where_a_part_stays_on_stable_the_canary_is_to_carry_its_own_part_of_the_multiple() -> None:
+    """A last step of 50 %: of 300/s through the route the canary gets 150, live and own."""
+    half: dict[str, Any] = {
+        "route": route(mark(50, 3), gateways=("gateway/public",)),
+        "latest": latest(counts(500), counts(500)),
+    }
+    begun = accept(world(**half), PROMOTED)
+    assert "--rate=200" in arguments(begun), "100/s are live, on both"
+    found = judged(figures(requests=9000), **half).status or {}
+    assert found["state"] == "Met", found["message"]
+    assert found["message"].endswith("at 150 requests/s (3 times the peak is 300, of which 50 % is the canary's)")
+    short = judged(figures(requests=8400), **half).status or {}
+    assert short["state"] == "Void", short["message"]
 
 
 def test_the_peak_before_counts_when_the_last_day_was_quiet() -> None:
@@ -259,6 +274,21 @@ def test_asked_for_anew_it_waits_until_the_load_before_is_not_counted_as_live(en
     assert (found.status["state"], "endedAt" in found.status) == (state, state == "Waiting")
 
 
+@pytest.mark.parametrize(
+    ("stopped_ago", "of_steps", "state"),
+    [(9, None, "Waiting"), (11, None, "Running"), (60, LoadRunning(), "Waiting"), (60, Unreadable("503"), "Waiting")],
+)
+def test_it_waits_until_the_load_of_the_steps_is_not_counted_as_live(
+    stopped_ago: int, of_steps: LoadState, state: str
+) -> None:
+    """It ends with the last step: counted as live, its requests would be lacking from those that are to be reached."""
+    stopped = {"state": "Stopped", "at": timestamp(NOW - timedelta(seconds=stopped_ago))}
+    load = SeenLoad(GATEWAYS, "loader:1", of_steps=of_steps)
+    found = accept(world(load=load, owner=owner(status={"load": stopped})), PROMOTED)
+    assert found.status is not None and found.looks_again
+    assert found.status["state"] == state, found.status
+
+
 def test_a_route_that_cannot_be_read_for_a_moment_ends_no_load() -> None:
     load = SeenLoad(GATEWAYS, "loader:1", of_acceptance=LoadRunning())
     unread = Step(Reason.UNREADABLE, "the route could not be read")
@@ -286,7 +316,7 @@ def test_interrupted_it_waits_for_counters_without_its_own_load(why: str) -> Non
     assert stopped.status is not None and [type(action) for action in stopped.actions] == [Delete]
     again = accept(world(stopped.status), PROMOTED)
     assert again.status is not None and (again.status["state"], again.actions) == ("Waiting", ())
-    assert "without the load of the run before" in again.status["message"]
+    assert "without the load of before" in again.status["message"]
     later = latest(counts(1000), counts(0))
     later = replace(later, start=NOW + timedelta(seconds=1), end=NOW + timedelta(seconds=11))
     begun = accept(world(again.status, latest=later), PROMOTED)

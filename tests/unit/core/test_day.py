@@ -18,8 +18,8 @@ KEY = "0badcafe"
 HOURS = [Counts(360_000, 360, {"latency": 1800 + 20 * (hour % 2)}, {}) for hour in range(24)]
 
 
-def day(counted: list[Counts | None] | None = None, **spec: Any) -> Day:
-    return make_day(NOW, KEY, migration_spec(**spec), HOURS if counted is None else counted)
+def day(counted: list[Counts | None] | None = None, alone: bool = True, **spec: Any) -> Day:
+    return make_day(NOW, KEY, migration_spec(**spec), HOURS if counted is None else counted, alone)
 
 
 def test_the_rates_are_those_of_the_whole_day_with_what_the_hours_differ_by() -> None:
@@ -40,8 +40,25 @@ def test_a_few_hours_may_be_missing_and_more_may_not() -> None:
     )
 
 
-def test_an_hour_without_requests_is_none() -> None:
-    assert day([Counts(0, 0, {"latency": 0}, {})] * 5 + HOURS[5:]).hours == 0
+IDLE = Counts(0, 0, {"latency": 0}, {})
+
+
+def test_hours_in_which_nobody_asks_are_hours_of_the_day() -> None:
+    """A shop that is closed at night: with policy Require it would wait for ever."""
+    found = day([*[IDLE] * 14, *HOURS[14:]])
+    assert (found.hours, found.why, set(found.baselines)) == (24, "", {"errors", "latency"})
+    assert found.baselines["latency"].p == pytest.approx(1810 / 360_000, rel=1e-5)
+    assert day([*[None] * 5, *[IDLE] * 5, *HOURS[10:]]).why
+
+
+def test_where_the_canary_may_have_had_the_requests_an_hour_without_any_is_none() -> None:
+    assert day([*[IDLE] * 5, *HOURS[5:]], alone=False).hours == 0
+
+
+def test_a_day_in_which_hardly_anybody_asked_says_nothing() -> None:
+    found = day([*[IDLE] * 17, *HOURS[17:]])
+    assert (found.hours, dict(found.baselines)) == (0, {})
+    assert found.why == "stable had requests in 7 of its last 24 hours, and 8 are needed"
 
 
 def test_a_target_with_too_few_bad_requests_has_no_rate_and_the_others_have() -> None:
@@ -89,6 +106,8 @@ def test_it_is_asked_once_and_where_it_is_required_again(policy: str, kept: Day 
 def test_without_a_target_of_requests_it_is_not_asked_for() -> None:
     cpu = [{"name": "cpu", "type": "CPU", "cpu": {"maxPercent": 40}}]
     assert not is_due(None, migration_spec(objectives=cpu), NOW)
+    # Required is that stable is known for so long: without a reading no weight would ever be set.
+    assert is_due(None, migration_spec(objectives=cpu, **REQUIRED), NOW)
 
 
 REQUIRED = {"decision": {"baseline": {"policy": "Require"}}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from random import Random
+from typing import Any
 
 import pytest
 from changeover.core.capacity import PROJECTED, CapacityDesign
@@ -61,6 +62,33 @@ def test_a_look_outlives_a_restart() -> None:
     restarted = LoadShare.from_dict(json.loads(json.dumps(state.to_dict())))
     assert restarted == state
     assert project(restarted, 250, LIMIT).look == 24
+
+
+@pytest.mark.parametrize(
+    ("blocks", "lately"),
+    [
+        pytest.param([(130.0, 0.95)] * 6, "140.1%", id="over the limit as it is"),
+        pytest.param([(130.0, 0.3)] * 6, "48.2%", id="twice the CPU a request"),
+    ],
+)
+def test_a_look_of_an_hour_ago_does_not_pass_what_uses_more_by_now(blocks: list[Any], lately: str) -> None:
+    """Looks come further and further apart, and after the last one there is none: a step may wait a day for a peak."""
+    state = fold([*line(24), *blocks])
+    found = project(state, 250, LIMIT)
+    assert found.answer is CapacityAnswer.WAIT
+    assert (found.look, found.why.rpartition("; by the latest blocks ")[2]) == (24, lately)
+
+
+def test_a_burst_of_cpu_that_is_over_holds_no_longer() -> None:
+    burst = [*line(24), *[(130.0, 0.95)] * 3]
+    assert project(fold(burst), 250, LIMIT).answer is CapacityAnswer.WAIT
+    assert project(fold([*burst, *[(130.0, 0.15)] * 8]), 250, LIMIT).answer is CapacityAnswer.PASS
+
+
+def test_what_an_earlier_release_kept_says_nothing_of_the_latest_blocks() -> None:
+    kept = fold(line(24)).to_dict()
+    del kept["recent"]
+    assert project(LoadShare.from_dict(kept), 250, LIMIT).answer is CapacityAnswer.PASS
 
 
 def test_short_demonstrations_look_earlier() -> None:

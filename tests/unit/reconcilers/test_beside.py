@@ -148,6 +148,31 @@ async def test_figures_of_pods_that_are_gone_are_taken_of_those_that_are_there(m
     assert rows["requests"] == "100" and rows["cpu"] != ""
 
 
+async def test_the_cpu_of_a_peak_that_more_pods_carried_is_not_that_of_those_that_are_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An autoscaler took them away since: their requests are in the counters, their CPU would not be."""
+    world, usual = a_world(acceptance={}), FakeMetrics.usage
+    clock = world.clock.now
+
+    async def usage(
+        self: FakeMetrics, namespace: str, pods: Sequence[str], start: datetime, end: datetime
+    ) -> Usage | NoData:
+        found = await usual(self, namespace, pods, start, end)
+        assert isinstance(found, Usage)
+        return replace(found, others=8, cpu_cores=0.001) if end < clock() - timedelta(minutes=1) else found
+
+    async def peak(queries: Sequence[CountQuery], at: datetime, lookback: timedelta = DAY) -> Peak | NoData:
+        return Peak(100.0, at - timedelta(minutes=2), 60.0)
+
+    world.splits.known.insert(0, (world.clock.now() - timedelta(days=2), {"old": 1.0}))
+    monkeypatch.setattr(FakeMetrics, "usage", usage)
+    monkeypatch.setattr(world.metrics, "peak", peak)
+    await passes(world, 4, seconds=5.0)
+    rows = {row["figure"]: row["before"] for row in status(world)["acceptance"]["table"]}
+    assert rows["requests"] == "100" and float(rows["cpuPerRequest"]) > 100, rows
+
+
 async def test_without_a_whole_minute_what_was_counted_last_is_the_peak(monkeypatch: pytest.MonkeyPatch) -> None:
     """Traffic that is younger than a minute; else the table would have no figures before, ever."""
     world = a_world(acceptance={})

@@ -70,7 +70,10 @@ def counts(
 
 
 def usage(series: Sequence[Series], span: Span, pods: Sequence[str]) -> Usage | NoData:
-    """CPU and memory of pods from the samples inside the span; a pod without two samples makes it NoData."""
+    """CPU and memory of pods from the samples inside the span; a pod without two samples makes it NoData.
+
+    Other pods that the series are of are not added, and told.
+    """
     cores, memory, shortest = 0.0, 0.0, math.inf
     for pod in pods:
         cpu = _of_pod(series, "container_cpu_usage_seconds_total", pod, span)
@@ -90,7 +93,13 @@ def usage(series: Sequence[Series], span: Span, pods: Sequence[str]) -> Usage | 
         memory += peak
     if shortest == math.inf:
         return NoData("no pods were named")
-    return Usage(cores, memory, shortest, throttled_share(series, span, pods))
+    return Usage(cores, memory, shortest, throttled_share(series, span, pods), others=_others(series, span, pods))
+
+
+def _others(series: Sequence[Series], span: Span, pods: Sequence[str]) -> int:
+    """How many pods beside these have samples inside the span."""
+    inside = (one for one in series if any(span.start <= float(t) <= span.end for t, _ in one["values"]))
+    return len({str(one["metric"].get("pod", "")) for one in inside} - {*pods, ""})
 
 
 def throttled_share(series: Sequence[Series], span: Span, pods: Sequence[str]) -> float | None:

@@ -32,6 +32,9 @@ from changeover.ports import DAY, CountQuery
 MAX_THREADS = 8
 LONG_SECONDS = 900.0  # a span that reaches back further is another kind of question
 
+_RANDOM = "bcdfghjklmnpqrstvwxz2456789"  # what Kubernetes makes the random ends of names of
+_OF_A_REPLICA_SET = re.compile(rf"(.+-[{_RANDOM}]+)-[{_RANDOM}]{{5}}")
+
 T = TypeVar("T")
 Ask = Callable[[str, float], Any]  # PromQL and seconds since the epoch -> the result of an instant query as JSON
 _NO_ANSWER = (requests.RequestException, PrometheusApiClientException, TimeoutError, OSError)
@@ -80,12 +83,12 @@ class PrometheusSource:
         return await self._range(selector, span, judged)
 
     async def usage(self, namespace: str, pods: Sequence[str], start: datetime, end: datetime) -> Usage | NoData:
-        """CPU and memory of pods from the samples inside the span, from cAdvisor."""
+        """CPU and memory of pods from the samples inside the span, from cAdvisor; their siblings are looked at, too."""
         span = self._span(start, end)
         names = quoted(
             "container_cpu_usage_seconds_total|container_memory_working_set_bytes|container_cpu_cfs(_throttled)?_periods_total"
         )
-        chosen = quoted("|".join(re.escape(pod) for pod in pods))
+        chosen = quoted("|".join([*map(re.escape, pods), *siblings(pods)]))
         selector = f"{{__name__=~{names},namespace={quoted(namespace)},pod=~{chosen}}}"
         return await self._range(selector, span, lambda series: counters.usage(series, span, pods))
 
@@ -139,6 +142,12 @@ def directly(settings: SourceSettings, session: GuardedSession) -> Ask:
     """Over HTTP, behind the fence."""
     client = PrometheusConnect(url=settings.url, session=session, timeout=settings.timeout_seconds)
     return lambda query, at: client.custom_query(query, params={"time": f"{at:.3f}"})
+
+
+def siblings(pods: Sequence[str]) -> list[str]:
+    """Regular expressions of the names that the ReplicaSets of these pods give, to find those that are gone by now."""
+    found = (_OF_A_REPLICA_SET.fullmatch(pod) for pod in pods)
+    return [f"{re.escape(name)}-[{_RANDOM}]{{5}}" for name in sorted({one[1] for one in found if one is not None})]
 
 
 def one_number(result: Any) -> float | NoData:
