@@ -10,7 +10,7 @@ from changeover.api.v1alpha1 import MigrationSpec
 from changeover.api.v1alpha1.backend import ServicePort
 from changeover.cli.kubectl import Kubectl, KubectlFailed
 from changeover.cli.preflight_metrics import Asked, metrics
-from changeover.cli.prometheus import operator_config, proxied
+from changeover.cli.prometheus import operator_config, proxied, serves
 from changeover.cli.verdict import BAD, OK, WARNING, Check
 
 Body = dict[str, Any]
@@ -24,7 +24,7 @@ def preflight(kubectl: Kubectl, body: Body) -> Iterator[Check]:
     yield from _crds(here)
     yield from _permissions(here)
     operator = _operator(here)
-    yield from _operator_runs(operator)
+    yield _operator_runs(operator, here.namespace)
     yield from _arms(here, spec)
     yield from _gateways(here, spec)
     yield from _route(here, spec, body["metadata"]["name"])
@@ -72,16 +72,21 @@ def _operator(kubectl: Kubectl) -> Operator:
         return Operator(None, {}, str(failure))
 
 
-def _operator_runs(operator: Operator) -> Iterator[Check]:
+def _operator_runs(operator: Operator, namespace: str) -> Check:
+    what = "the operator"
     if operator.why:
-        yield Check(WARNING, "the operator", f"could not be asked for: {operator.why}")
-    elif operator.deployment is None:
-        yield Check(BAD, "the operator", "is not installed; helm install changeover charts/changeover")
-    else:
-        ready = operator.deployment.get("status", {}).get("readyReplicas", 0)
-        where = operator.deployment["metadata"]["namespace"]
-        mend = "" if ready else f"; kubectl -n {where} logs deployment/{operator.deployment['metadata']['name']}"
-        yield Check(OK if ready else BAD, "the operator", f"{ready} ready in {where}{mend}")
+        return Check(WARNING, what, f"could not be asked for: {operator.why}")
+    if operator.deployment is None:
+        return Check(BAD, what, "is not installed; helm install changeover charts/changeover")
+    served = ", ".join(operator.config.get("watchNamespaces") or [])
+    if not serves(operator.config, namespace):
+        return Check(BAD, what, f"serves {served} only; add {namespace} to the chart's watchNamespaces")
+    if served and not namespace:
+        return Check(WARNING, what, f"serves {served} only; say by --namespace where the migration is to be")
+    ready = operator.deployment.get("status", {}).get("readyReplicas", 0)
+    where = operator.deployment["metadata"]["namespace"]
+    mend = "" if ready else f"; kubectl -n {where} logs deployment/{operator.deployment['metadata']['name']}"
+    return Check(OK if ready else BAD, what, f"{ready} ready in {where}{mend}")
 
 
 def _arms(kubectl: Kubectl, spec: MigrationSpec) -> Iterator[Check]:

@@ -47,6 +47,12 @@ def operator_config(kubectl: Kubectl) -> tuple[Body | None, Body]:
     return deployment, next((yaml.safe_load(text) for text in texts if "metricSources" in text), {})
 
 
+def serves(config: Body, namespace: str) -> bool:
+    """Whether an operator of this configuration looks at a namespace; of one that is not known nothing is said."""
+    served = config.get("watchNamespaces") or []
+    return not served or not namespace or namespace in served
+
+
 def pods_of(workload: str) -> str:
     """A regular expression of the names of a Deployment's pods, and of no other's that begins with its name."""
     return f"{re.escape(workload)}-[^-]+-[^-]+"

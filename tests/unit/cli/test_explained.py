@@ -205,6 +205,29 @@ def test_all_is_there(play: Any) -> None:
     assert "12 series" in text and "1 ready in changeover-system" in text and "will be made" in text
 
 
+@pytest.mark.parametrize(
+    ("served", "words", "said"),
+    [
+        ([NAMESPACE], ["cmig/shop"], "✔ the operator 1 ready in changeover-system"),
+        (["pay", "web"], ["cmig/shop"], "✖ the operator serves pay, web only; add shop to the chart's watchNamespaces"),
+        (["pay"], ["-f"], "⚠ the operator serves pay only; say by --namespace where the migration is to be"),
+        (["pay"], ["-n", "pay", "-f"], "✔ the operator 1 ready in changeover-system"),
+    ],
+)
+def test_an_operator_that_does_not_serve_the_namespace_is_told(
+    play: Any, tmp_path: Path, served: list[str], words: list[str], said: str
+) -> None:
+    """It would never look at the migration, and nothing would say so."""
+    played, path, body = well(play), tmp_path / "shop.yaml", a_migration(steps=STEPS)
+    data = yaml.safe_load(CONFIG["data"]["config.yaml"]) | {"watchNamespaces": served}
+    played.everywhere = [OPERATOR, {**CONFIG, "data": {"config.yaml": yaml.safe_dump(data)}}]
+    del body["metadata"]["namespace"]
+    path.write_text(yaml.safe_dump(body))
+    done = command("preflight", *words, *([str(path)] if words[-1] == "-f" else []))
+    assert said in " ".join(done.output.split())
+    assert done.exit_code == 1 or "✖" not in done.output
+
+
 def test_a_file_is_checked_before_it_is_applied(play: Any, tmp_path: Path) -> None:
     played = well(play)
     played.world.cluster.remove(Ref("CanaryMigration", NAMESPACE, "shop"))
