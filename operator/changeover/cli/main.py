@@ -168,7 +168,8 @@ def explain(target: Migration, namespace: Namespace = "", context: Context = "",
     body = fetch(kubectl, migration(target))
     console.print(pairs([(sign, gate, value) for sign, gate, value in gates_of(body, datetime.now(UTC))]))
     console.print(Text("\nPrometheus is asked:", style="bold"))
-    label = label_as_configured(kubectl, MigrationSpec.model_validate(body["spec"]).metrics.source)
+    here = _kubectl(body["metadata"]["namespace"], context, kubeconfig)
+    label = label_as_configured(here, MigrationSpec.model_validate(body["spec"]).metrics.source)
     for name, query in queries(body, label).items():
         console.print(Text(f"  {name}: {query}"), soft_wrap=True)
 

@@ -126,7 +126,7 @@ def configured(**source: Any) -> dict[str, Any]:
     """The operator's configuration, with one metric source."""
     sources = [{"name": "default", "url": "http://prometheus.monitoring.svc:9090", **source}]
     data = {"config.yaml": yaml.safe_dump({"metricSources": sources})}
-    return {"kind": "ConfigMap", "metadata": {"name": "changeover"}, "data": data}
+    return {"kind": "ConfigMap", "metadata": {"name": "changeover", "namespace": "changeover-system"}, "data": data}
 
 
 CONFIG = configured()
