@@ -74,6 +74,18 @@ def test_the_exact_queries_are_shown(play: Any) -> None:
     assert asked.count("traefik_service_request_duration_seconds_bucket") == 2
 
 
+def test_a_query_of_ones_own_is_shown_as_it_is_asked(play: Any) -> None:
+    """With its placeholders Prometheus would not take it."""
+    promql = 'max(depth{namespace="{{ .namespace }}",pod=~"{{ .podRegex }}",app="{{ .canaryService }}"}[{{ .window }}])'
+    queue = {"name": "queue", "type": "Query", "query": {"promQL": promql, "max": "100"}}
+    errors = {"name": "errors", "type": "Errors", "errors": {"maxPercent": "1"}}
+    world = a_world(objectives=[errors, queue])
+    go_on(world, 3)
+    play(world)
+    asked = command("explain", "shop").output.split("Prometheus is asked:")[1]
+    assert f'queue: max(depth{{namespace="{NAMESPACE}",pod=~"new-[^-]+-[^-]+",app="new"}}[60s])' in asked
+
+
 @pytest.mark.parametrize(
     ("source", "label"), [({"serviceLabel": "exported_service"}, "exported_service"), ({}, "service")]
 )
