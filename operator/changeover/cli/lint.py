@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from changeover.api.kinds import NAME_MAX, NAME_RULES
 from changeover.api.v1alpha1 import API_VERSION, BenchmarkSpec, MigrationSpec
-from changeover.api.v1alpha1.base import duration_seconds
+from changeover.api.v1alpha1.base import DNS_LABEL, duration_seconds
 from changeover.core.windows import wrong
 
 SPECS: dict[str, type[BenchmarkSpec] | type[MigrationSpec]] = {
@@ -64,8 +66,7 @@ def _name_of(document: dict[str, Any]) -> str:
 
 
 def _found(document: dict[str, Any]) -> Iterator[tuple[str, bool]]:
-    if not _name_of(document):
-        yield "metadata.name is missing; give it one", True
+    yield from _of_name(_name_of(document))
     if document.get("apiVersion") != API_VERSION:
         yield f"apiVersion is {document.get('apiVersion')!r}; set it to {API_VERSION}", True
     try:
@@ -77,6 +78,16 @@ def _found(document: dict[str, Any]) -> Iterator[tuple[str, bool]]:
         return
     if isinstance(spec, MigrationSpec):
         yield from _of_migration(spec)
+
+
+def _of_name(name: str) -> Iterator[tuple[str, bool]]:
+    """What the API server refuses of a name."""
+    if not name:
+        yield "metadata.name is missing; give it one", True
+        return
+    for rule, holds in zip(NAME_RULES, (len(name) <= NAME_MAX, re.search(DNS_LABEL, name)), strict=True):
+        if not holds:
+            yield rule.message, True
 
 
 def _of_migration(spec: MigrationSpec) -> Iterator[tuple[str, bool]]:

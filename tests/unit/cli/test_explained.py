@@ -170,6 +170,19 @@ def test_what_is_wrong_is_named(spec: dict[str, Any], said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("the-migration-of-the-shop-to-its-new-home", "metadata.name must have at most 40 characters"),
+        ("shop.eu", "metadata.name must begin with a letter and hold no dot"),
+        ("2nd-shop", "metadata.name must begin with a letter and hold no dot"),
+    ],
+)
+def test_a_name_that_the_api_server_refuses_is_told(name: str, said: str) -> None:
+    done = command("lint", "-f", "-", stdin=yaml.safe_dump(a_migration(name)))
+    assert done.exit_code == 1 and f"✖ -: CanaryMigration {name}: {said}" in done.output
+
+
+@pytest.mark.parametrize(
     ("spec", "said"),
     [
         ({"steps": [{"weightPercent": 50}]}, "the last weight is 50 %, so a promotion leaves 50 % on stable"),
