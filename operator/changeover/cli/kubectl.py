@@ -15,6 +15,10 @@ class KubectlFailed(Exception):
     """kubectl ended with an error; the text is its own."""
 
 
+class NotThere(KubectlFailed):
+    """The cluster answered, and there is no such object."""
+
+
 @dataclass(frozen=True)
 class Kubectl:
     """One context and namespace; what is empty is as the user's kubeconfig has it."""
