@@ -186,12 +186,23 @@ def _prometheus(kubectl: Kubectl, operator: Operator, spec: MigrationSpec) -> It
     source = known.get(spec.metrics.source)
     if not known:
         yield Check(WARNING, what, "the operator's configuration may not be read, so it was not looked for")
-    elif source is None:
+        return
+    if source is None:
         yield Check(BAD, what, f"is not configured; there are {', '.join(sorted(known))}")
-    elif not proxied(source["url"]):
+        return
+    yield from _queries(source, spec)
+    if not proxied(source["url"]):
         yield Check(WARNING, what, f"{source['url']} is outside the cluster, so it was not asked from here")
     else:
         yield from metrics(Asked(kubectl, source, spec, kubectl.namespace))
+
+
+def _queries(source: Body, spec: MigrationSpec) -> Iterator[Check]:
+    """Without the administrator's word no query of a resource is asked, and no weight rises."""
+    own = [objective.name for objective in spec.objectives if objective.query is not None]
+    if own and not source.get("allowQueries"):
+        mend = "leave it out, or set metricSources[].allowQueries in the chart's values"
+        yield Check(BAD, f"objective {own[0]}", f"{source['name']} takes no queries of resources; {mend}")
 
 
 def _own_load(kubectl: Kubectl, operator: Operator, spec: MigrationSpec) -> Check:
