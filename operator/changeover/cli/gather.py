@@ -25,9 +25,9 @@ class Gathered:
     missing: Sequence[str] = field(default=())
 
 
-def fetch(kubectl: Kubectl, target: Target) -> Body:
+def fetch(kubectl: Kubectl, target: Target, *flags: str) -> Body:
     """The resource. Raises KubectlFailed, NotThere when there is none."""
-    found = kubectl.get(target.kind, target.name)
+    found = kubectl.get(target.kind, target.name, *flags)
     if found is None:
         raise NotThere(f'{target.kind}s.changeover.dev "{target.name}" not found')
     return found

@@ -254,7 +254,7 @@ def replay(target: Migration, namespace: Namespace = "", context: Context = "", 
     from changeover.cli.target import migration
 
     kubectl = _kubectl(namespace, context, kubeconfig)
-    body = fetch(kubectl, migration(target))
+    body = fetch(kubectl, migration(target), "--show-managed-fields")  # they say when the spec was edited
     here = Kubectl(body["metadata"]["namespace"], context, kubeconfig)
     series = series_of(here, MigrationSpec.model_validate(body["spec"]).metrics.source)
     found = asyncio.run(replay_all(here, body, series, datetime.now(UTC)))

@@ -160,6 +160,27 @@ def test_what_was_decided_is_not_judged_by_a_spec_that_was_edited_since(play: Pl
     assert all("it was changed since this ended" in one.why for one in found)
 
 
+def test_what_was_decided_before_an_edit_under_way_is_not_judged_by_what_came_of_it(play: Play) -> None:
+    """A stricter limit is taken up at once, and was no limit of the steps before."""
+    world = a_world()
+    world.metrics.behaviours["new"] = Behaviour(error_share=0.004)
+    while world.weight_of("shop", "new") != 100:
+        go_on(world, 1)
+    errors = {"name": "errors", "type": "Errors", "errors": {"maxPercent": "0.1"}}
+    written = [
+        {"fieldsV1": {"f:spec": {}}, "time": "2029-12-31T00:00:00Z"},
+        {"fieldsV1": {"f:spec": {}}, "time": world.clock.now().isoformat()},
+        {"fieldsV1": {"f:metadata": {}}, "time": "2031-01-01T00:00:00Z"},
+        {"fieldsV1": {"f:spec": {}}, "subresource": "status", "time": "2031-01-01T00:00:00Z"},
+    ]
+    world.cluster.patch(MIGRATION, {"spec": {"objectives": [errors]}, "metadata": {"managedFields": written}})
+    go_on(world, 60)
+    play(world)
+    first, last = replayed(world)
+    assert (first.verdict, first.agrees, last.verdict, last.agrees) == (Verdict.ROLLBACK, None, Verdict.ROLLBACK, True)
+    assert "it was changed since this ended" in first.why and "changed" not in last.why
+
+
 def test_what_a_person_decided_is_not_held_against_the_evidence(play: Play) -> None:
     world = a_world()
     go_on(world, 8)
