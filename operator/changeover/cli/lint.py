@@ -111,5 +111,12 @@ def _of_migration(spec: MigrationSpec) -> Iterator[tuple[str, bool]]:
             "twice the load that was seen: small weights are held; take a canary of type Benchmark, or spec.acceptance",
             False,
         )
-    if not any(o.latency is not None or o.errors is not None for o in spec.objectives):
+    judged = {o.type for o in spec.objectives}
+    if not judged & {"Latency", "Errors"}:
         yield "spec.objectives: only CPU is judged; a canary that answers wrongly or late is not noticed", False
+    elif "Errors" not in judged:
+        yield (
+            "spec.objectives: errors are not judged, and are no late answers: a canary that answers every request with "
+            "a fast 500 is promoted; add an objective of type Errors",
+            False,
+        )

@@ -189,6 +189,10 @@ def test_a_name_that_the_api_server_refuses_is_told(name: str, said: str) -> Non
         ({"steps": [{"weightPercent": 100, "minDuration": "1m", "maxDuration": "2m"}]}, "less than 3 blocks"),
         ({"objectives": [{"name": "cpu", "type": "CPU", "cpu": {"maxPercent": 40}}]}, "only CPU is judged"),
         (
+            {"objectives": [{"name": "p99", "type": "Latency", "latency": {"max": "50ms"}}]},
+            "a canary that answers every request with a fast 500 is promoted; add an objective of type Errors",
+        ),
+        (
             {"objectives": [{"name": "cpu", "type": "CPU", "cpu": {"maxPercent": 40, "atTrafficMultiple": 3}}]},
             "small weights are held",
         ),
