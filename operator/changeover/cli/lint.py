@@ -104,6 +104,15 @@ def _of_migration(spec: MigrationSpec) -> Iterator[tuple[str, bool]]:
     if spec.steps[-1].weight_percent < 100:
         last = spec.steps[-1].weight_percent
         yield f"spec.steps: the last weight is {last} %, so a promotion leaves {100 - last} % on stable", False
+    yield from _of_objectives(spec)
+
+
+def _of_objectives(spec: MigrationSpec) -> Iterator[tuple[str, bool]]:
+    """Of what the canary is judged, and whose pods by."""
+    canary = spec.canary.workload
+    if canary is not None and canary.workload.name == spec.stable.workload.name:
+        what = f"{canary.workload.name} is stable's Deployment; name the canary's own"
+        yield f"spec.canary.workload.workload: {what}, by whose pods readiness, crashes and CPU are judged", True
     projected = [o.name for o in spec.objectives if o.cpu is not None and o.cpu.at_traffic_multiple > 1]
     if projected and spec.canary.benchmark is None:
         yield (

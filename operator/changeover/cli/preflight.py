@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from changeover.api.v1alpha1 import MigrationSpec
-from changeover.api.v1alpha1.backend import ServicePort
+from changeover.api.v1alpha1.backend import Backend, ServicePort
 from changeover.cli.kubectl import Kubectl, KubectlFailed
 from changeover.cli.preflight_metrics import Asked, metrics
 from changeover.cli.prometheus import operator_config, proxied, serves
@@ -100,6 +100,7 @@ def _arms(kubectl: Kubectl, spec: MigrationSpec) -> Iterator[Check]:
     for arm, backend in arms:
         yield _service(kubectl, arm, backend.service)
         yield _workload(kubectl, arm, backend.workload.name, any(o.cpu is not None for o in spec.objectives))
+    yield from _selections(kubectl, [backend for _, backend in arms])
 
 
 def _service(kubectl: Kubectl, arm: str, asked: ServicePort) -> Check:
@@ -130,6 +131,25 @@ def _workload(kubectl: Kubectl, arm: str, name: str, judges_cpu: bool) -> Check:
 
 def _cpu(resources: Body) -> bool:
     return any("cpu" in (resources.get(kind) or {}) for kind in ("limits", "requests"))
+
+
+def _selections(kubectl: Kubectl, backends: Sequence[Backend]) -> Iterator[Check]:
+    """Services that select other pods than those of their Deployment: then a weight is not what it says."""
+    if len(backends) > len({b.workload.name for b in backends}):
+        yield Check(BAD, "the canary's Deployment", "is stable's; name its own, whose pods are judged")
+    pods = {b.workload.name: _pod_labels(kubectl.get("deployment", b.workload.name)) for b in backends}
+    for backend in backends:
+        selector = ((kubectl.get("service", backend.service.name) or {}).get("spec") or {}).get("selector") or {}
+        own, what = backend.workload.name, f"Service {backend.service.name}"
+        chosen = {name for name, labels in pods.items() if selector and labels and selector.items() <= labels.items()}
+        if selector and pods[own] and own not in chosen:
+            yield Check(BAD, what, f"does not select the pods of Deployment {own}, which are judged; make the two fit")
+        for other in sorted(chosen - {own}):
+            yield Check(BAD, what, f"selects the pods of Deployment {other} at any weight; narrow its selector")
+
+
+def _pod_labels(deployment: Body | None) -> Mapping[str, str]:
+    return (((deployment or {}).get("spec") or {}).get("template") or {}).get("metadata", {}).get("labels") or {}
 
 
 def _gateways(kubectl: Kubectl, spec: MigrationSpec) -> Iterator[Check]:

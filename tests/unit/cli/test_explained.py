@@ -306,6 +306,43 @@ def test_a_service_with_another_port(play: Any, change: dict[str, Any], said: st
     assert said in checked(1)
 
 
+@pytest.mark.parametrize(
+    ("labels", "selector", "said"),
+    [
+        ({"app": "new"}, {"app": "new"}, ""),
+        ({"app": "new"}, None, ""),  # its endpoints are made by hand
+        ({"app": "new"}, {"app": "web"}, "Service new does not select the pods of Deployment new"),
+        ({"app": "new", "tier": "web"}, {"tier": "web", "app": "new"}, ""),
+        (
+            {"app": "old", "v": "2"},
+            {"app": "old", "v": "2"},
+            "Service old selects the pods of Deployment new at any weight",
+        ),
+        ({"app": "new"}, {"app": "old"}, "Service new selects the pods of Deployment old at any weight"),
+    ],
+)
+def test_a_service_that_selects_other_pods_than_its_deployments(
+    play: Any, labels: dict[str, str], selector: dict[str, str] | None, said: str
+) -> None:
+    """Then the canary has traffic at weight 0, or what is judged are not the pods that answer."""
+    cluster = well(play).world.cluster
+    cluster.patch(Ref("Deployment", NAMESPACE, "new"), {"spec": {"template": {"metadata": {"labels": labels}}}})
+    cluster.patch(Ref("Service", NAMESPACE, "old"), {"spec": {"selector": {"app": "old"}}})
+    cluster.patch(Ref("Service", NAMESPACE, "new"), {"spec": {"selector": selector}})
+    text = " ".join(checked(1 if said else 0).split())
+    assert said in text and ("select" in text) == bool(said)
+
+
+def test_one_deployment_for_both_is_an_error(play: Any) -> None:
+    """What is judged of the canary, but for its answers, would be stable's."""
+    backend = {"service": {"name": "new", "port": 80}, "workload": {"name": "old"}}
+    canary = {"type": "Workload", "workload": backend}
+    done = command("lint", "-f", "-", stdin=yaml.safe_dump(a_migration(canary=canary)))
+    assert done.exit_code == 1 and "spec.canary.workload.workload: old is stable's Deployment" in done.output
+    well(play, canary=canary)
+    assert "the canary's Deployment is stable's" in " ".join(checked(1).split())
+
+
 NOTHING = json.dumps({"data": {"result": []}})
 
 
