@@ -57,8 +57,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "crds": {"install": False}, "rbac": {"create": False}, "serviceAccount": {"create": False, "name": "mine"},
     },
     "another name": {"fullnameOverride": "mover-of-shops"},
+    "as a subchart with a condition": {"enabled": True, "global": {}},
 }  # fmt: skip
 TYPOS: list[dict[str, Any]] = [
+    {"enabled": False},
     {"replicas": 0},
     {"replicas": "2"},
     {"log": {"levl": "info"}},
@@ -169,7 +171,7 @@ GATEWAYS = {f"gateways.{name}" for name in ("namespace", "name", "url")}  # of a
 def test_the_schema_knows_every_value_and_no_other() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = json.loads((CHART / "values.schema.json").read_text())
-    assert named(values) == known(schema) - {"global", "imagePullSecrets.name", *GATEWAYS}
+    assert named(values) == known(schema) - {"global", "enabled", "imagePullSecrets.name", *GATEWAYS}
 
 
 def named(values: dict[str, Any], where: str = "") -> set[str]:

@@ -61,7 +61,7 @@ class Stage:
 
 def stage_of(kubectl: Kubectl, gateway: str) -> Stage:
     """Raises UsageError with the mend when the operator lacks something; `gateway` is NAMESPACE/NAME or empty."""
-    deployment, config = operator_config(kubectl)
+    deployment, config = operator_config(Kubectl(NAMESPACE, kubectl.context, kubectl.kubeconfig))
     if deployment is None:
         raise UsageError("the operator is not installed; helm install changeover charts/changeover --namespace …")
     known = {f"{one['namespace']}/{one['name']}": one for one in config.get("gateways") or []}

@@ -12,8 +12,13 @@ from changeover.api.v1alpha1.base import duration_seconds
 from changeover.cli.verdict import BAD, OK, PAUSED, WAITING, WARNING, condition, headline
 from changeover.cli.view import MARKS
 from changeover.core.canary import canary_backend
+from changeover.core.queries import fill_for_migration
 from changeover.core.windows import closed
 from changeover.ports import BackendPort, CountQuery
+from changeover.reconcilers.observe_migration import canary_workload
+from changeover.reconcilers.observe_queries import names_in
+from changeover.reconcilers.target import split_target
+from changeover.reconcilers.workloads import parse_owner
 
 Body = dict[str, Any]
 Line = tuple[str, str, str]  # sign, gate, its value and what is missing
@@ -93,7 +98,16 @@ def queries(body: Body, label: str) -> Mapping[str, str]:
         arm: f"sum by (le, code) (increase({BUCKETS}{{{label}=~{quoted(traefik_service(query))}}}[5m]))"
         for arm, query in arms_of(body, spec).items()
     }
-    return found | {o.name: o.query.prom_ql for o in spec.objectives if o.query is not None}
+    return found | {o.name: _filled(body, spec, o.query.prom_ql) for o in spec.objectives if o.query is not None}
+
+
+def _filled(body: Body, spec: MigrationSpec, query: str) -> str:
+    """A query of the user's own as it is asked, but for the pods: the operator lists those that it sees by name."""
+    owner = parse_owner(body)
+    workload = canary_workload(owner.name, spec)
+    pods = f"{workload.replace('.', '[.]')}-[^-]+-[^-]+"  # without a backslash, which would need another in quotes
+    names = names_in(spec, split_target(owner, spec), workload)
+    return fill_for_migration(query.replace("{{ .podRegex }}", pods), names, ())
 
 
 def arms_of(body: Body, spec: MigrationSpec) -> dict[str, CountQuery]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from changeover.cli.kubectl import Kubectl, KubectlFailed
+from changeover.cli.kubectl import Kubectl, NotThere
 from changeover.cli.target import MIGRATION, Target
 from changeover.core import names
 
@@ -25,11 +25,11 @@ class Gathered:
     missing: Sequence[str] = field(default=())
 
 
-def fetch(kubectl: Kubectl, target: Target) -> Body:
-    """The resource. Raises KubectlFailed when there is none."""
-    found = kubectl.get(target.kind, target.name)
+def fetch(kubectl: Kubectl, target: Target, *flags: str) -> Body:
+    """The resource. Raises KubectlFailed, NotThere when there is none."""
+    found = kubectl.get(target.kind, target.name, *flags)
     if found is None:
-        raise KubectlFailed(f'{target.kind}s.changeover.dev "{target.name}" not found')
+        raise NotThere(f'{target.kind}s.changeover.dev "{target.name}" not found')
     return found
 
 

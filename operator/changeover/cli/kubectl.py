@@ -15,6 +15,10 @@ class KubectlFailed(Exception):
     """kubectl ended with an error; the text is its own."""
 
 
+class NotThere(KubectlFailed):
+    """The cluster answered, and there is no such object."""
+
+
 @dataclass(frozen=True)
 class Kubectl:
     """One context and namespace; what is empty is as the user's kubeconfig has it."""
@@ -34,9 +38,9 @@ class Kubectl:
             raise KubectlFailed(done.stderr.strip() or f"kubectl ended with {done.returncode}")
         return done.stdout
 
-    def get(self, kind: str, name: str) -> Manifest | None:
+    def get(self, kind: str, name: str, *flags: str) -> Manifest | None:
         """An object; None when there is none. Raises KubectlFailed."""
-        text = self.run("get", kind, name, "--ignore-not-found", "--output=json")
+        text = self.run("get", kind, name, "--ignore-not-found", "--output=json", *flags)
         found: Manifest | None = json.loads(text) if text.strip() else None
         return found
 

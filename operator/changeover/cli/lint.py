@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from changeover.api.kinds import NAME_MAX, NAME_RULES
 from changeover.api.v1alpha1 import API_VERSION, BenchmarkSpec, MigrationSpec
-from changeover.api.v1alpha1.base import duration_seconds
+from changeover.api.v1alpha1.base import DNS_LABEL, duration_seconds
 from changeover.core.windows import wrong
 
 SPECS: dict[str, type[BenchmarkSpec] | type[MigrationSpec]] = {
@@ -64,8 +66,7 @@ def _name_of(document: dict[str, Any]) -> str:
 
 
 def _found(document: dict[str, Any]) -> Iterator[tuple[str, bool]]:
-    if not _name_of(document):
-        yield "metadata.name is missing; give it one", True
+    yield from _of_name(_name_of(document))
     if document.get("apiVersion") != API_VERSION:
         yield f"apiVersion is {document.get('apiVersion')!r}; set it to {API_VERSION}", True
     try:
@@ -77,6 +78,16 @@ def _found(document: dict[str, Any]) -> Iterator[tuple[str, bool]]:
         return
     if isinstance(spec, MigrationSpec):
         yield from _of_migration(spec)
+
+
+def _of_name(name: str) -> Iterator[tuple[str, bool]]:
+    """What the API server refuses of a name."""
+    if not name:
+        yield "metadata.name is missing; give it one", True
+        return
+    for rule, holds in zip(NAME_RULES, (len(name) <= NAME_MAX, re.search(DNS_LABEL, name)), strict=True):
+        if not holds:
+            yield rule.message, True
 
 
 def _of_migration(spec: MigrationSpec) -> Iterator[tuple[str, bool]]:
@@ -93,6 +104,15 @@ def _of_migration(spec: MigrationSpec) -> Iterator[tuple[str, bool]]:
     if spec.steps[-1].weight_percent < 100:
         last = spec.steps[-1].weight_percent
         yield f"spec.steps: the last weight is {last} %, so a promotion leaves {100 - last} % on stable", False
+    yield from _of_objectives(spec)
+
+
+def _of_objectives(spec: MigrationSpec) -> Iterator[tuple[str, bool]]:
+    """Of what the canary is judged, and whose pods by."""
+    canary = spec.canary.workload
+    if canary is not None and canary.workload.name == spec.stable.workload.name:
+        what = f"{canary.workload.name} is stable's Deployment; name the canary's own"
+        yield f"spec.canary.workload.workload: {what}, by whose pods readiness, crashes and CPU are judged", True
     projected = [o.name for o in spec.objectives if o.cpu is not None and o.cpu.at_traffic_multiple > 1]
     if projected and spec.canary.benchmark is None:
         yield (
@@ -100,5 +120,12 @@ def _of_migration(spec: MigrationSpec) -> Iterator[tuple[str, bool]]:
             "twice the load that was seen: small weights are held; take a canary of type Benchmark, or spec.acceptance",
             False,
         )
-    if not any(o.latency is not None or o.errors is not None for o in spec.objectives):
+    judged = {o.type for o in spec.objectives}
+    if not judged & {"Latency", "Errors"}:
         yield "spec.objectives: only CPU is judged; a canary that answers wrongly or late is not noticed", False
+    elif "Errors" not in judged:
+        yield (
+            "spec.objectives: errors are not judged, and are no late answers: a canary that answers every request with "
+            "a fast 500 is promoted; add an objective of type Errors",
+            False,
+        )

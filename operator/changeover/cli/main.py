@@ -168,7 +168,8 @@ def explain(target: Migration, namespace: Namespace = "", context: Context = "",
     body = fetch(kubectl, migration(target))
     console.print(pairs([(sign, gate, value) for sign, gate, value in gates_of(body, datetime.now(UTC))]))
     console.print(Text("\nPrometheus is asked:", style="bold"))
-    label = label_as_configured(kubectl, MigrationSpec.model_validate(body["spec"]).metrics.source)
+    here = _kubectl(body["metadata"]["namespace"], context, kubeconfig)
+    label = label_as_configured(here, MigrationSpec.model_validate(body["spec"]).metrics.source)
     for name, query in queries(body, label).items():
         console.print(Text(f"  {name}: {query}"), soft_wrap=True)
 
@@ -253,7 +254,7 @@ def replay(target: Migration, namespace: Namespace = "", context: Context = "", 
     from changeover.cli.target import migration
 
     kubectl = _kubectl(namespace, context, kubeconfig)
-    body = fetch(kubectl, migration(target))
+    body = fetch(kubectl, migration(target), "--show-managed-fields")  # they say when the spec was edited
     here = Kubectl(body["metadata"]["namespace"], context, kubeconfig)
     series = series_of(here, MigrationSpec.model_validate(body["spec"]).metrics.source)
     found = asyncio.run(replay_all(here, body, series, datetime.now(UTC)))

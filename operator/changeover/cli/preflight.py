@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from changeover.api.v1alpha1 import MigrationSpec
-from changeover.api.v1alpha1.backend import ServicePort
+from changeover.api.v1alpha1.backend import Backend, ServicePort
 from changeover.cli.kubectl import Kubectl, KubectlFailed
 from changeover.cli.preflight_metrics import Asked, metrics
-from changeover.cli.prometheus import operator_config, proxied
+from changeover.cli.prometheus import operator_config, proxied, serves
 from changeover.cli.verdict import BAD, OK, WARNING, Check
 
 Body = dict[str, Any]
@@ -24,7 +24,7 @@ def preflight(kubectl: Kubectl, body: Body) -> Iterator[Check]:
     yield from _crds(here)
     yield from _permissions(here)
     operator = _operator(here)
-    yield from _operator_runs(operator)
+    yield _operator_runs(operator, here.namespace)
     yield from _arms(here, spec)
     yield from _gateways(here, spec)
     yield from _route(here, spec, body["metadata"]["name"])
@@ -72,16 +72,21 @@ def _operator(kubectl: Kubectl) -> Operator:
         return Operator(None, {}, str(failure))
 
 
-def _operator_runs(operator: Operator) -> Iterator[Check]:
+def _operator_runs(operator: Operator, namespace: str) -> Check:
+    what = "the operator"
     if operator.why:
-        yield Check(WARNING, "the operator", f"could not be asked for: {operator.why}")
-    elif operator.deployment is None:
-        yield Check(BAD, "the operator", "is not installed; helm install changeover charts/changeover")
-    else:
-        ready = operator.deployment.get("status", {}).get("readyReplicas", 0)
-        where = operator.deployment["metadata"]["namespace"]
-        mend = "" if ready else f"; kubectl -n {where} logs deployment/{operator.deployment['metadata']['name']}"
-        yield Check(OK if ready else BAD, "the operator", f"{ready} ready in {where}{mend}")
+        return Check(WARNING, what, f"could not be asked for: {operator.why}")
+    if operator.deployment is None:
+        return Check(BAD, what, "is not installed; helm install changeover charts/changeover")
+    served = ", ".join(operator.config.get("watchNamespaces") or [])
+    if not serves(operator.config, namespace):
+        return Check(BAD, what, f"serves {served} only; add {namespace} to the chart's watchNamespaces")
+    if served and not namespace:
+        return Check(WARNING, what, f"serves {served} only; say by --namespace where the migration is to be")
+    ready = operator.deployment.get("status", {}).get("readyReplicas", 0)
+    where = operator.deployment["metadata"]["namespace"]
+    mend = "" if ready else f"; kubectl -n {where} logs deployment/{operator.deployment['metadata']['name']}"
+    return Check(OK if ready else BAD, what, f"{ready} ready in {where}{mend}")
 
 
 def _arms(kubectl: Kubectl, spec: MigrationSpec) -> Iterator[Check]:
@@ -95,6 +100,7 @@ def _arms(kubectl: Kubectl, spec: MigrationSpec) -> Iterator[Check]:
     for arm, backend in arms:
         yield _service(kubectl, arm, backend.service)
         yield _workload(kubectl, arm, backend.workload.name, any(o.cpu is not None for o in spec.objectives))
+    yield from _selections(kubectl, [backend for _, backend in arms])
 
 
 def _service(kubectl: Kubectl, arm: str, asked: ServicePort) -> Check:
@@ -125,6 +131,25 @@ def _workload(kubectl: Kubectl, arm: str, name: str, judges_cpu: bool) -> Check:
 
 def _cpu(resources: Body) -> bool:
     return any("cpu" in (resources.get(kind) or {}) for kind in ("limits", "requests"))
+
+
+def _selections(kubectl: Kubectl, backends: Sequence[Backend]) -> Iterator[Check]:
+    """Services that select other pods than those of their Deployment: then a weight is not what it says."""
+    if len(backends) > len({b.workload.name for b in backends}):
+        yield Check(BAD, "the canary's Deployment", "is stable's; name its own, whose pods are judged")
+    pods = {b.workload.name: _pod_labels(kubectl.get("deployment", b.workload.name)) for b in backends}
+    for backend in backends:
+        selector = ((kubectl.get("service", backend.service.name) or {}).get("spec") or {}).get("selector") or {}
+        own, what = backend.workload.name, f"Service {backend.service.name}"
+        chosen = {name for name, labels in pods.items() if selector and labels and selector.items() <= labels.items()}
+        if selector and pods[own] and own not in chosen:
+            yield Check(BAD, what, f"does not select the pods of Deployment {own}, which are judged; make the two fit")
+        for other in sorted(chosen - {own}):
+            yield Check(BAD, what, f"selects the pods of Deployment {other} at any weight; narrow its selector")
+
+
+def _pod_labels(deployment: Body | None) -> Mapping[str, str]:
+    return (((deployment or {}).get("spec") or {}).get("template") or {}).get("metadata", {}).get("labels") or {}
 
 
 def _gateways(kubectl: Kubectl, spec: MigrationSpec) -> Iterator[Check]:
@@ -181,12 +206,23 @@ def _prometheus(kubectl: Kubectl, operator: Operator, spec: MigrationSpec) -> It
     source = known.get(spec.metrics.source)
     if not known:
         yield Check(WARNING, what, "the operator's configuration may not be read, so it was not looked for")
-    elif source is None:
+        return
+    if source is None:
         yield Check(BAD, what, f"is not configured; there are {', '.join(sorted(known))}")
-    elif not proxied(source["url"]):
+        return
+    yield from _queries(source, spec)
+    if not proxied(source["url"]):
         yield Check(WARNING, what, f"{source['url']} is outside the cluster, so it was not asked from here")
     else:
         yield from metrics(Asked(kubectl, source, spec, kubectl.namespace))
+
+
+def _queries(source: Body, spec: MigrationSpec) -> Iterator[Check]:
+    """Without the administrator's word no query of a resource is asked, and no weight rises."""
+    own = [objective.name for objective in spec.objectives if objective.query is not None]
+    if own and not source.get("allowQueries"):
+        mend = "leave it out, or set metricSources[].allowQueries in the chart's values"
+        yield Check(BAD, f"objective {own[0]}", f"{source['name']} takes no queries of resources; {mend}")
 
 
 def _own_load(kubectl: Kubectl, operator: Operator, spec: MigrationSpec) -> Check:

@@ -22,6 +22,7 @@ REACH_SECONDS = 60.0  # spans up to a multiple of this share what was fetched
 PATIENCE_SECONDS = 60.0
 RAW = re.compile(r"(?P<selector>.+})\[(?P<seconds>\d+)s\]")
 _LABELS = "--selector=app.kubernetes.io/name=changeover"
+_INSTANCE = "app.kubernetes.io/instance"
 
 
 def proxied(url: str) -> str:
@@ -37,14 +38,37 @@ def proxied(url: str) -> str:
 
 
 def operator_config(kubectl: Kubectl) -> tuple[Body | None, Body]:
-    """The operator's Deployment, and its configuration; None and nothing where they are not. Raises KubectlFailed."""
+    """The Deployment and configuration of the operator that serves this namespace, else of the first there is.
+
+    None and nothing where they are not. Raises KubectlFailed.
+    """
+    found = kubectl.run("get", "deployments,configmaps", "--all-namespaces", _LABELS, "--output=json")
+    releases: dict[tuple[str, str], tuple[Body | None, Body]] = {}
+    for one in json.loads(found)["items"]:
+        metadata = one.get("metadata") or {}
+        key = (metadata.get("namespace", ""), (metadata.get("labels") or {}).get(_INSTANCE, ""))
+        deployment, config = releases.get(key, (None, {}))
+        releases[key] = (
+            (deployment or one, config) if one["kind"] == "Deployment" else (deployment, config or _read(one))
+        )
+    known = [(deployment, config) for deployment, config in releases.values() if deployment or config]
+    serving = [one for one in known if one[1] and serves(one[1], kubectl.namespace)]
+    return next(iter([*serving, *known]), (None, {}))
+
+
+def _read(config_map: Body) -> Body:
+    """The configuration in a ConfigMap of the chart's; nothing in its others."""
     import yaml
 
-    found = kubectl.run("get", "deployments,configmaps", "--all-namespaces", _LABELS, "--output=json")
-    items: list[Body] = json.loads(found)["items"]
-    deployment = next((one for one in items if one["kind"] == "Deployment"), None)
-    texts = [text for one in items if one["kind"] == "ConfigMap" for text in (one.get("data") or {}).values()]
-    return deployment, next((yaml.safe_load(text) for text in texts if "metricSources" in text), {})
+    texts = (config_map.get("data") or {}).values()
+    found: Body = next((yaml.safe_load(text) for text in texts if "metricSources" in text), {})
+    return found
+
+
+def serves(config: Body, namespace: str) -> bool:
+    """Whether an operator of this configuration looks at a namespace; of one that is not known nothing is said."""
+    served = config.get("watchNamespaces") or []
+    return not served or not namespace or namespace in served
 
 
 def pods_of(workload: str) -> str:

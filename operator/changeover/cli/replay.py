@@ -178,7 +178,7 @@ async def replay_all(kubectl: Kubectl, body: Body, series: Series, now: datetime
     spec, owner = MigrationSpec.model_validate(body["spec"]), parse_owner(body)
     target, deployment = split_target(owner, spec), kubectl.get("deployment", canary_workload(owner.name, spec))
     limit = cpu_limit(deployment["spec"]["template"]["spec"]) if deployment is not None else None
-    found, edited = [], _edited_since(body)
+    found, ended_by_another, edit = [], _edited_since(body), _last_edit(body)
     for period in periods(body.get("status", {}), now):
         canary = _canary(owner, spec, series, period, limit)
         seen, left_out = (spec, "") if canary.pods and limit else _without_cpu(spec)
@@ -186,6 +186,7 @@ async def replay_all(kubectl: Kubectl, body: Body, series: Series, now: datetime
         reader = EvidenceReader(seen, target, Measured(series.source, series.scrape_seconds, own), canary)
         asked = Asked(seen, reader, timedelta(seconds=series.scrape_seconds), _split(owner, spec, canary))
         one = await replay(asked, period)
+        edited = ended_by_another or (edit is not None and period.end <= edit)
         why = one.why + left_out + (EDITED if edited else "")
         found.append(replace(one, why=why, by_another_spec=edited))
     return found
@@ -195,6 +196,16 @@ def _edited_since(body: Body) -> bool:
     """Whether the spec of an ended migration is not that by which it ended; the one of then nobody has."""
     outcome = body.get("status", {}).get("outcome")
     return outcome is not None and outcome["generation"] != body["metadata"]["generation"]
+
+
+def _last_edit(body: Body) -> datetime | None:
+    """When the spec was edited last, as the API server keeps who wrote what when; None: never, or it is not known."""
+    metadata = body["metadata"]
+    if metadata["generation"] == 1:
+        return None
+    written = [one for one in metadata.get("managedFields") or [] if "f:spec" in (one.get("fieldsV1") or {})]
+    times = [_instant(one["time"]) for one in written if one.get("time") and not one.get("subresource")]
+    return max(times, default=None)
 
 
 def _without_cpu(spec: MigrationSpec) -> tuple[MigrationSpec, str]:

@@ -16,7 +16,15 @@ ANSWER_SECONDS = 15.0
 
 def token() -> str:
     """Who, and when: readable in status, and used once."""
-    return f"{getpass.getuser()}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
+    return f"{_who()}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
+
+
+def _who() -> str:
+    """The user's name. Where a container runs as a number that nobody knows there is none, and that stops no abort."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # the first up to Python 3.12, the last on Windows
+        return "somebody"
 
 
 def ask(kubectl: Kubectl, target: Target, verb: str, how: str, dry_run: bool) -> tuple[bool, str]:

@@ -36,7 +36,16 @@ class Questions:
 
 def questions(spec: MigrationSpec, target: SplitTarget, pods: Sequence[str], workload: str) -> dict[str, str]:
     """The queries with their placeholders filled in; `pods` and `workload` are the canary's."""
-    names = {
+    names = names_in(spec, target, workload)
+    asked = {
+        objective.name: objective.query.prom_ql for objective, _, _ in guarded(spec) if objective.query is not None
+    }
+    return {name: fill_for_migration(query, names, pods) for name, query in asked.items()}
+
+
+def names_in(spec: MigrationSpec, target: SplitTarget, workload: str) -> dict[str, str]:
+    """What placeholders stand for, but for the pods; `workload` is the canary's."""
+    return {
         "namespace": target.namespace,
         "window": f"{round(duration_seconds(spec.decision.block))}s",
         "canaryService": target.canary.service,
@@ -44,10 +53,6 @@ def questions(spec: MigrationSpec, target: SplitTarget, pods: Sequence[str], wor
         "canaryWorkload": workload,
         "stableWorkload": spec.stable.workload.name,
     }
-    asked = {
-        objective.name: objective.query.prom_ql for objective, _, _ in guarded(spec) if objective.query is not None
-    }
-    return {name: fill_for_migration(query, names, pods) for name, query in asked.items()}
 
 
 def refusal(spec: MigrationSpec, deps: Dependencies) -> str:

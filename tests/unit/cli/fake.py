@@ -97,7 +97,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], Played]:
 
     def put(world: World) -> Played:
         played = Played(world)
-        monkeypatch.setattr(Kubectl, "get", lambda self, kind, name: played.get(self, kind, name))
+        monkeypatch.setattr(Kubectl, "get", lambda self, kind, name, *flags: played.get(self, kind, name))
         monkeypatch.setattr(Kubectl, "items", lambda self, kind, labels=None: played.items(kind, labels))
         monkeypatch.setattr(Kubectl, "run", lambda self, *words, stdin=None: played.run(words))
         monkeypatch.setattr("changeover.cli.watching.time.sleep", lambda seconds: go_on(world, 1))
@@ -126,7 +126,7 @@ def configured(**source: Any) -> dict[str, Any]:
     """The operator's configuration, with one metric source."""
     sources = [{"name": "default", "url": "http://prometheus.monitoring.svc:9090", **source}]
     data = {"config.yaml": yaml.safe_dump({"metricSources": sources})}
-    return {"kind": "ConfigMap", "metadata": {"name": "changeover"}, "data": data}
+    return {"kind": "ConfigMap", "metadata": {"name": "changeover", "namespace": "changeover-system"}, "data": data}
 
 
 CONFIG = configured()

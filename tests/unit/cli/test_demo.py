@@ -37,7 +37,8 @@ Play = Callable[[Any], Played]
 
 def told(**more: Any) -> list[dict[str, Any]]:
     config = {"metricSources": [SOURCE], "loaderImage": "registry.example/loader:1", "gateways": [GATEWAY], **more}
-    return [OPERATOR, {"kind": "ConfigMap", "data": {"config.yaml": yaml.safe_dump(config)}}]
+    data = {"config.yaml": yaml.safe_dump(config)}
+    return [OPERATOR, {"kind": "ConfigMap", "metadata": {"namespace": "changeover-system"}, "data": data}]
 
 
 def test_the_stage_is_what_the_operator_knows(play: Play) -> None:

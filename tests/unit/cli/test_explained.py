@@ -74,6 +74,18 @@ def test_the_exact_queries_are_shown(play: Any) -> None:
     assert asked.count("traefik_service_request_duration_seconds_bucket") == 2
 
 
+def test_a_query_of_ones_own_is_shown_as_it_is_asked(play: Any) -> None:
+    """With its placeholders Prometheus would not take it."""
+    promql = 'max(depth{namespace="{{ .namespace }}",pod=~"{{ .podRegex }}",app="{{ .canaryService }}"}[{{ .window }}])'
+    queue = {"name": "queue", "type": "Query", "query": {"promQL": promql, "max": "100"}}
+    errors = {"name": "errors", "type": "Errors", "errors": {"maxPercent": "1"}}
+    world = a_world(objectives=[errors, queue])
+    go_on(world, 3)
+    play(world)
+    asked = command("explain", "shop").output.split("Prometheus is asked:")[1]
+    assert f'queue: max(depth{{namespace="{NAMESPACE}",pod=~"new-[^-]+-[^-]+",app="new"}}[60s])' in asked
+
+
 @pytest.mark.parametrize(
     ("source", "label"), [({"serviceLabel": "exported_service"}, "exported_service"), ({}, "service")]
 )
@@ -158,11 +170,28 @@ def test_what_is_wrong_is_named(spec: dict[str, Any], said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("the-migration-of-the-shop-to-its-new-home", "metadata.name must have at most 40 characters"),
+        ("shop.eu", "metadata.name must begin with a letter and hold no dot"),
+        ("2nd-shop", "metadata.name must begin with a letter and hold no dot"),
+    ],
+)
+def test_a_name_that_the_api_server_refuses_is_told(name: str, said: str) -> None:
+    done = command("lint", "-f", "-", stdin=yaml.safe_dump(a_migration(name)))
+    assert done.exit_code == 1 and f"✖ -: CanaryMigration {name}: {said}" in done.output
+
+
+@pytest.mark.parametrize(
     ("spec", "said"),
     [
         ({"steps": [{"weightPercent": 50}]}, "the last weight is 50 %, so a promotion leaves 50 % on stable"),
         ({"steps": [{"weightPercent": 100, "minDuration": "1m", "maxDuration": "2m"}]}, "less than 3 blocks"),
         ({"objectives": [{"name": "cpu", "type": "CPU", "cpu": {"maxPercent": 40}}]}, "only CPU is judged"),
+        (
+            {"objectives": [{"name": "p99", "type": "Latency", "latency": {"max": "50ms"}}]},
+            "a canary that answers every request with a fast 500 is promoted; add an objective of type Errors",
+        ),
         (
             {"objectives": [{"name": "cpu", "type": "CPU", "cpu": {"maxPercent": 40, "atTrafficMultiple": 3}}]},
             "small weights are held",
@@ -203,6 +232,29 @@ def test_all_is_there(play: Any) -> None:
     text = checked(0)
     assert "✖" not in text and "⚠" not in text
     assert "12 series" in text and "1 ready in changeover-system" in text and "will be made" in text
+
+
+@pytest.mark.parametrize(
+    ("served", "words", "said"),
+    [
+        ([NAMESPACE], ["cmig/shop"], "✔ the operator 1 ready in changeover-system"),
+        (["pay", "web"], ["cmig/shop"], "✖ the operator serves pay, web only; add shop to the chart's watchNamespaces"),
+        (["pay"], ["-f"], "⚠ the operator serves pay only; say by --namespace where the migration is to be"),
+        (["pay"], ["-n", "pay", "-f"], "✔ the operator 1 ready in changeover-system"),
+    ],
+)
+def test_an_operator_that_does_not_serve_the_namespace_is_told(
+    play: Any, tmp_path: Path, served: list[str], words: list[str], said: str
+) -> None:
+    """It would never look at the migration, and nothing would say so."""
+    played, path, body = well(play), tmp_path / "shop.yaml", a_migration(steps=STEPS)
+    data = yaml.safe_load(CONFIG["data"]["config.yaml"]) | {"watchNamespaces": served}
+    played.everywhere = [OPERATOR, {**CONFIG, "data": {"config.yaml": yaml.safe_dump(data)}}]
+    del body["metadata"]["namespace"]
+    path.write_text(yaml.safe_dump(body))
+    done = command("preflight", *words, *([str(path)] if words[-1] == "-f" else []))
+    assert said in " ".join(done.output.split())
+    assert done.exit_code == 1 or "✖" not in done.output
 
 
 def test_a_file_is_checked_before_it_is_applied(play: Any, tmp_path: Path) -> None:
@@ -252,6 +304,43 @@ def test_each_thing_that_is_missing_is_named_with_its_mend(play: Any) -> None:
 def test_a_service_with_another_port(play: Any, change: dict[str, Any], said: str) -> None:
     well(play).world.cluster.patch(Ref("Service", NAMESPACE, "new"), change)
     assert said in checked(1)
+
+
+@pytest.mark.parametrize(
+    ("labels", "selector", "said"),
+    [
+        ({"app": "new"}, {"app": "new"}, ""),
+        ({"app": "new"}, None, ""),  # its endpoints are made by hand
+        ({"app": "new"}, {"app": "web"}, "Service new does not select the pods of Deployment new"),
+        ({"app": "new", "tier": "web"}, {"tier": "web", "app": "new"}, ""),
+        (
+            {"app": "old", "v": "2"},
+            {"app": "old", "v": "2"},
+            "Service old selects the pods of Deployment new at any weight",
+        ),
+        ({"app": "new"}, {"app": "old"}, "Service new selects the pods of Deployment old at any weight"),
+    ],
+)
+def test_a_service_that_selects_other_pods_than_its_deployments(
+    play: Any, labels: dict[str, str], selector: dict[str, str] | None, said: str
+) -> None:
+    """Then the canary has traffic at weight 0, or what is judged are not the pods that answer."""
+    cluster = well(play).world.cluster
+    cluster.patch(Ref("Deployment", NAMESPACE, "new"), {"spec": {"template": {"metadata": {"labels": labels}}}})
+    cluster.patch(Ref("Service", NAMESPACE, "old"), {"spec": {"selector": {"app": "old"}}})
+    cluster.patch(Ref("Service", NAMESPACE, "new"), {"spec": {"selector": selector}})
+    text = " ".join(checked(1 if said else 0).split())
+    assert said in text and ("select" in text) == bool(said)
+
+
+def test_one_deployment_for_both_is_an_error(play: Any) -> None:
+    """What is judged of the canary, but for its answers, would be stable's."""
+    backend = {"service": {"name": "new", "port": 80}, "workload": {"name": "old"}}
+    canary = {"type": "Workload", "workload": backend}
+    done = command("lint", "-f", "-", stdin=yaml.safe_dump(a_migration(canary=canary)))
+    assert done.exit_code == 1 and "spec.canary.workload.workload: old is stable's Deployment" in done.output
+    well(play, canary=canary)
+    assert "the canary's Deployment is stable's" in " ".join(checked(1).split())
 
 
 NOTHING = json.dumps({"data": {"result": []}})

@@ -152,3 +152,13 @@ def test_what_cannot_be_asked_is_a_warning(play: Any) -> None:
     played.raw = broken
     warned = [line for line in checked(0).splitlines() if "could not be asked: services is forbidden" in line]
     assert len(warned) == 6 and all(line.startswith("⚠") for line in warned)
+
+
+QUEUE = {"name": "queue", "type": "Query", "query": {"promQL": "max(queue_length)", "max": "100"}}
+
+
+@pytest.mark.parametrize(("source", "code"), [({}, 1), ({"allowQueries": False}, 1), ({"allowQueries": True}, 0)])
+def test_a_query_needs_a_source_that_takes_it(play: Any, source: dict[str, Any], code: int) -> None:
+    text = preflight(play, Scraped(), code, source, objectives=[*latency("50ms"), QUEUE])
+    assert ("takes no queries of resources" in re.sub(r"\s+", " ", text)) == bool(code)
+    assert "queries of resources" not in preflight(play, Scraped(), 0, source)

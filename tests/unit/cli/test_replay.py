@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from changeover.cli.kubectl import Kubectl, KubectlFailed
-from changeover.cli.prometheus import CHUNK_SECONDS, Remembered, Series, series_of
+from changeover.cli.prometheus import CHUNK_SECONDS, Remembered, Series, operator_config, series_of
 from changeover.cli.replay import Replayed, periods, replay_all
 from changeover.config import SCRAPE_INTERVAL_SECONDS
 from changeover.core.observed import Counts, NoData
@@ -160,6 +160,27 @@ def test_what_was_decided_is_not_judged_by_a_spec_that_was_edited_since(play: Pl
     assert all("it was changed since this ended" in one.why for one in found)
 
 
+def test_what_was_decided_before_an_edit_under_way_is_not_judged_by_what_came_of_it(play: Play) -> None:
+    """A stricter limit is taken up at once, and was no limit of the steps before."""
+    world = a_world()
+    world.metrics.behaviours["new"] = Behaviour(error_share=0.004)
+    while world.weight_of("shop", "new") != 100:
+        go_on(world, 1)
+    errors = {"name": "errors", "type": "Errors", "errors": {"maxPercent": "0.1"}}
+    written = [
+        {"fieldsV1": {"f:spec": {}}, "time": "2029-12-31T00:00:00Z"},
+        {"fieldsV1": {"f:spec": {}}, "time": world.clock.now().isoformat()},
+        {"fieldsV1": {"f:metadata": {}}, "time": "2031-01-01T00:00:00Z"},
+        {"fieldsV1": {"f:spec": {}}, "subresource": "status", "time": "2031-01-01T00:00:00Z"},
+    ]
+    world.cluster.patch(MIGRATION, {"spec": {"objectives": [errors]}, "metadata": {"managedFields": written}})
+    go_on(world, 60)
+    play(world)
+    first, last = replayed(world)
+    assert (first.verdict, first.agrees, last.verdict, last.agrees) == (Verdict.ROLLBACK, None, Verdict.ROLLBACK, True)
+    assert "it was changed since this ended" in first.why and "changed" not in last.why
+
+
 def test_what_a_person_decided_is_not_held_against_the_evidence(play: Play) -> None:
     world = a_world()
     go_on(world, 8)
@@ -241,6 +262,32 @@ def test_the_source_is_the_operators_own(play: Play) -> None:
     assert found.ask("up", 12.5) == []
     path = played.commands[-1][2]
     assert path == "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query?query=up&time=12.500"
+
+
+def installed(namespace: str, *served: str) -> list[dict[str, Any]]:
+    """An operator as the chart installs it, with a Prometheus of its own."""
+    metadata = {"name": "changeover", "namespace": namespace, "labels": {"app.kubernetes.io/instance": "changeover"}}
+    config = {
+        "metricSources": [{"name": "default", "url": f"http://{namespace}.obs.svc"}],
+        "watchNamespaces": [*served],
+    }
+    data = {"config.yaml": json.dumps(config)}
+    return [{"kind": "Deployment", "metadata": metadata}, {"kind": "ConfigMap", "metadata": metadata, "data": data}]
+
+
+@pytest.mark.parametrize(("namespace", "asked"), [("pay", "of-pay"), ("shop", "of-shop"), ("web", "of-all")])
+def test_of_several_operators_the_one_that_serves_the_namespace_is_asked(
+    play: Play, namespace: str, asked: str
+) -> None:
+    """Another's Prometheus has nothing of this migration, or something else."""
+    deployments, configs = zip(
+        installed("of-pay", "pay"), installed("of-shop", "shop"), installed("of-all"), strict=True
+    )
+    play(a_world()).everywhere = [*deployments, *configs]
+    deployment, config = operator_config(Kubectl(namespace))
+    assert deployment is not None
+    assert deployment["metadata"]["namespace"] == asked
+    assert config["metricSources"][0]["url"] == f"http://{asked}.obs.svc"
 
 
 def test_the_source_is_read_as_the_operator_reads_it(play: Play) -> None:

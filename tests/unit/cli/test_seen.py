@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
 import pytest
 import yaml
-from changeover.cli.kubectl import KubectlFailed
+from changeover.cli.kubectl import Kubectl, KubectlFailed
 from changeover.cli.target import MIGRATION, Target, UsageError, migration, parse
 from changeover.cli.verdict import exit_code, headline
 from changeover.core.plan import Ref
@@ -157,6 +158,54 @@ def test_wait_for_a_benchmark(play: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     play(failing)
     monkeypatch.setattr("changeover.cli.watching.time.sleep", lambda seconds: go_on(failing, 1, BENCHMARK, 9.0))
     assert command("wait", "fb/web").exit_code == 4
+
+
+@pytest.mark.parametrize("words", [("wait", "cmig/shop", "--timeout=1h"), ("get", "cmig/shop", "-w")])
+def test_a_cluster_that_does_not_answer_for_a_while_ends_no_waiting(
+    play: Any, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """A migration takes days, and a control plane is upgraded meanwhile."""
+    play(a_world())
+    silent = silenced(monkeypatch, range(3, 8))
+    done = command(*words)
+    assert done.exit_code == 0 and "Promoted" in done.output
+    assert silent == [3, 4, 5, 6, 7]
+
+
+def test_a_cluster_that_never_answers_again_ends_it(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    play(a_world())
+    monkeypatch.setattr("changeover.cli.watching.PATIENCE_SECONDS", 0.2)
+    silent = silenced(monkeypatch, range(3, 10_000))
+    done = command("wait", "cmig/shop", "--timeout=1h")
+    assert isinstance(done.exception, KubectlFailed) and "was refused" in str(done.exception)
+    looks = len(silent)
+    assert looks > 1
+    assert isinstance(command("wait", "cmig/shop").exception, KubectlFailed)
+    assert len(silent) == looks + 1, "a wrong context is told at the first look"
+
+
+def test_what_is_deleted_meanwhile_ends_it_at_once(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = a_world()
+    play(world)
+    ref = Ref("CanaryMigration", NAMESPACE, "shop")
+    monkeypatch.setattr("changeover.cli.watching.time.sleep", lambda seconds: world.cluster.remove(ref))
+    done = command("wait", "cmig/shop", "--timeout=1h")
+    assert isinstance(done.exception, KubectlFailed) and "not found" in str(done.exception)
+
+
+def silenced(monkeypatch: pytest.MonkeyPatch, which: range) -> list[int]:
+    """Of the looks at the cluster these fail; those that did so far."""
+    looks, failed, get = itertools.count(), list[int](), Kubectl.get
+
+    def refused(self: Kubectl, kind: str, name: str) -> Any:
+        number = next(looks)
+        if number in which:
+            failed.append(number)
+            raise KubectlFailed("The connection to the server was refused")
+        return get(self, kind, name)
+
+    monkeypatch.setattr(Kubectl, "get", refused)
+    return failed
 
 
 def test_wait_takes_no_longer_than_it_was_told(play: Any) -> None:

@@ -48,6 +48,24 @@ def test_approve_pause_and_resume(play: Any) -> None:
     assert "resumed by a person" in command("resume", "cmig/shop", "--token", "c").output
 
 
+@pytest.mark.parametrize("error", [KeyError("getpwuid(): uid not found: 1000820000"), OSError("No username set")])
+def test_a_user_without_a_name_aborts_all_the_same(
+    play: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """As in a container of a pipeline, whose user is a number; Python 3.13 says it by another error."""
+
+    def nobody() -> str:
+        raise error
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    world = a_world()
+    go_on(world, 8)
+    played = play(world)
+    assert command("abort", "cmig/shop").exit_code == 0
+    assert played.commands[0][3].startswith("changeover.dev/requested-abort=somebody-2")
+    assert world.weight_of("shop", "new") == 0
+
+
 def test_a_dry_run_does_nothing(play: Any) -> None:
     world = a_world()
     go_on(world, 8)

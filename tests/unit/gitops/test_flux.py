@@ -12,9 +12,8 @@ import yaml
 from tests.unit.gitops.states import DONE, FAILED, STATES, State
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples/gitops/flux-kustomization.yaml"
-EXPRESSIONS: dict[str, dict[str, str]] = {
-    one["kind"]: one for one in yaml.safe_load(EXAMPLE.read_text())["spec"]["healthCheckExprs"]
-}
+SPEC: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())["spec"]
+EXPRESSIONS: dict[str, dict[str, str]] = {one["kind"]: one for one in SPEC["healthCheckExprs"]}
 
 
 def judge(body: dict[str, Any]) -> str:
@@ -32,3 +31,8 @@ def judge(body: dict[str, Any]) -> str:
 def test_every_state_is_judged_rightly(name: str) -> None:
     state: State = STATES[name]
     assert judge(state.body()) == {DONE: "current", FAILED: "failed"}.get(state.means, "inProgress")
+
+
+def test_flux_is_told_to_look_at_all() -> None:
+    """Without `wait`, or `healthChecks`, it judges nothing, and the expressions are never evaluated."""
+    assert SPEC["wait"] is True

@@ -48,7 +48,8 @@ def collect(kubectl: Kubectl, body: Body, now: datetime) -> Measured:
     """What the operator's own Prometheus has of the span; a source that cannot be asked leaves the lines out."""
     spec = MigrationSpec.model_validate(body["spec"])
     try:
-        _, config = operator_config(kubectl)
+        here = Kubectl(body["metadata"]["namespace"], kubectl.context, kubectl.kubeconfig)
+        _, config = operator_config(here)
         source = source_of(config, spec.metrics.source) or {}
         path = proxied(source.get("url", ""))
         if not path:
