@@ -69,11 +69,11 @@ class Mirror:
         while not self._stopped:
             with self.server.client() as client:
                 listed = client.get(path).body
-            with self._changed:
+            with self._changed:  # in one: who looks must not find nothing between
                 for key in [key for key in self._objects if key[0] == kind]:
                     del self._objects[key]
-            for item in listed["items"]:
-                self._take("ADDED", kind, item)
+                for item in listed["items"]:
+                    self._take("ADDED", kind, item)
             with contextlib.suppress(OSError, ValueError):
                 self._watch(kind, f"{path}?watch=true&resourceVersion={listed['metadata']['resourceVersion']}")
 
