@@ -8,9 +8,10 @@ simply is not scheduled again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -50,12 +51,12 @@ class Scheduler:
     _running: set[Ref] = field(default_factory=set)
     _again: set[Ref] = field(default_factory=set)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
-    _woken: set[Ref] = field(default_factory=set)  # at once, since ``untouched`` was begun last
+    _listening: list[set[Ref]] = field(default_factory=list)  # each is told of what is woken at once
 
     def wake(self, ref: Ref, after: float = 0.0) -> None:
         """Look at an object after so many seconds, or earlier if that was planned."""
-        if after <= 0:
-            self._woken.add(ref)
+        for woken in self._listening if after <= 0 else ():
+            woken.add(ref)
         if ref in self._running and after <= 0:
             self._again.add(ref)  # what has just changed may have been read before the change
             return
@@ -71,10 +72,15 @@ class Scheduler:
         self._again.discard(ref)
         self.observer.gone(ref)
 
-    def untouched(self) -> Callable[[], set[Ref]]:
-        """What is known now; asked later, what of it nobody has told of since."""
-        known, self._woken = self.known(), set()
-        return lambda: known - self._woken
+    @contextlib.contextmanager
+    def woken_meanwhile(self) -> Iterator[set[Ref]]:
+        """What is woken at once while the block lasts."""
+        woken = set[Ref]()
+        self._listening.append(woken)
+        try:
+            yield woken
+        finally:
+            self._listening = [one for one in self._listening if one is not woken]
 
     def known(self) -> set[Ref]:
         """Objects that are due some time or looked at now."""

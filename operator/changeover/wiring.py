@@ -106,31 +106,33 @@ def make_scheduler(deps: Dependencies, telemetry: Telemetry, lease: Lease | None
 
 
 async def resync(
-    cluster: Cluster, scheduler: Scheduler, telemetry: Telemetry, namespaces: list[str], listed: asyncio.Event
+    cluster: Cluster, scheduler: Scheduler, telemetry: Telemetry, namespace: str, listed: asyncio.Event
 ) -> None:
     """Compare what is scheduled with a full list, for ever: what a broken watch hid is found, ghosts are dropped.
 
-    ``listed`` is set by the first list that succeeds; also of who waits for the Lease, who is ready for it then.
+    Of one namespace, or of all with "": one that cannot be listed takes nothing from the others. ``listed`` is set by
+    a list that succeeds; also of who waits for the Lease, who is ready for it then.
     """
     while True:
         # Taken before the list: what appears while it is read, or is made anew under its name, is not a ghost.
-        untouched = scheduler.untouched()
+        known = scheduler.known()
         try:
-            found = {
-                Ref(kind, item["metadata"]["namespace"], item["metadata"]["name"])
-                for kind in PLURALS
-                for namespace in namespaces or [""]
-                for item in await cluster.list(kind, namespace, {})
-            }
+            with scheduler.woken_meanwhile() as woken:
+                found = {
+                    Ref(kind, item["metadata"]["namespace"], item["metadata"]["name"])
+                    for kind in PLURALS
+                    for item in await cluster.list(kind, namespace, {})
+                }
         except ChangeoverError as error:
             log.warning("the full list failed and is tried again in %.0f s: %s", LIST_AGAIN_SECONDS, error)
             await asyncio.sleep(LIST_AGAIN_SECONDS)
             continue
-        for ref in untouched() - found:
-            scheduler.forget(ref)
+        for ref in known - woken - found:
+            if namespace in ("", ref.namespace):
+                scheduler.forget(ref)
         for ref in found:
             scheduler.wake(ref)
-        telemetry.resources.keep(found)
+        telemetry.resources.keep(found, namespace)
         listed.set()
         await asyncio.sleep(RESYNC_SECONDS)
 
@@ -181,8 +183,10 @@ async def run(config: Config) -> None:
     scheduler = make_scheduler(deps, telemetry, lease)
     telemetry.leading = lambda: lease is None or lease.leading
     watching, listed, stop = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    parts = [scheduler.run(), resync(deps.cluster, scheduler, telemetry, config.watch_namespaces, listed)]
-    tasks = [asyncio.create_task(part) for part in (*parts, *([lease.run()] if lease is not None else []))]
+    places = config.watch_namespaces or [""]
+    lists = [resync(deps.cluster, scheduler, telemetry, namespace, listed) for namespace in places]
+    parts = [scheduler.run(), *lists, *([lease.run()] if lease is not None else [])]
+    tasks = [asyncio.create_task(part) for part in parts]
     await asyncio.sleep(0)  # the scheduler's workers are there: kopf, when it ends, takes younger tasks for its own
     runner = await serve(
         config.port,

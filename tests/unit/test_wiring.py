@@ -18,6 +18,7 @@ import pytest
 from aiohttp import web
 from changeover import wiring
 from changeover.config import Config
+from changeover.core.errors import Unavailable
 from changeover.core.plan import Ref
 from changeover.handlers import PLURALS
 from changeover.scheduler import Scheduler
@@ -205,6 +206,16 @@ async def test_ready_is_who_has_listed_all_that_is_there(api: Api, refused: int,
         await running
 
 
+class Lists:
+    """A cluster of which each namespace is listed by ``answer``."""
+
+    def __init__(self, answer: Callable[[str], list[Any]]) -> None:
+        self.answer = answer
+
+    async def list(self, kind: str, namespace: str, _: Any) -> list[Any]:
+        return self.answer(namespace) if kind == SHOP.kind else []
+
+
 @pytest.mark.parametrize("told", [(), (SHOP,)], ids=["nobody tells", "made anew meanwhile"])
 async def test_what_a_list_lacks_is_a_ghost_unless_it_was_told_of_while_the_list_was_read(
     told: tuple[Ref, ...],
@@ -214,17 +225,41 @@ async def test_what_a_list_lacks_is_a_ghost_unless_it_was_told_of_while_the_list
     scheduler.wake(SHOP)
     scheduler.wake(TWO)
 
-    class Late:
-        async def list(self, *_: Any) -> list[Any]:
-            for ref in told:
-                scheduler.wake(ref)
-            return []
+    def lacking(_: str) -> list[Any]:
+        for ref in told:
+            scheduler.wake(ref)
+        return []
 
-    async with asyncio.timeout(10):
-        running = asyncio.create_task(wiring.resync(cast(Any, Late()), scheduler, telemetry, [], listed))
-        await listed.wait()
+    running = asyncio.create_task(wiring.resync(cast(Any, Lists(lacking)), scheduler, telemetry, "", listed))
+    await true(listed.is_set)
     running.cancel()
     assert scheduler.known() == set(told)
+
+
+async def test_a_namespace_that_cannot_be_listed_takes_nothing_from_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """And loses nothing itself: what is known of it stays."""
+    names = ["team-a", "team-b", "team-c"]
+    a, b, c = (Ref(SHOP.kind, name, "shop") for name in names)
+    telemetry, listed = wiring.Telemetry(), asyncio.Event()
+    scheduler = wiring.make_scheduler(World().dependencies(), telemetry)
+    for ref in (b, c):
+        scheduler.wake(ref)
+
+    def answer(namespace: str) -> list[Any]:
+        if namespace == "team-b":
+            raise Unavailable("not allowed here")
+        return [{"metadata": {"namespace": namespace, "name": "shop"}}] if namespace == "team-a" else []
+
+    cluster = cast(Any, Lists(answer))
+    running = [
+        asyncio.create_task(wiring.resync(cluster, scheduler, telemetry, namespace, listed)) for namespace in names
+    ]
+    await true(lambda: listed.is_set() and "not allowed here" in caplog.text and c not in scheduler.known())
+    for task in running:
+        task.cancel()
+    assert scheduler.known() == {a, b}
 
 
 async def test_the_objects_that_are_scheduled_are_those_of_the_moment() -> None:

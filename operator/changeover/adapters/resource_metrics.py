@@ -36,10 +36,11 @@ class ResourceMetrics(Collector):
         else:
             self._statuses[ref] = status
 
-    def keep(self, refs: Set[Ref]) -> None:
-        """Forget all others: a pass that ran while its object went may have shown it once more."""
+    def keep(self, refs: Set[Ref], namespace: str = "") -> None:
+        """Forget all others, of a namespace or of all: a pass may have shown once more what went while it ran."""
         for ref in set(self._statuses) - refs:
-            self._statuses.pop(ref, None)
+            if namespace in ("", ref.namespace):
+                self._statuses.pop(ref, None)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """All families, of a moment; without a sample while another process leads."""

@@ -85,8 +85,12 @@ def test_what_is_gone_is_forgotten() -> None:
     telemetry.gone(OURS)
     assert samples(telemetry, "changeover_migration_step") == {}
     telemetry.resources.show(OURS, MIGRATION)
-    telemetry.resources.keep({OURS})
+    telemetry.resources.show(WEB, BENCHMARK)
+    telemetry.resources.keep(set(), "another")
+    telemetry.resources.keep({OURS}, OURS.namespace)
     assert len(samples(telemetry, "changeover_resource_state")) == 1
+    telemetry.resources.keep(set())
+    assert samples(telemetry, "changeover_resource_state") == {}
 
 
 def test_what_was_said_last_is_not_told_while_another_leads() -> None:
