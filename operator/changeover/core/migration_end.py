@@ -92,7 +92,7 @@ def keep(seen: SeenMigration, route: Route | None, mark: Mark | None, outcome: d
     if seen.spec.suspend:
         message += "; spec.suspend is true, so nothing is written" if drifted or again else ""
     elif drifted:
-        lost = _lost(seen, route)
+        lost = _lost(seen, route) or _to_nobody(seen, route, final)
         actions = () if why_out_of_reach(seen, route) or lost else (split(final),)
         message += f"; {lost}" if lost else ""
     else:
@@ -107,6 +107,17 @@ def _lost(seen: SeenMigration, route: Route | None) -> str:
     if not seen.unserved or route is None or Mark.parse(route.mark) is not None:
         return ""
     return seen.unserved.reason if isinstance(seen.unserved, Unreadable) else seen.unserved
+
+
+def _to_nobody(seen: SeenMigration, route: Route | None, final: Mark) -> str:
+    """Why somebody's weights are left: who would get the traffic has no ready pod, for which it may have been moved."""
+    if route is None:
+        return ""
+    is_more = final.weight > (route.canary_percent or 0)
+    arm, name = (seen.canary, "the canary") if is_more else (seen.stable, "stable")
+    if isinstance(arm, Unreadable) or (arm is not None and arm.ready > 0):
+        return ""
+    return f"somebody changed the route, and {final.weight} % is not put back while {name} has no ready pod"
 
 
 def rewrite(route: Route | None, mark: Mark) -> tuple[SetSplit, ...]:

@@ -1,0 +1,42 @@
+"""What has ended is put back to, but never to nobody: who moved the traffic by hand may have had to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from changeover.api.reasons import Reason
+from changeover.core.mark import Mark
+from changeover.core.migration import decide
+from changeover.core.observed import Unreadable
+
+from tests.unit.core.seen import mark, owner, route, seen, workload
+from tests.unit.core.test_migration_ladder import LONG_ROLLING, ended, written
+
+FULL = mark(100, 3)
+NONE_READY = [workload(0), None]
+
+
+@pytest.mark.parametrize("dead", NONE_READY, ids=["none is ready", "no Deployment"])
+@pytest.mark.parametrize("shown", [0, 40, None])
+@pytest.mark.parametrize(
+    ("result", "of", "arm"), [("Promoted", FULL, "canary"), ("RolledBack", LONG_ROLLING, "stable")]
+)
+def test_no_traffic_is_given_back_to_who_has_no_ready_pod(
+    result: str, of: Mark, arm: str, shown: int | None, dead: Any
+) -> None:
+    if shown == of.weight:
+        shown = 100
+    base: dict[str, Any] = {"owner": owner(status=ended(result)), "route": route(of, canary_percent=shown)}
+    left = decide(seen(**{**base, arm: dead}))
+    assert (left.reason, left.actions) == (Reason[{"Promoted": "PROMOTED", "RolledBack": "ROLLED_BACK"}[result]], ())
+    assert "has no ready pod" in left.message and left.recheck_after == 30.0
+    for alive in (workload(1), Unreadable("GET: 503")):
+        assert written(decide(seen(**{**base, arm: alive}))) == of.weight
+    other = {"canary": "stable", "stable": "canary"}[arm]
+    assert written(decide(seen(**{**base, other: dead}))) == of.weight
+
+
+def test_a_route_that_was_deleted_is_made_again_all_the_same() -> None:
+    step = decide(seen(owner=owner(status=ended("RolledBack")), route=None, stable=workload(0)))
+    assert written(step) == 0
