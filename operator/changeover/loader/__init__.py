@@ -14,8 +14,8 @@ histogram, report, ramp, settings, and the commands and parsers of wrk, oha and 
 and meters touch the world. changeover.core.merge adds the reports of several pods, with histogram and report from here.
 
     --mode closed | open --rate R | ramp --rate START     --driver auto | wrk | oha | h2load
-    --start-at EPOCH_SECONDS    begins the warm-up at one instant in all pods. Phases are staggered by the caller, who
-                                gives pod I of N the instant + I ÷ (N × rate): below some ms the start of a process,
-                                which takes that long, staggers them anyway
+    --start-at EPOCH_SECONDS    begins the warm-up at one instant in all pods. Their phases are staggered by nothing but
+                                the start of a process, which takes some ms: at rates so low that this is little of the
+                                time between two requests, those of several pods come in pairs
     --conformance               checks of the protocol before the load; reported, never a reason to stop
 """

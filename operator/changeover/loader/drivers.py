@@ -65,7 +65,7 @@ def _run_wrk(settings: Settings, target: Target, seconds: int) -> Run:
 
 
 def _run_oha(settings: Settings, target: Target, seconds: int, samples: int, awaited: bool) -> Run:
-    with scratch_file(samples * oha.ROW_BYTES) as database:
+    with scratch_file(samples * oha.row_bytes(target.path)) as database:
         command = oha.make_command(settings, target, seconds, database, awaited)
         finished = _execute(settings, target, command, seconds)
         kept = _read_samples(database, seconds) if database and database.exists() else None

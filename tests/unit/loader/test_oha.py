@@ -8,6 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from changeover.api.v1alpha1.scenario import Request
+from changeover.core.manifests import load_job
 from changeover.loader import histogram, oha
 from changeover.loader.failures import GeneratorFailed
 from changeover.loader.meters import CpuTime
@@ -15,6 +17,8 @@ from changeover.loader.process import Finished
 from changeover.loader.report import Measurement
 from changeover.loader.settings import Settings, parse_settings
 from changeover.loader.target import Target
+
+from tests.unit.core.seen import benchmark_spec
 
 DATA = Path(__file__).with_name("data")
 TARGET = Target("10.0.0.7", 80, "/", "shop")
@@ -215,3 +219,24 @@ def test_an_empty_body_says_its_length_as_the_request_that_was_verified_did(flag
     """A server may answer 411 to a POST without a length (RFC 9110, 8.6): under load alone, that would be its error."""
     command = oha.make_command(settings_of(f"--keep-alive false {flags}"), TARGET, 3, None)
     assert ("-H=Content-Length: 0" in command) is is_said
+
+
+@pytest.mark.parametrize(("length", "measured"), [(1, 49), (300, 374), (1_000, 1_370)])
+def test_a_row_has_room_for_its_path(length: int, measured: int) -> None:
+    """Bytes a row of a real database of 5,000 answers; where there are too few oha fails when the window is over."""
+    path = "/" + "x" * (length - 1)
+    assert measured <= oha.row_bytes(path) <= max(100, 1.5 * measured)
+    assert load_job.row_bytes(Request(path=path)) == oha.row_bytes(path)
+
+
+def test_a_long_path_has_its_room_in_the_pod() -> None:
+    """3,000,000 answers of a path of 1,000 characters: 4.1 GB of rows, and oha's own 350 bytes for each."""
+    scenario = {"name": "constant", "type": "Open", "open": {"requestsPerSecond": 100_000}}
+    spec = benchmark_spec(
+        scenarios=[scenario],
+        schedule={"measure": "30s"},
+        request={"path": "/" + "x" * 999},
+        ranking={"scenario": "constant"},
+    )
+    assert load_job.scratch_bytes(spec, spec.scenarios[0]) > 3_000_000 * 1_370
+    assert load_job.memory_bytes(spec, spec.scenarios[0]) > 3_000_000 * (1_370 + 350)

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import resource
 import signal
 import sqlite3
 import subprocess
@@ -23,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from changeover.loader import conformance, drivers, meters, process, ramp, session
-from changeover.loader.failures import GeneratorFailed, InvalidArguments
-from changeover.loader.meters import CpuTime, Throttling
+from changeover.loader import conformance, drivers, ramp, session
+from changeover.loader.failures import InvalidArguments
+from changeover.loader.meters import CpuTime
 from changeover.loader.process import Finished
 from changeover.loader.report import Errors, Measurement, Window, summarise
 from changeover.loader.settings import Settings, parse_settings
@@ -228,28 +227,6 @@ def test_samples_are_read_as_a_histogram(tmp_path: Path) -> None:
     assert found.in_time == 2
 
 
-def files_allowed(monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, connections: int) -> list[tuple[int, int]]:
-    """What limits of open files are set before so many connections are opened."""
-    set_to: list[tuple[int, int]] = []
-    monkeypatch.setattr(resource, "getrlimit", lambda kind: (soft, hard))
-    monkeypatch.setattr(resource, "setrlimit", lambda kind, limits: set_to.append(limits))
-    process.allow_files(connections)
-    return set_to
-
-
-def test_each_connection_may_have_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container may begin with 1,024 of them; wrk would do without the rest and call the target the loser."""
-    assert files_allowed(monkeypatch, 1_024, 524_288, 5_000) == [(5_000 + process.FILES_BESIDE, 524_288)]
-    assert files_allowed(monkeypatch, 1_024, resource.RLIM_INFINITY, 5_000)[0][0] > 5_000
-    assert files_allowed(monkeypatch, 1_048_576, 1_048_576, 5_000) == []
-    assert files_allowed(monkeypatch, resource.RLIM_INFINITY, resource.RLIM_INFINITY, 5_000) == []
-
-
-def test_too_few_files_are_no_failure_of_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(GeneratorFailed, match="4096 files may be open, 5000 connections need 5064"):
-        files_allowed(monkeypatch, 1_024, 4_096, 5_000)
-
-
 def test_the_warm_up_waits_for_its_instant(tmp_path: Path, url: str) -> None:
     instant = time.time() + 1.5
     code, found = Loader(tmp_path, FAKE_WRK).run(url, "--start-at", f"{instant:f}")
@@ -280,32 +257,6 @@ def test_conformance_is_reported_and_never_ends_the_run(tmp_path: Path, url: str
     passed = {check["name"]: check["passed"] for check in found["conformance"]}
     assert passed["same body"] and passed["404 elsewhere"] and passed["HTTP/1.0"]
     assert not passed["pipelined requests"]
-
-
-def test_what_is_throttled_after_the_window_is_not_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """oha writes its samples when the window is over, at full speed: a CPU limit holds back that, and no request."""
-    before, as_of_the_look, after = (Throttling(periods, periods / 10) for periods in (1, 3, 40))
-    measurement = Measurement(Window(0.0, 1.0, 0.0), 1.0, 9, 9, Errors(), 0, None, "none")
-    finished = Finished("", 0.0, 1.0, 1.0, 1.0, CpuTime(0.1, 0.1), 4, as_of_the_look)
-    monkeypatch.setattr(meters, "throttling", lambda: after)
-    found = session._surroundings(drivers.Run(measurement, finished), before, None)
-    assert (found.throttled_periods, found.throttled_seconds) == (2, pytest.approx(0.2))
-
-
-@pytest.mark.parametrize(("flags", "awaited"), [("", True), ("--start-at 1000", False)])
-def test_a_warm_up_beside_others_awaits_no_request(monkeypatch: pytest.MonkeyPatch, flags: str, awaited: bool) -> None:
-    """One that hangs would tear their windows apart; alone its answer is awaited, lest it disturb the window."""
-    seen: list[bool] = []
-
-    def run(settings: Settings, target: Target, seconds: int, samples: int, awaited: bool) -> drivers.Run:
-        seen.append(awaited)
-        measurement = Measurement(Window(0.0, 1.0, 0.0), 1.0, 9, 9, Errors(), 0, None, "none")
-        return drivers.Run(measurement, Finished("", 0.0, 1.0, 1.0, 1.0, CpuTime(0.1, 0.1), 4))
-
-    monkeypatch.setattr(drivers, "run", run)
-    settings = parse_settings(f"--url http://a/ --connections 4 --measure 2 --warm-up 1 {flags}".split())
-    session._warm_up(settings, Target("10.0.0.7", 80, "/", "a"), {"name": "oha", "version": "1"})
-    assert seen == [awaited]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import pytest
 from changeover.core.manifests import load_job
-from changeover.loader import warmup
+from changeover.loader import drivers, session, warmup
+from changeover.loader.meters import CpuTime
+from changeover.loader.process import Finished
 from changeover.loader.report import Errors, Latency, Measurement, Window
 from changeover.loader.settings import Settings, parse_settings
+from changeover.loader.target import Target
 
 
 def settings_of(*flags: str) -> Settings:
@@ -94,3 +97,19 @@ def measurement(requests: int, latency: Latency | None) -> Measurement:
 
 def test_a_load_pod_is_given_the_time_of_the_longest_warm_up() -> None:
     assert load_job.LONGEST_WARM_UP == warmup.LONGEST
+
+
+@pytest.mark.parametrize(("flags", "awaited"), [("", True), ("--start-at 1000", False)])
+def test_a_warm_up_beside_others_awaits_no_request(monkeypatch: pytest.MonkeyPatch, flags: str, awaited: bool) -> None:
+    """One that hangs would tear their windows apart; alone its answer is awaited, lest it disturb the window."""
+    seen: list[bool] = []
+
+    def run(settings: Settings, target: Target, seconds: int, samples: int, awaited: bool) -> drivers.Run:
+        seen.append(awaited)
+        measurement = Measurement(Window(0.0, 1.0, 0.0), 1.0, 9, 9, Errors(), 0, None, "none")
+        return drivers.Run(measurement, Finished("", 0.0, 1.0, 1.0, 1.0, CpuTime(0.1, 0.1), 4))
+
+    monkeypatch.setattr(drivers, "run", run)
+    settings = parse_settings(f"--url http://a/ --connections 4 --measure 2 --warm-up 1 {flags}".split())
+    session._warm_up(settings, Target("10.0.0.7", 80, "/", "a"), {"name": "oha", "version": "1"})
+    assert seen == [awaited]

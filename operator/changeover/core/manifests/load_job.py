@@ -28,8 +28,8 @@ START_ALLOWANCE_SECONDS = 60  # scheduling, image start, and the loader's first 
 END_ALLOWANCE_SECONDS = 40  # what was sent is awaited, 10 s at the most; 3 million samples are written and read
 LONGEST_WARM_UP = 3  # times schedule.warmUp, while the candidate still gets faster; the loader's own figure
 BARRIER_SECONDS = 15  # from the Job to the common start of several pods, which are scheduled and started by then
-LEAST_MEMORY, BYTES_A_SAMPLE = 1 << 30, 500  # oha keeps every sample: some 350 bytes, and 100 in its database
-LEAST_SCRATCH, SCRATCH_A_SAMPLE = 64 << 20, 100  # the database, on disk when it is too large for the pod's /dev/shm
+LEAST_MEMORY, BYTES_A_SAMPLE = 1 << 30, 400  # oha keeps every sample: some 350 bytes, beside its row in the database
+LEAST_SCRATCH = 64 << 20  # the database, on disk when it is too large for the pod's /dev/shm
 OHA_PER_SECOND, OHA_NEW_SOCKETS_PER_SECOND = 60_000, 20_000  # that one core of oha does at the most, about
 
 
@@ -118,13 +118,19 @@ def load_seconds(spec: BenchmarkSpec, scenario: Scenario) -> float:
 def memory_bytes(spec: BenchmarkSpec, scenario: Scenario) -> int:
     """Memory that the generator of one pod may need: that of every sample. wrk keeps none."""
     longest = max(duration_seconds(spec.schedule.warm_up), duration_seconds(spec.schedule.measure))
-    return max(LEAST_MEMORY, math.ceil(_fastest(spec, scenario.load) * longest) * BYTES_A_SAMPLE)
+    bytes_a_sample = BYTES_A_SAMPLE + row_bytes(spec.request)
+    return max(LEAST_MEMORY, math.ceil(_fastest(spec, scenario.load) * longest) * bytes_a_sample)
 
 
 def scratch_bytes(spec: BenchmarkSpec, scenario: Scenario) -> int:
     """Disk that the samples of one window may need; beyond it the kubelet would evict the pod."""
     samples = math.ceil(_fastest(spec, scenario.load) * duration_seconds(spec.schedule.measure))
-    return LEAST_SCRATCH + min(samples, MOST_OPEN_REQUESTS) * SCRATCH_A_SAMPLE
+    return LEAST_SCRATCH + min(samples, MOST_OPEN_REQUESTS) * row_bytes(spec.request)
+
+
+def row_bytes(request: Request) -> int:
+    """Of the database for one answer: each row has the path in it. The loader's own figure (oha.row_bytes)."""
+    return max(100, 50 + math.ceil(1.5 * len(request.path)))
 
 
 def _fastest(spec: BenchmarkSpec, load: ClosedLoad | OpenLoad | RampLoad) -> float:

@@ -14,10 +14,10 @@ from changeover.core.manifests.load_job import (
     END_ALLOWANCE_SECONDS,
     LEAST_MEMORY,
     LEAST_SCRATCH,
-    SCRATCH_A_SAMPLE,
     START_ALLOWANCE_SECONDS,
     load_pod,
     request_arguments,
+    row_bytes,
 )
 from changeover.core.observed import Owner
 from changeover.core.plan import Manifest
@@ -61,8 +61,8 @@ def make_route_load(owner: Owner, spec: MigrationSpec, load: RouteLoad, aim: Aim
         *request_arguments(spec.request, aim.url),
         *([f"--host-header={aim.host}"] if aim.host and not _names_a_host(spec) else []),
     ]
-    memory = max(LEAST_MEMORY, samples * BYTES_A_SAMPLE)
-    scratch = LEAST_SCRATCH + samples * SCRATCH_A_SAMPLE
+    memory = max(LEAST_MEMORY, samples * (BYTES_A_SAMPLE + row_bytes(spec.request)))
+    scratch = LEAST_SCRATCH + samples * row_bytes(spec.request)
     labels = labels_of(migration=owner.name, role=names.ROLE_LOAD)
     return {
         "apiVersion": "batch/v1",
