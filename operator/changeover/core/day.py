@@ -24,6 +24,8 @@ from changeover.core.observed import Counts
 HOUR = timedelta(hours=1)
 LEAST_HOURS_SHARE = 0.8  # of the window's hours that must be counted; a gateway that was restarted costs one
 ASK_AGAIN = timedelta(minutes=10)  # where a day is required and not there yet
+ASK_AGAIN_SOON = timedelta(minutes=1)  # where the metric source did not answer
+_UNREAD = "the metric source did not tell"
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,11 @@ class Day:
             return f"a daily cycle of load is not guarded against: {self.why}"
         known = ", ".join(sorted(self.baselines)) or "no target (too few bad requests to know their rate)"
         return f"from {self.hours} hours of stable: {known}"
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether nothing is known because nothing was answered."""
+        return self.why.startswith(_UNREAD)
 
     @property
     def why_no_peak(self) -> str:
@@ -141,12 +148,20 @@ def make_day(at: datetime, key: str, spec: MigrationSpec, counted: Sequence[Coun
     return Day(at, key, len(known), found)
 
 
+def unread_day(at: datetime, key: str, reason: str) -> Day:
+    """That the metric source did not answer, which is said, and asked again later: hours are large answers."""
+    return Day(at, key, why=f"{_UNREAD}: {reason}")
+
+
 def is_due(day: Day | None, spec: MigrationSpec, now: datetime) -> bool:
-    """Whether it is to be read: once, or again and again where it is required and was not there."""
+    """Whether it is to be read: once; again and again where it is required and was not there, or was not answered."""
     policy = spec.decision.baseline.policy
     is_used = any_wants_peak(spec) or any(limit_of(o) is not None for o in spec.objectives)
     if policy == "None" or not (is_used or policy == "Require"):
         return False
-    lacking = day is None or (bool(day.why) and policy == "Require")
-    lacking |= day is not None and not day.peaks and any_wants_peak(spec)
-    return lacking and (day is None or now - day.at >= ASK_AGAIN)
+    if day is None:
+        return True
+    if day.is_unread:
+        return now - day.at >= ASK_AGAIN_SOON
+    lacking = (bool(day.why) and policy == "Require") or (not day.peaks and any_wants_peak(spec))
+    return lacking and now - day.at >= ASK_AGAIN

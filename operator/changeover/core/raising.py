@@ -192,7 +192,8 @@ def raise_to(seen: SeenMigration, mark: Mark, index: int, message: str, weighing
 
 
 def _stable_pods(seen: SeenMigration, mark: Mark) -> int | None:
-    """Ready pods of stable while it had all the traffic."""
-    if mark.weight > 0:
-        return mark.stable_pods
-    return seen.stable.ready if isinstance(seen.stable, Workload) else None
+    """Ready pods of stable while it had all the traffic; or while it had less, where more were needed for that."""
+    ready = seen.stable.ready if isinstance(seen.stable, Workload) else None
+    if mark.weight == 0:
+        return ready
+    return mark.stable_pods if mark.stable_pods is None or ready is None else max(mark.stable_pods, ready)

@@ -162,8 +162,10 @@ async def _after(arms: Arms, report: LoadReport, now: datetime, deps: Dependenci
     start, end = (datetime.fromtimestamp(float(report.content[key]), UTC) for key in ("windowStart", "windowEnd"))
     if now < end + timedelta(seconds=scrape):
         return NoData("the last scrapes are awaited")
-    settled = start + timedelta(seconds=SETTLE_SCRAPES * scrape)
-    return await _figures(arms, stable=False, span=(min(settled, start + (end - start) / 2), end), deps=deps)
+    settled = min(start + timedelta(seconds=SETTLE_SCRAPES * scrape), start + (end - start) / 2)
+    # A counter says what came between two scrapes: of a span that is no multiple of theirs the rate would be another.
+    whole = max(1, math.floor((end - settled).total_seconds() / scrape)) * timedelta(seconds=scrape)
+    return await _figures(arms, stable=False, span=(end - whole, end), deps=deps)
 
 
 async def _figures(

@@ -20,6 +20,7 @@ from changeover.core.day import (
     key_of,
     make_day,
     peaks_key_of,
+    unread_day,
 )
 from changeover.core.evidence import SETTLE_SCRAPES, StepEvidence, is_projected
 from changeover.core.gates import answered
@@ -88,16 +89,17 @@ async def _day(
     """Stable over a day and the busiest hours, as status has them, or read anew where that is due."""
     key, status = key_of(arms, reader.spec), owner.status.get("baseline")
     known = Day.parse(status, key)
-    if not isinstance(route, Route) or not is_due(known, reader.spec, now):
+    ended = (owner.status.get("outcome") or {}).get("generation") == owner.generation
+    if not isinstance(route, Route) or ended or not is_due(known, reader.spec, now):
         return known
     # A baseline that is there is not read again for the sake of the hours: stable may have no traffic by now.
     alone = not owner.status.get("history")  # no canary of this migration ever had weight
     day = await reader.day(key, now, alone) if known is None or known.why else replace(known, at=now)
-    if day is None or not any_wants_peak(reader.spec):
-        return day or known
+    if not any_wants_peak(reader.spec):
+        return day
     peaks_key = peaks_key_of(arms, reader.spec)
     peaks = kept_peaks(status, peaks_key) or await reader.busiest(now)
-    return known if peaks is None else replace(day, peaks=peaks, peaks_key=peaks_key)
+    return day if peaks is None else replace(day, peaks=peaks, peaks_key=peaks_key)
 
 
 async def observe_leaving(owner: Owner, spec: MigrationSpec, found: Found, deps: Dependencies) -> SeenMigration:
@@ -235,11 +237,13 @@ class EvidenceReader:
         """The highest rate of both arms together in the time before."""
         return await readable(self._source.peak(self._queries(), at, lookback))
 
-    async def day(self, key: str, now: datetime, alone: bool) -> Day | None:
-        """Stable over the window, hour by hour; None when the source does not answer. Costs a query an hour, once."""
+    async def day(self, key: str, now: datetime, alone: bool) -> Day:
+        """Stable over the window, hour by hour. Costs a query an hour, once."""
         may_miss = (1 - LEAST_HOURS_SHARE) * hours_of(self.spec)
         counted = await self._hours(self._queries()[1], now, may_miss)
-        return None if counted is None else make_day(now, key, self.spec, counted, alone)
+        if isinstance(counted, Unreadable):
+            return unread_day(now, key, counted.reason)
+        return make_day(now, key, self.spec, counted, alone)
 
     async def busiest(self, now: datetime) -> tuple[int, ...] | None:
         """The route's busiest hours, whichever arm answered; None when the source does not. Costs as much again.
@@ -248,15 +252,15 @@ class EvidenceReader:
         """
         route = replace(self._queries()[1], bounds={}, together=True)
         counted = await self._hours(route, now, hours_of(self.spec) - HOURS_A_DAY)
-        return None if counted is None else busiest(now, counted)
+        return None if isinstance(counted, Unreadable) else busiest(now, counted)
 
-    async def _hours(self, query: CountQuery, now: datetime, may_miss: float) -> list[Counts | None] | None:
+    async def _hours(self, query: CountQuery, now: datetime, may_miss: float) -> list[Counts | None] | Unreadable:
         """The window's hours, oldest first, until more are missing than may be: nobody waits for the rest."""
         counted: list[Counts | None] = []
         for number in range(hours_of(self.spec), 0, -1):
             counts = await readable(self._source.counts(query, now - number * HOUR, now - (number - 1) * HOUR))
             if isinstance(counts, Unreadable):
-                return None
+                return counts
             counted.append(None if isinstance(counts, NoData) else counts)
             if counted.count(None) > may_miss:
                 break

@@ -135,6 +135,17 @@ def test_how_many_pods_carried_all_traffic_is_taken_down_at_the_first_weight_and
     assert second is not None and (second.weight, second.stable_pods) == (50, 7)
 
 
+def test_the_pods_that_an_autoscaler_gave_stable_since_are_needed_for_all_traffic_too() -> None:
+    """The first weight came at night; by day 30 pods carry what is left. Of those the last step leaves three."""
+    by_day = seen(route=route(mark(10, 1, stable_pods=CARRIED)), stable=stable(30), evidence=kept(60), blocks=())
+    up = decide(by_day).mark
+    assert up is not None and (up.weight, up.stable_pods) == (50, 30)
+    its_mark = mark(100, 3, stable_pods=up.stable_pods)
+    assert written(decide(replace(on_all(3), route=route(its_mark)))) == 85, (
+        "15 % for three of 30, at 1.5 times; not 45 %"
+    )
+
+
 def test_jump_is_all_at_once() -> None:
     assert written(decide(replace(on_all(1), spec=migration_spec(rollback={"ramp": "Jump"})))) == 0
 

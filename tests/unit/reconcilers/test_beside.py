@@ -215,6 +215,24 @@ async def test_the_cpu_of_pods_that_came_under_the_load_is_not_known(
     assert len(cpu) == 3 and all(bool(value) is (state == "Met") for value in cpu.values()), cpu
 
 
+@pytest.mark.parametrize(("duration", "seconds"), [("10s", 5), ("33s", 20), ("1m", 50), ("66s", 55)])
+async def test_the_load_is_judged_over_whole_scrapes(
+    monkeypatch: pytest.MonkeyPatch, duration: str, seconds: float
+) -> None:
+    """Over 36 s with a scrape each 15 s the counters grow by 30 s or 45 s of load: 300/s were told as 250 or 375."""
+    world, usual, asked = a_world(acceptance={"duration": duration}), FakeMetrics.counts, list[timedelta]()
+
+    async def counts(self: FakeMetrics, query: CountQuery, start: datetime, end: datetime) -> Counts | NoData:
+        if query.backend.service == "new" and "shown/50" in query.bounds:
+            asked.append(end - start)
+        return await usual(self, query, start, end)
+
+    monkeypatch.setattr(FakeMetrics, "counts", counts)
+    await passes(world, 60)
+    assert status(world)["acceptance"]["state"] in ("Met", "Void") and asked
+    assert {span.total_seconds() for span in asked} == {seconds}
+
+
 async def test_what_was_not_known_before_the_first_weight_is_read_as_of_then(monkeypatch: pytest.MonkeyPatch) -> None:
     """A metric source that was away for this question alone, until after the step; it still knows."""
     world, usual, asked = a_world(acceptance={}), FakeMetrics.counts, list[datetime]()

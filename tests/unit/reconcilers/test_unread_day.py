@@ -1,0 +1,67 @@
+"""A day of stable is many large answers: a source that refuses them is asked now and then, and what it said is told."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from changeover.core.errors import Unavailable
+from changeover.core.observed import Counts, NoData
+from changeover.core.plan import Ref
+from changeover.ports import CountQuery
+from changeover.reconcilers.migration import reconcile_migration
+from changeover.testing.builders import NAMESPACE, a_deployment, a_migration
+from changeover.testing.world import World
+
+MIGRATION = Ref("CanaryMigration", NAMESPACE, "shop")
+WHY = "AnswerRefused: the answer is larger than 8388608 bytes"
+
+
+class Large:
+    """A world whose metric source refuses hours while ``refuses``; ``asked`` are when it was."""
+
+    def __init__(self, **spec: Any) -> None:
+        self.world = World(a_deployment("old"), a_deployment("new"), a_migration(**spec))
+        self.world.splits.known.insert(0, (self.world.clock.now() - timedelta(days=3), {"old": 1.0}))
+        self.usual, self.world.metrics.counts = self.world.metrics.counts, self.counts  # type: ignore[method-assign]
+        self.refuses, self.asked = True, list[datetime]()
+
+    async def counts(self, query: CountQuery, start: datetime, end: datetime) -> Counts | NoData:
+        if end - start > timedelta(minutes=15):
+            self.asked.append(self.world.clock.now())
+            if self.refuses:
+                raise Unavailable(WHY)
+        return await self.usual(query, start, end)
+
+    async def passes(self, number: int, seconds: float) -> dict[str, Any]:
+        for _ in range(number):
+            await reconcile_migration(MIGRATION, self.world.dependencies())
+            self.world.advance(seconds)
+        found = (self.world.cluster.peek(MIGRATION) or {})["status"]
+        assert isinstance(found, dict)
+        return found
+
+
+@pytest.mark.parametrize("policy", ["UseWhenPresent", "Require"])
+async def test_who_refuses_hours_is_asked_once_a_minute_and_its_words_are_told(policy: str) -> None:
+    large = Large(decision={"baseline": {"policy": policy}})
+    told = await large.passes(150, 2)
+    assert len(large.asked) <= 5, "five minutes"
+    assert told["baseline"]["message"].endswith(WHY)
+    ready = next(one for one in told["conditions"] if one["type"] == "Ready")
+    assert (WHY in ready["message"]) is (policy == "Require"), ready
+    large.refuses = False
+    told = await large.passes(40, 2)
+    assert told["baseline"]["hours"] == 24 and told["step"]["weightPercent"] == 10
+
+
+async def test_of_what_has_ended_no_day_is_asked_for() -> None:
+    large = Large(decision={"baseline": {"policy": "Require"}})
+    await large.passes(2, 2)
+    abort = {"metadata": {"annotations": {"changeover.dev/requested-abort": "1"}}}
+    large.world.cluster.patch(MIGRATION, abort)
+    assert (await large.passes(3, 2))["outcome"]["result"] == "RolledBack"
+    large.asked.clear()
+    await large.passes(10, 60)
+    assert large.asked == []
