@@ -195,7 +195,7 @@ def _route(kubectl: Kubectl, spec: MigrationSpec, migration: str) -> Iterator[Ch
             BAD, f"HTTPRoute {name}", f"belongs to migration {of_whom}; delete that one, or choose another route"
         )
     else:
-        how = f"kubectl annotate httproute {name} changeover.dev/hand-over-to={migration}"
+        how = f"kubectl annotate --overwrite httproute {name} changeover.dev/hand-over-to={migration}"
         yield Check(BAD, f"HTTPRoute {name}", f"was not made by this migration; hand it over: {how}")
 
 

@@ -288,7 +288,8 @@ def test_each_thing_that_is_missing_is_named_with_its_mend(play: Any) -> None:
         "CRD canarymigrations.changeover.dev is not there; install the chart",
         "no; ask who runs the cluster for the role", "the operator is not installed",
         "stable: Service old is not there", "canary: Deployment new is not there", "Gateway public is not there",
-        "hand it over: kubectl annotate httproute shop", "metric source other is not configured; there are default",
+        "hand it over: kubectl annotate --overwrite httproute shop",
+        "metric source other is not configured; there are default",
         "set gateways in the chart's values",
     ):  # fmt: skip
         assert said in text, said
