@@ -117,6 +117,13 @@ def test_a_service_account_that_is_not_made_must_be_named() -> None:
     assert "serviceAccount.name is needed" in helm("template", values={"serviceAccount": {"create": False}}).stderr
 
 
+def test_two_metric_sources_of_one_name_are_refused_before_the_operator_is_replaced() -> None:
+    """It would not start with them, and the one before would be gone."""
+    sources = [{"name": name, "url": "http://p"} for name in ("default", "other", "default")]
+    done = helm("template", values={"metricSources": sources})
+    assert done.returncode != 0 and "metricSources: two have the same name" in done.stderr
+
+
 def test_every_value_has_a_comment() -> None:
     lines = (CHART / "values.yaml").read_text().splitlines()
     uncommented = [

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from changeover.api.kinds import KINDS
+from changeover.api.crds import make_schema
+from changeover.api.kinds import KINDS, Kind
 from changeover.api.reasons import BENCHMARK_CONDITIONS, MIGRATION_CONDITIONS, ConditionType, Reason
 from changeover.api.v1alpha1 import GROUP
 
@@ -25,6 +27,25 @@ EXAMPLES = [
     for document in yaml.safe_load_all(path.read_text())
     if document and document["apiVersion"].startswith(f"{GROUP}/")
 ]
+
+
+NUMBER = re.compile(r"(?:Example|Default): -?[0-9]+(?:[.][0-9]+)?[ .]")
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.name))
+def test_a_number_that_is_a_text_is_quoted_where_it_is_shown(kind: Kind) -> None:
+    """`kubectl explain` shows it, and without its quotes the API server refuses it."""
+    assert [path for path, told in texts_of(make_schema(kind.spec)) if NUMBER.search(f"{told} ")] == []
+
+
+def texts_of(schema: dict[str, Any], path: str = "spec") -> Iterator[tuple[str, str]]:
+    """Path and description of every field that is a string, and not a quantity, which may be a number."""
+    if schema.get("type") == "string":
+        yield path, schema.get("description", "")
+    for name, field in schema.get("properties", {}).items():
+        yield from texts_of(field, f"{path}.{name}")
+    if "items" in schema:
+        yield from texts_of(schema["items"], f"{path}[]")
 
 
 @pytest.mark.parametrize("reason", Reason)

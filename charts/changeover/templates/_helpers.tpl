@@ -63,6 +63,11 @@ subjects:
 
 {{- /* The operator's configuration file. */ -}}
 {{- define "changeover.config" -}}
+{{- $names := list }}
+{{- range .Values.metricSources }}{{ $names = append $names .name }}{{ end }}
+{{- if lt (len (uniq $names)) (len $names) }}
+{{- fail (printf "metricSources: two have the same name, and the operator would not start; give each its own (%s)" (join ", " $names)) }}
+{{- end -}}
 metricSources: {{ .Values.metricSources | toJson }}
 loaderImage: {{ .Values.loaderImage | quote }}
 gateways: {{ .Values.gateways | toJson }}

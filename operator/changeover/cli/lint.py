@@ -77,7 +77,7 @@ def _found(document: dict[str, Any]) -> Iterator[tuple[str, bool]]:
             yield f"spec{path}: {one['msg'].removeprefix('Value error, ')}", True
         return
     if isinstance(spec, MigrationSpec):
-        yield from _of_migration(spec)
+        yield from of_migration(spec)
 
 
 def _of_name(name: str) -> Iterator[tuple[str, bool]]:
@@ -90,8 +90,8 @@ def _of_name(name: str) -> Iterator[tuple[str, bool]]:
             yield rule.message, True
 
 
-def _of_migration(spec: MigrationSpec) -> Iterator[tuple[str, bool]]:
-    """What the schema cannot say."""
+def of_migration(spec: MigrationSpec) -> Iterator[tuple[str, bool]]:
+    """What the schema cannot say, with its field, and whether it is an error."""
     if wrong(spec.windows):
         yield wrong(spec.windows), True
     block = duration_seconds(spec.decision.block)

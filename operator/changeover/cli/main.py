@@ -48,11 +48,24 @@ def run() -> NoReturn:
         said = failure.format_message()
     except OSError as failure:
         said = f"{failure.filename}: {failure.strerror}" if failure.filename else str(failure)
+    except ValueError as failure:
+        said = _not_understood(failure)
     except KeyboardInterrupt:
         sys.exit(130)
     if said:  # of a command without words the help was shown
         print(f"error: {said}", file=sys.stderr)
     sys.exit(1)
+
+
+def _not_understood(failure: ValueError) -> str:
+    """Of a spec that the cluster has and this release refuses. Raises the failure when it is another."""
+    from pydantic import ValidationError
+
+    from changeover.reconcilers.spec import plain_errors
+
+    if not isinstance(failure, ValidationError):
+        raise failure
+    return f"{plain_errors(failure)}; update the plugin, if the cluster's CRDs are of a later release"
 
 
 def _kubectl(namespace: str, context: str, kubeconfig: str) -> Kubectl:

@@ -9,6 +9,7 @@ from typing import Any
 from changeover.api.v1alpha1 import MigrationSpec
 from changeover.api.v1alpha1.backend import Backend, ServicePort
 from changeover.cli.kubectl import Kubectl, KubectlFailed
+from changeover.cli.lint import of_migration
 from changeover.cli.preflight_metrics import Asked, metrics
 from changeover.cli.prometheus import operator_config, proxied, serves
 from changeover.cli.verdict import BAD, OK, WARNING, Check
@@ -22,6 +23,8 @@ def preflight(kubectl: Kubectl, body: Body) -> Iterator[Check]:
     spec, namespace = MigrationSpec.model_validate(body["spec"]), body["metadata"].get("namespace", "")
     here = Kubectl(namespace or kubectl.namespace, kubectl.context, kubectl.kubeconfig)
     yield from _crds(here)
+    for what, is_error in of_migration(spec):
+        yield Check(BAD if is_error else WARNING, "the spec", what.removeprefix("spec."))
     yield from _permissions(here)
     operator = _operator(here)
     yield _operator_runs(operator, here.namespace)
@@ -135,8 +138,6 @@ def _cpu(resources: Body) -> bool:
 
 def _selections(kubectl: Kubectl, backends: Sequence[Backend]) -> Iterator[Check]:
     """Services that select other pods than those of their Deployment: then a weight is not what it says."""
-    if len(backends) > len({b.workload.name for b in backends}):
-        yield Check(BAD, "the canary's Deployment", "is stable's; name its own, whose pods are judged")
     pods = {b.workload.name: _pod_labels(kubectl.get("deployment", b.workload.name)) for b in backends}
     for backend in backends:
         selector = ((kubectl.get("service", backend.service.name) or {}).get("spec") or {}).get("selector") or {}
@@ -195,7 +196,7 @@ def _route(kubectl: Kubectl, spec: MigrationSpec, migration: str) -> Iterator[Ch
             BAD, f"HTTPRoute {name}", f"belongs to migration {of_whom}; delete that one, or choose another route"
         )
     else:
-        how = f"kubectl annotate httproute {name} changeover.dev/hand-over-to={migration}"
+        how = f"kubectl annotate --overwrite httproute {name} changeover.dev/hand-over-to={migration}"
         yield Check(BAD, f"HTTPRoute {name}", f"was not made by this migration; hand it over: {how}")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from changeover.cli.gather import Gathered
 from changeover.cli.verdict import BAD, OK, WAITING, WARNING, headline
+from changeover.core.history import LENGTH
 from changeover.core.selector import matches
 
 Body = dict[str, Any]
@@ -98,7 +99,9 @@ def _steps(spec: Body, status: Body) -> Table:
         weight = one["weightPercent"]
         entry = next((e for e in reversed(history) if e["to"] == weight and e["from"] != weight), {})
         at, is_last = step.get("index", 0), number == len(spec["steps"])
-        if outcome.get("result") == "Promoted" or (number < at and entry):
+        # A person may have skipped it; what is forgotten by now was not.
+        stood = entry or is_last or len(status.get("history", [])) >= LENGTH
+        if (outcome.get("result") == "Promoted" and stood) or (number < at and entry):
             state = OK
         else:
             state = WAITING if number == at and not outcome else BAD if number == at else ""

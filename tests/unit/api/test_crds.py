@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -88,6 +89,7 @@ def test_every_scalar_default_is_in_the_description(kind: Kind) -> None:
         default = node.get("default")
         if where.startswith(".spec") and isinstance(default, (str, int)) and default != "":
             told = str(default).lower() if isinstance(default, bool) else str(default)
+            told = f"'{told}'" if isinstance(default, str) and re.fullmatch(r"[0-9.]+", told) else told
             assert f"Default: {told}" in node["description"], where
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from changeover.cli.kubectl import Kubectl
 from changeover.cli.main import app, run
 from changeover.core.plan import Ref
 from changeover.testing.builders import NAMESPACE, a_migration
@@ -73,6 +74,20 @@ def test_the_codes_of_commands_are_theirs(
     go_on(world, 20)
     assert entered(monkeypatch, "wait", "cmig/shop") == 2
     assert "error" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("explain", "shop"), ("preflight", "cmig/shop"), ("replay", "shop")])
+def test_a_spec_of_a_later_release_is_one_line(
+    play: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    """The CRDs of a cluster are updated before everybody's plugin is."""
+    play(a_world())
+    body = a_migration()
+    later = {**body, "spec": {**body["spec"], "mirror": {"percent": 10}}}
+    monkeypatch.setattr(Kubectl, "get", lambda self, kind, name, *flags: later)
+    assert entered(monkeypatch, *words) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: spec.mirror: Extra inputs are not permitted; update the plugin")
 
 
 def test_a_report_into_a_folder_that_is_not_there(

@@ -288,7 +288,8 @@ def test_each_thing_that_is_missing_is_named_with_its_mend(play: Any) -> None:
         "CRD canarymigrations.changeover.dev is not there; install the chart",
         "no; ask who runs the cluster for the role", "the operator is not installed",
         "stable: Service old is not there", "canary: Deployment new is not there", "Gateway public is not there",
-        "hand it over: kubectl annotate httproute shop", "metric source other is not configured; there are default",
+        "hand it over: kubectl annotate --overwrite httproute shop",
+        "metric source other is not configured; there are default",
         "set gateways in the chart's values",
     ):  # fmt: skip
         assert said in text, said
@@ -333,6 +334,14 @@ def test_a_service_that_selects_other_pods_than_its_deployments(
     assert said in text and ("select" in text) == bool(said)
 
 
+def test_what_lint_doubts_preflight_says_too(play: Any) -> None:
+    """Who asks only one of the two is told all the same."""
+    well(play, objectives=[{"name": "p99", "type": "Latency", "latency": {"max": "50ms"}}])
+    assert "⚠ the spec objectives: errors are not judged" in " ".join(checked(0).split())
+    well(play, windows={"allowed": ["0 25 * * *"]})
+    assert "✖ the spec windows.allowed[0]: " in " ".join(checked(1).split())
+
+
 def test_one_deployment_for_both_is_an_error(play: Any) -> None:
     """What is judged of the canary, but for its answers, would be stable's."""
     backend = {"service": {"name": "new", "port": 80}, "workload": {"name": "old"}}
@@ -340,7 +349,7 @@ def test_one_deployment_for_both_is_an_error(play: Any) -> None:
     done = command("lint", "-f", "-", stdin=yaml.safe_dump(a_migration(canary=canary)))
     assert done.exit_code == 1 and "spec.canary.workload.workload: old is stable's Deployment" in done.output
     well(play, canary=canary)
-    assert "the canary's Deployment is stable's" in " ".join(checked(1).split())
+    assert "the spec canary.workload.workload: old is stable's Deployment" in " ".join(checked(1).split())
 
 
 NOTHING = json.dumps({"data": {"result": []}})

@@ -91,6 +91,19 @@ def test_a_second_attempt_has_not_got_the_steps_of_the_first(play: Any) -> None:
     assert "◷" in step and "stable is measured" in step
 
 
+def test_a_step_that_a_person_skipped_is_not_shown_as_passed(play: Any) -> None:
+    steps = [{"weightPercent": weight, "minDuration": "2m", "maxDuration": "2h"} for weight in (10, 50, 100)]
+    world = a_world(steps=steps)
+    go_on(world, 8)
+    asked = {"metadata": {"annotations": {"changeover.dev/requested-promote": "x"}}}
+    world.cluster.patch(Ref("CanaryMigration", NAMESPACE, "shop"), asked)
+    go_on(world, 60)
+    play(world)
+    lines = [line.split() for line in lines_of("get", "cmig/shop")]
+    signs = {line[1]: line[3] if len(line) > 3 else "" for line in lines if len(line) > 2 and line[2] == "%"}
+    assert signs == {"10": "✔", "50": "", "100": "✔"}
+
+
 def test_a_benchmark(play: Any) -> None:
     world = benchmark_world()
     go_on(world, 60, BENCHMARK, 9.0)

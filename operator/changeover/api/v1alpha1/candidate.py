@@ -29,7 +29,7 @@ class EnvVar(Model):
     name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = described(
         "Name of the variable. Example: WORKERS."
     )
-    value: Text = described("Value; with templateFrom taken literally. Default: empty. Example: 1.", default="")
+    value: Text = described("Value; with templateFrom taken literally. Default: empty. Example: '1'.", default="")
 
 
 class ResourceAmounts(Model):

@@ -16,10 +16,10 @@ class Cost(Model):
         "Currency of the prices, three capital letters (ISO 4217). Default: USD. Example: EUR.", default="USD"
     )
     cpu_hour: Price = described(
-        "Price of one core for one hour, in the currency. Default: 0.04. Example: '0.031611'.", default="0.04"
+        "Price of one core for one hour, in the currency. Default: '0.04'. Example: '0.031611'.", default="0.04"
     )
     memory_gib_hour: Price = described(
-        "Price of one GiB of memory for one hour, in the currency. Default: 0.005. Example: '0.004237'.",
+        "Price of one GiB of memory for one hour, in the currency. Default: '0.005'. Example: '0.004237'.",
         default="0.005",
         alias="memoryGiBHour",
     )

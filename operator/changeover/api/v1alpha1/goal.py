@@ -12,7 +12,7 @@ from changeover.api.v1alpha1.base import Duration, Model, Percent, described
 class MaxLatency(Model):
     """A bound on one percentile of latency."""
 
-    percentile: Literal["50", "90", "99", "99.9"] = described("Percentile. Default: 99.", default="99")
+    percentile: Literal["50", "90", "99", "99.9"] = described("Percentile. Default: '99'.", default="99")
     max: Duration = described("Bound. Example: 50ms.")
 
 
@@ -24,7 +24,7 @@ class BenchmarkObjectives(Model):
         default=None,
     )
     max_error_percent: Percent | None = described(
-        "Failed requests, percent. Default: none. Example: 0.1.", default=None
+        "Failed requests, percent. Default: none. Example: '0.1'.", default=None
     )
     max_cpu_percent: Annotated[int, Field(ge=1, le=100)] | None = described(
         "CPU used, percent of the limit (of the request where no limit is set). Default: none. Example: 40.",

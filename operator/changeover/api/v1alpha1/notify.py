@@ -29,7 +29,7 @@ class Notify(Model):
         "and name the Secret. Example: {name: shop-hooks}."
     )
     events: Annotated[list[NoticeEvent], Field(min_length=1, max_length=3)] = described(
-        "What is told: Promoted, RolledBack, Held (it cannot go on without a person; a step that waits for approval, as "
-        "was planned, is not told). Default: all three.",
+        "What is told: Promoted, RolledBack, Held (it cannot go on without a person; a step that waits for approval, "
+        "as was planned, is not told). Default: all three.",
         default=["Promoted", "RolledBack", "Held"],
     )

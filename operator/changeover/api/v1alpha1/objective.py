@@ -25,7 +25,7 @@ KNOWN_PLACEHOLDERS = re.compile(
 class LatencyObjective(Model):
     """A percentile of the canary's latency, seen at the gateway, must stay at or under a bound."""
 
-    percentile: Literal["50", "90", "95", "98", "99", "99.9"] = described("Percentile. Default: 99.", default="99")
+    percentile: Literal["50", "90", "95", "98", "99", "99.9"] = described("Percentile. Default: '99'.", default="99")
     max: Duration = described("Bound. Example: 50ms.")
 
 
@@ -35,7 +35,7 @@ class ErrorsObjective(Model):
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(rule="self.maxPercent.matches('[1-9]')", message="maxPercent must be above 0; the least is 0.0001"),
     )
-    max_percent: Percent = described("Bound, percent. Example: 0.1.")
+    max_percent: Percent = described("Bound, percent. Example: '0.1'.")
 
     @model_validator(mode="after")
     def _positive(self) -> Self:
@@ -75,7 +75,7 @@ class QueryObjective(Model):
         alias="promQL",
     )
     max: Annotated[str, Field(pattern=r"^-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?$", max_length=26)] = described(
-        "Bound, a decimal number. Example: 100."
+        "Bound, a decimal number. Example: '100'."
     )
     unit: Annotated[str, Field(max_length=32)] = described(
         "Unit of the number, shown beside it. Default: empty (none). Example: jobs.", default=""

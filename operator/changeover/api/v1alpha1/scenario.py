@@ -131,7 +131,7 @@ class RampLoad(ConstantRate):
         "Rate of the first step, requests per second; low enough for every candidate. Example: 500."
     )
     factor: Annotated[str, Field(pattern=r"^[0-9](\.[0-9]{1,3})?$", max_length=8)] = described(
-        "By what the rate grows from step to step. Default: 1.5.", default="1.5"
+        "By what the rate grows from step to step. Default: '1.5'.", default="1.5"
     )
     max_steps: Annotated[int, Field(ge=2, le=30)] = described(
         "Steps on the way up at the most; when all of them hold, there is no knee. Default: 12.", default=12
