@@ -34,6 +34,8 @@ MISSED = {
     "CPU": Reason.CPU_MISSED,
     "Query": Reason.QUERY_MISSED,
 }
+UNASKED_ERRORS = 1 / 60
+"""A limit that nobody set: thirty times it, where a rollback is beyond doubt, is half of the requests."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,29 @@ def hard_trip(spec: MigrationSpec, latest: Evidence) -> Weighing | None:
         if bad is not None and sequential.is_hard_trip(bad, requests, q, least_bad=sequential.SCRAPE_LEAST_BAD):
             tripped.append((objective, bad))
     if not tripped:
-        return None
+        return _unasked_errors(spec, latest)
     objective, bad = min(tripped, key=lambda one: _rank(one[0].type))
     message = f"{objective.name}: {bad} of {latest.canary.requests} requests bad in the last scrapes"
     return Weighing(StepEvidence(latest.start, latest.end), Verdict.ROLLBACK, MISSED[objective.type], message, ())
+
+
+def _unasked_errors(spec: MigrationSpec, latest: Evidence) -> Weighing | None:
+    """Who judges no errors means that there are few: a canary most of whose answers are, while stable's are not, is bad.
+
+    As fast as they are they would keep every target of latency and CPU (docs/decisions/0025).
+    """
+    canary, stable = latest.canary, latest.stable
+    if canary is None or any(objective.errors is not None for objective in spec.objectives):
+        return None
+    least = sequential.SCRAPE_LEAST_BAD
+    if not sequential.is_hard_trip(canary.errors, canary.requests, UNASKED_ERRORS, least_bad=least):
+        return None
+    if stable is not None and 2 * stable.errors * canary.requests > canary.errors * stable.requests > 0:
+        return None  # what both call is down
+    message = (
+        f"{canary.errors} of {canary.requests} requests in the last scrapes are errors, and no objective allows any"
+    )
+    return Weighing(StepEvidence(latest.start, latest.end), Verdict.ROLLBACK, MISSED["Errors"], message, ())
 
 
 def _rank(type_: str) -> int:

@@ -190,7 +190,7 @@ def test_a_name_that_the_api_server_refuses_is_told(name: str, said: str) -> Non
         ({"objectives": [{"name": "cpu", "type": "CPU", "cpu": {"maxPercent": 40}}]}, "only CPU is judged"),
         (
             {"objectives": [{"name": "p99", "type": "Latency", "latency": {"max": "50ms"}}]},
-            "a canary that answers every request with a fast 500 is promoted; add an objective of type Errors",
+            "a canary that answers every third request with a fast 500 is promoted; add an objective of type Errors",
         ),
         (
             {"objectives": [{"name": "cpu", "type": "CPU", "cpu": {"maxPercent": 40, "atTrafficMultiple": 3}}]},

@@ -111,7 +111,7 @@ class MigrationSpec(Model):
     )
     objectives: Annotated[list[Objective], Field(min_length=1, max_length=8)] = described(
         "Targets that the canary must keep, 1 to 8. Nothing else is judged: without one of type Errors a fast 500 is a "
-        "good answer. "
+        "good answer, unless most are such, and stable's are not. "
         "Example: [{name: errors, type: Errors, errors: {maxPercent: '0.1'}}].",
         json_schema_extra=unique_by("name"),
     )
