@@ -75,6 +75,9 @@ def _about_parts(seen: SeenMigration, step: Step) -> dict[str, Judgement]:
     elif step.mark is not None and step.mark.reason in MISSED.values():
         # Read off the mark, so that a crash between weight and status does not leave the last word unsaid.
         parts[ConditionType.OBJECTIVES_MET] = Judgement(False, Reason(step.mark.reason), step.mark.message)
+    elif step.mark is not None and step.mark.phase is Phase.PREPARING:
+        # What an earlier attempt missed is not said of this one.
+        parts[ConditionType.OBJECTIVES_MET] = Judgement(None, Reason.PENDING, "not judged yet")
     return parts
 
 

@@ -89,7 +89,9 @@ class Statistics:
         """The evidence that stands for a class, of a weight set at `since`, and up to the age of `until`."""
         key = (name, since, until)
         if key not in self._dated:
-            self._dated[key] = replace(self._of_class[name], since=since, until=ago(until), last=None)
+            kept = self._of_class[name]
+            decided = None if kept.decided is None else ago(until) - (kept.until - kept.decided)
+            self._dated[key] = replace(kept, since=since, until=ago(until), decided=decided, last=None)
         return self._dated[key]
 
     def class_of(self, evidence: StepEvidence, weighing: Weighing) -> str:
@@ -104,7 +106,8 @@ class Statistics:
             state = next(iter(evidence.states.values()), None)
             seen = (min(MANY, state.blocks), min(state.blind, 3)) if state is not None else (0, 0)
             enough = min(evidence.requests // 1000, 6)
-            name = f"{weighing.verdict}/{weighing.reason}/{seen}/{min(evidence.off, 3)}/{enough}"
+            decided = "decided" if evidence.decided is not None else "not yet"
+            name = f"{weighing.verdict}/{weighing.reason}/{seen}/{min(evidence.off, 3)}/{enough}/{decided}"
             self._of_class.setdefault(name, evidence)
             self._class_of[key] = name
             self._folded["kept", key] = (None, evidence)  # an identity is one only while its object lives
@@ -131,7 +134,8 @@ class Statistics:
 
 def _identity(evidence: StepEvidence) -> tuple[Any, ...]:
     states = evidence.states
-    return (evidence.since, evidence.until, evidence.off, evidence.requests, id(states) if states else 0)
+    of_states = id(states) if states else 0
+    return (evidence.since, evidence.until, evidence.decided, evidence.off, evidence.requests, of_states)
 
 
 @contextmanager

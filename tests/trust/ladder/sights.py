@@ -62,7 +62,7 @@ class Seen:
     queries_refused, day, gates, peak, load, testers, term = "", None, (), None, SeenLoad(), None, 0
     not_understood = ""
     unserved = ""
-    is_way_back_open = SeenMigration.is_way_back_open
+    known_stable, is_way_back_open = SeenMigration.known_stable, SeenMigration.is_way_back_open
 
     def __init__(self, sights: Sights, oracle: Oracle) -> None:
         self._sights, self._oracle = sights, oracle

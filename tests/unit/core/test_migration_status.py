@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from changeover.api.reasons import MIGRATION_CONDITIONS, Reason
+from changeover.api.reasons import MIGRATION_CONDITIONS, ConditionType, Reason
 from changeover.api.v1alpha1 import MigrationStatus
 from changeover.core.conditions import merge
 from changeover.core.errors import Unavailable
@@ -14,7 +14,7 @@ from changeover.core.evidence import StepEvidence
 from changeover.core.mark import Phase
 from changeover.core.migration_state import SeenMigration
 from changeover.core.migration_status import summarise
-from changeover.core.observed import Unreadable
+from changeover.core.observed import NoData, Unreadable
 from changeover.core.verbs import decide
 
 from tests.unit.core.seen import NOW, blocks, counts, kept, mark, owner, route, seen
@@ -201,3 +201,11 @@ def test_the_share_of_what_ended_between_0_and_100_is_not_written_again_and_agai
     at = replace(mark(), weight=last)
     world = seen(owner=owner(status=status), route=route(at))
     assert status_of(world)["traffic"]["measuredPercent"] == told
+
+
+def test_what_an_earlier_attempt_missed_is_not_said_of_the_next() -> None:
+    begun = seen(
+        route=route(mark(0, 0, Phase.PREPARING, attempt=2)), evidence=None, blocks=(), latest=NoData("no series")
+    )
+    judged = summarise(begun, decide(begun), None)[2][ConditionType.OBJECTIVES_MET]
+    assert (judged.status, judged.reason) == (None, Reason.PENDING)
