@@ -125,7 +125,7 @@ def _of_objectives(spec: MigrationSpec) -> Iterator[tuple[str, bool]]:
         yield "spec.objectives: only CPU is judged; a canary that answers wrongly or late is not noticed", False
     elif "Errors" not in judged:
         yield (
-            "spec.objectives: errors are not judged, and are no late answers: a canary that answers every third request "
-            "with a fast 500 is promoted; add an objective of type Errors",
+            "spec.objectives: errors are not judged, and are no late answers: a canary that answers every third "
+            "request with a fast 500 is promoted; add an objective of type Errors",
             False,
         )

@@ -81,7 +81,7 @@ def hard_trip(spec: MigrationSpec, latest: Evidence) -> Weighing | None:
 
 
 def _unasked_errors(spec: MigrationSpec, latest: Evidence) -> Weighing | None:
-    """Who judges no errors means that there are few: a canary most of whose answers are, while stable's are not, is bad.
+    """Who judges no errors means that there are few: bad is a canary most of whose answers are such, and not stable's.
 
     As fast as they are they would keep every target of latency and CPU (docs/decisions/0025).
     """
