@@ -175,7 +175,7 @@ def test_cpu_that_is_unknown_for_a_moment_only_holds() -> None:
 
 
 def test_a_latency_that_was_not_counted_trips_nothing_by_itself() -> None:
-    latest = Evidence(START, START + BLOCK, Counts(10_000, 10_000, {}, {}), None, None)
+    latest = Evidence(START, START + BLOCK, Counts(10_000, 0, {}, {}), None, None)
 
     assert hard_trip(spec_with(LATENCY), latest) is None
 
