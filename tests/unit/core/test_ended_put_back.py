@@ -31,8 +31,10 @@ def test_no_traffic_is_given_back_to_who_has_no_ready_pod(
     left = decide(seen(**{**base, arm: dead}))
     assert (left.reason, left.actions) == (Reason[{"Promoted": "PROMOTED", "RolledBack": "ROLLED_BACK"}[result]], ())
     assert "has no ready pod" in left.message and left.recheck_after == 30.0
-    for alive in (workload(1), Unreadable("GET: 503")):
-        assert written(decide(seen(**{**base, arm: alive}))) == of.weight
+    assert written(decide(seen(**{**base, arm: workload(1)}))) == of.weight
+    unread = decide(seen(**{**base, arm: Unreadable("GET: 503")}))
+    assert (unread.reason, unread.actions) == (left.reason, ()), "one read that fails says nothing of its pods"
+    assert "GET: 503" in unread.message and unread.recheck_after == 30.0
     other = {"canary": "stable", "stable": "canary"}[arm]
     assert written(decide(seen(**{**base, other: dead}))) == of.weight
 
