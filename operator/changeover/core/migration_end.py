@@ -114,8 +114,8 @@ def _to_nobody(seen: SeenMigration, route: Route | None, final: Mark) -> str:
 
     Or it is not known whether one has.
     """
-    if route is None:
-        return ""
+    if route is None or route.canary_percent == final.weight:
+        return ""  # nobody gets more by it: only the mark is lacking
     is_more = final.weight > (route.canary_percent or 0)
     arm, name = (seen.canary, "the canary") if is_more else (seen.stable, "stable")
     left = f"somebody changed the route, and {final.weight} % is not put back while {name}"

@@ -42,3 +42,10 @@ def test_no_traffic_is_given_back_to_who_has_no_ready_pod(
 def test_a_route_that_was_deleted_is_made_again_all_the_same() -> None:
     step = decide(seen(owner=owner(status=ended("RolledBack")), route=None, stable=workload(0)))
     assert written(step) == 0
+
+
+def test_a_mark_that_was_taken_off_comes_back_though_stable_was_scaled_away() -> None:
+    """After a promotion stable's last pods go; then a tool applies the route without our annotation."""
+    base: dict[str, Any] = {"owner": owner(status=ended("Promoted")), "stable": workload(0, 0)}
+    step = decide(seen(**base, route=route(FULL, mark="")))
+    assert (written(step), step.message) == (100, "m"), "no weight is changed by it"
