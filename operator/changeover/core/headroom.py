@@ -49,9 +49,16 @@ def part(seen: SeenMigration, mark: Mark, reason: str) -> int:
     return min(mark.weight, max(0, 100 - can_carry))
 
 
-def _is_unread(seen: SeenMigration) -> bool:
-    """Whether the pods of stable or of the canary could not be read."""
-    return isinstance(seen.stable, Unreadable) or isinstance(seen.canary, Unreadable)
+def _unknown(seen: SeenMigration) -> str:
+    """Why the pods of stable or of the canary are not known in this pass; empty when they are.
+
+    The spec may have been edited meanwhile: what it names is another stable then than the one that takes the traffic.
+    """
+    unread = next((one for one in (seen.stable, seen.canary) if isinstance(one, Unreadable)), None)
+    if unread is not None:
+        return unread.reason
+    why = seen.unserved.reason if isinstance(seen.unserved, Unreadable) else seen.unserved
+    return why if seen.known_stable is None else ""
 
 
 def next_part(seen: SeenMigration, mark: Mark) -> Mark:
@@ -62,7 +69,7 @@ def next_part(seen: SeenMigration, mark: Mark) -> Mark:
     tripped = hard_trip(seen.spec, seen.latest) if isinstance(seen.latest, Evidence) else None
     reason = tripped.reason if tripped is not None else mark.reason
     # One read that fails says nothing of their pods: all at once might fall on the few that were seen a moment ago.
-    waits = _is_unread(seen) and reason not in AT_ONCE and seen.spec.rollback.ramp != "Jump"
+    waits = bool(_unknown(seen)) and reason not in AT_ONCE and seen.spec.rollback.ramp != "Jump"
     weight = mark.weight if waits else part(seen, mark, reason)
     if overdue and weight and not nobody:
         weight = 0
@@ -74,9 +81,9 @@ def next_part(seen: SeenMigration, mark: Mark) -> Mark:
 
 def waiting_for(seen: SeenMigration, mark: Mark) -> str:
     """What a rollback in parts waits for, and the mend."""
-    unread = next((one for one in (seen.stable, seen.canary) if isinstance(one, Unreadable)), None)
-    if unread is not None:
-        return f"{mark.weight} % still on the canary, since its pods or stable's could not be read: {unread.reason}"
+    unknown = _unknown(seen)
+    if unknown:
+        return f"{mark.weight} % still on the canary, since its pods or stable's are not known: {unknown}"
     has = seen.known_stable.ready if seen.known_stable is not None else 0
     # An edited spec starts over when it is back, on the canary that was just taken off; suspended it does not.
     mend = "scale stable up, or set spec.rollback.ramp to Jump and spec.suspend to true in one edit"

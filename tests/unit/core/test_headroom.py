@@ -211,6 +211,15 @@ def test_pods_that_cannot_be_read_under_way_are_not_taken_for_none_to_wait_for(u
     assert [written(so(late)), written(so(rolling(70), latest=fails)), written(so(rolling(70), spec=jump))] == [0, 0, 0]
 
 
+@pytest.mark.parametrize("named", [stable(0), None], ids=["no pod of it is ready", "it is not there"])
+def test_an_edit_under_way_that_names_no_stable_yet_says_nothing_of_the_pods_that_carry_the_traffic(named: Any) -> None:
+    edited: dict[str, Any] = {"stable": named, "unserved": "spec.stable: next has no ready pod, so the route is left"}
+    step = decide(seen(route=route(rolling(70)), **edited))
+    assert (written(step), step.reason) == (None, Reason.STABLE_TOO_SMALL)
+    assert "spec.stable: next has no ready pod" in step.message and "0 ready" not in step.message
+    assert written(decide(seen(route=route(rolling(70, of=601)), **edited))) == 0
+
+
 def test_past_its_time_all_goes_back_but_never_to_nobody() -> None:
     late = rolling(70, of=601)
     assert written(decide(seen(route=route(late), stable=stable(2)))) == 0
