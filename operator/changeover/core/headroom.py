@@ -13,7 +13,7 @@ from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core.mark import Mark
 from changeover.core.migration_state import SeenMigration
-from changeover.core.observed import Evidence, Unreadable, Workload
+from changeover.core.observed import Evidence, Unreadable
 from changeover.core.weighing import hard_trip
 
 # Of what each of its pods carried. Autoscalers aim at 50 to 80 % of what a pod can do, and start pods only when they
@@ -37,11 +37,15 @@ def part(seen: SeenMigration, mark: Mark, reason: str) -> int:
     """The canary's weight (percent) when as much goes back to stable as may at this moment; `mark.stable_pods` for all.
 
     0 where there is nothing to wait for: the canary does not answer, nothing is known of stable's pods, or the spec
-    wants all at once.
+    wants all at once. Where they cannot be read now, as much goes back as pods of any number may carry more.
     """
     stable, canary = seen.known_stable, seen.canary
-    answers = isinstance(canary, Workload) and canary.ready > 0 and reason not in AT_ONCE
-    if seen.spec.rollback.ramp == "Jump" or not answers or stable is None or not mark.stable_pods:
+    answers = isinstance(canary, Unreadable) or (canary is not None and canary.ready > 0)
+    if seen.spec.rollback.ramp == "Jump" or not answers or reason in AT_ONCE or not mark.stable_pods:
+        return 0
+    if isinstance(seen.stable, Unreadable):
+        return max(0, 100 - math.floor(HEADROOM * (100 - mark.weight)))
+    if stable is None:
         return 0
     if stable.ready == 0:
         return mark.weight
@@ -84,12 +88,14 @@ def waiting_for(seen: SeenMigration, mark: Mark) -> str:
     unknown = _unknown(seen)
     if unknown:
         return f"{mark.weight} % still on the canary, since its pods or stable's are not known: {unknown}"
-    has = seen.known_stable.ready if seen.known_stable is not None else 0
     # An edited spec starts over when it is back, on the canary that was just taken off; suspended it does not.
     mend = "scale stable up, or set spec.rollback.ramp to Jump and spec.suspend to true in one edit"
-    return f"{mark.weight} % still on the canary, since {pods_of(has, mark)}; {mend}"
+    return f"{mark.weight} % still on the canary, since {pods_of(seen, mark)}; {mend}"
 
 
-def pods_of(ready: int, mark: Mark) -> str:
+def pods_of(seen: SeenMigration, mark: Mark) -> str:
     """Stable's pods against those that all traffic needs, in words."""
+    if isinstance(seen.stable, Unreadable):
+        return f"stable's pods are not known: {seen.stable.reason}"
+    ready = seen.known_stable.ready if seen.known_stable is not None else 0
     return f"stable has {ready} ready pods where {mark.stable_pods} carry all traffic"
