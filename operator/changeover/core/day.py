@@ -148,6 +148,13 @@ def make_day(at: datetime, key: str, spec: MigrationSpec, counted: Sequence[Coun
     return Day(at, key, len(known), found)
 
 
+def was_alone(history: Sequence[Mapping[str, Any]], spec: MigrationSpec, now: datetime) -> bool:
+    """Whether no canary of this migration had weight within the window that ends now; `history` as status has it."""
+    begin = now - timedelta(seconds=duration_seconds(spec.decision.baseline.window))
+    has_none = not history or history[-1]["to"] == 0
+    return has_none and all(parse_stored(one["at"]) <= begin for one in history if one["from"] or one["to"])
+
+
 def unread_day(at: datetime, key: str, reason: str) -> Day:
     """That the metric source did not answer, which is said, and asked again later: hours are large answers."""
     return Day(at, key, why=f"{_UNREAD}: {reason}")

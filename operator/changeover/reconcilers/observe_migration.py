@@ -21,6 +21,7 @@ from changeover.core.day import (
     make_day,
     peaks_key_of,
     unread_day,
+    was_alone,
 )
 from changeover.core.evidence import SETTLE_SCRAPES, StepEvidence, is_projected
 from changeover.core.gates import answered
@@ -93,7 +94,7 @@ async def _day(
     if not isinstance(route, Route) or ended or not is_due(known, reader.spec, now):
         return known
     # A baseline that is there is not read again for the sake of the hours: stable may have no traffic by now.
-    alone = not owner.status.get("history")  # no canary of this migration ever had weight
+    alone = was_alone(owner.status.get("history") or [], reader.spec, now)
     day = await reader.day(key, now, alone) if known is None or known.why else replace(known, at=now)
     if not any_wants_peak(reader.spec):
         return day

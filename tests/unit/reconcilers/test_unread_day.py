@@ -65,3 +65,27 @@ async def test_of_what_has_ended_no_day_is_asked_for() -> None:
     large.asked.clear()
     await large.passes(10, 60)
     assert large.asked == []
+
+
+async def test_a_day_after_a_rollback_the_quiet_hours_are_stables_again() -> None:
+    """Nobody asks between 4 and 10 hours before noon; a bound was edited, so that the day is read anew."""
+    large = Large(decision={"baseline": {"policy": "Require"}})
+    large.refuses = False
+    taken = (("-26", 0, 10), ("-25", 10, 0))
+    now = large.world.clock.now()
+    history = [
+        {"at": (now + timedelta(hours=int(at))).strftime("%Y-%m-%dT%H:%M:%SZ"), "from": was, "to": to,
+         "reason": "Stepped", "message": "m"}
+        for at, was, to in taken
+    ]  # fmt: skip
+    await large.world.cluster.apply_status(MIGRATION, {"history": history})
+    quiet = (now - timedelta(hours=10), now - timedelta(hours=4))
+
+    async def counts(query: CountQuery, start: datetime, end: datetime) -> Counts | NoData:
+        found = await large.counts(query, start, end)
+        idle = quiet[0] <= start < quiet[1] and isinstance(found, Counts)
+        return Counts(0, 0, {name: 0 for name in found.slow}, {}) if idle and isinstance(found, Counts) else found
+
+    large.world.metrics.counts = counts  # type: ignore[method-assign]
+    told = await large.passes(5, 2)
+    assert told["baseline"]["hours"] == 24, told["baseline"]["message"]
