@@ -90,7 +90,8 @@ async def _day(
     """Stable over a day and the busiest hours, as status has them, or read anew where that is due."""
     key, status = key_of(arms, reader.spec), owner.status.get("baseline")
     known = Day.parse(status, key)
-    ended = (owner.status.get("outcome") or {}).get("generation") == owner.generation
+    outcome = owner.status.get("outcome") or {}
+    ended = outcome.get("result") == "Promoted" or outcome.get("generation") == owner.generation
     if not isinstance(route, Route) or ended or not is_due(known, reader.spec, now):
         return known
     # A baseline that is there is not read again for the sake of the hours: stable may have no traffic by now.

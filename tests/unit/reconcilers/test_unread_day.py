@@ -89,3 +89,17 @@ async def test_a_day_after_a_rollback_the_quiet_hours_are_stables_again() -> Non
     large.world.metrics.counts = counts  # type: ignore[method-assign]
     told = await large.passes(5, 2)
     assert told["baseline"]["hours"] == 24, told["baseline"]["message"]
+
+
+async def test_of_what_was_promoted_and_is_edited_no_day_is_asked_for_either() -> None:
+    """It does not start again: with a source that refuses hours it was asked once a minute, for ever."""
+    large = Large(decision={"baseline": {"policy": "Require"}})
+    large.refuses = False
+    assert (await large.passes(120, 30))["outcome"]["result"] == "Promoted"
+    large.asked.clear()
+    stricter = {"name": "latency", "type": "Latency", "latency": {"percentile": "99", "max": "40ms"}}
+    edit = {"spec": {"objectives": [stricter]}, "metadata": {"generation": 2}}
+    large.world.cluster.patch(MIGRATION, edit)
+    told = await large.passes(10, 60)
+    assert next(one for one in told["conditions"] if one["type"] == "Ready")["reason"] == "AlreadyPromoted"
+    assert large.asked == []
