@@ -101,7 +101,9 @@ async def _day(
         return day
     peaks_key = peaks_key_of(arms, reader.spec)
     peaks = kept_peaks(status, peaks_key) or await reader.busiest(now)
-    return day if peaks is None else replace(day, peaks=peaks, peaks_key=peaks_key)
+    if isinstance(peaks, Unreadable):
+        return replace(day, peaks_unread=peaks.reason[:512])
+    return replace(day, peaks=peaks, peaks_key=peaks_key, peaks_unread="")
 
 
 async def observe_leaving(owner: Owner, spec: MigrationSpec, found: Found, deps: Dependencies) -> SeenMigration:
@@ -247,14 +249,14 @@ class EvidenceReader:
             return unread_day(now, key, counted.reason)
         return make_day(now, key, self.spec, counted, alone)
 
-    async def busiest(self, now: datetime) -> tuple[int, ...] | None:
-        """The route's busiest hours, whichever arm answered; None when the source does not. Costs as much again.
+    async def busiest(self, now: datetime) -> tuple[int, ...] | Unreadable:
+        """The route's busiest hours, whichever arm answered. Costs as much again.
 
         An edited bound changes neither who asked when, nor which buckets that takes.
         """
         route = replace(self._queries()[1], bounds={}, together=True)
         counted = await self._hours(route, now, hours_of(self.spec) - HOURS_A_DAY)
-        return None if isinstance(counted, Unreadable) else busiest(now, counted)
+        return counted if isinstance(counted, Unreadable) else busiest(now, counted)
 
     async def _hours(self, query: CountQuery, now: datetime, may_miss: float) -> list[Counts | None] | Unreadable:
         """The window's hours, oldest first, until more are missing than may be: nobody waits for the rest."""

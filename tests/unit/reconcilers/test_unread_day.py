@@ -103,3 +103,22 @@ async def test_of_what_was_promoted_and_is_edited_no_day_is_asked_for_either() -
     told = await large.passes(10, 60)
     assert next(one for one in told["conditions"] if one["type"] == "Ready")["reason"] == "AlreadyPromoted"
     assert large.asked == []
+
+
+async def test_why_the_busiest_hour_is_not_known_is_told_in_the_sources_words() -> None:
+    """To lengthen the window, as was told, would make the answers that it refuses larger still."""
+    covering = [{"weightPercent": 10, "minDuration": "2m", "covers": ["DailyPeak"]}]
+    large = Large(steps=covering)
+    large.refuses = False
+
+    async def counts(query: CountQuery, start: datetime, end: datetime) -> Counts | NoData:
+        large.refuses = query.together and not large.world.clock.now() >= mended
+        return await large.counts(query, start, end)
+
+    mended = large.world.clock.now() + timedelta(minutes=2)
+    large.world.metrics.counts = counts  # type: ignore[method-assign]
+    ready = next(one for one in (await large.passes(20, 5))["conditions"] if one["type"] == "Ready")
+    assert ready["reason"] == "WaitingForDailyPeak" and WHY in ready["message"], ready
+    assert "longer" not in ready["message"] and len(large.asked) <= 24 + 2
+    told = await large.passes(20, 5)
+    assert told["baseline"]["busiest"] and told["step"]["weightPercent"] == 10, "within a minute or so"
