@@ -181,9 +181,9 @@ def _not_yet(seen: SeenMigration) -> str:
 
 def _counts_the_load_before(seen: SeenMigration, status: Status) -> str:
     """What is live must not be taken from counters in which own load is, too: the steps', or of the last run."""
-    if seen.load.of_steps is not None:
-        return "the load of the steps is removed first"
     of_steps = seen.owner.status.get("load") or {}
+    if seen.load.of_steps is not None or of_steps.get("state") == RUNNING:  # stopped by the pass that promotes
+        return "the load of the steps is removed first"
     ends = [status.get("endedAt"), of_steps.get("at") if of_steps.get("state") == STOPPED else None]
     # A count begins with the last scrape before its span, in which the load's last seconds may be.
     settled = timedelta(seconds=SETTLE_SCRAPES * seen.scrape_seconds)

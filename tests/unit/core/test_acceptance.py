@@ -296,6 +296,13 @@ def test_it_waits_until_the_load_of_the_steps_is_not_counted_as_live(
     assert found.status["state"] == state, found.status
 
 
+def test_between_two_jobs_the_load_of_the_steps_is_in_the_counters_all_the_same() -> None:
+    """One Job follows the other each ten minutes, and the pass that promotes may fall between them."""
+    running_on = {"state": "Running", "at": timestamp(NOW - timedelta(hours=1)), "message": "200 requests/s"}
+    found = accept(world(owner=owner(status={"load": running_on})), PROMOTED)
+    assert found.status is not None and (found.status["state"], found.actions) == ("Waiting", ())
+
+
 def test_a_route_that_cannot_be_read_for_a_moment_ends_no_load() -> None:
     load = SeenLoad(GATEWAYS, "loader:1", of_acceptance=LoadRunning())
     unread = Step(Reason.UNREADABLE, "the route could not be read")
