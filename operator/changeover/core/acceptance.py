@@ -19,6 +19,7 @@ from changeover.core import names
 from changeover.core.audit import ERROR_SHARE
 from changeover.core.before_after import as_before, table, verdict
 from changeover.core.conditions import parse_timestamp, timestamp
+from changeover.core.evidence import SETTLE_SCRAPES
 from changeover.core.figures import number
 from changeover.core.manifests.route_load import RouteLoad, longest, make_route_load
 from changeover.core.migration_state import SeenMigration, Step
@@ -180,11 +181,15 @@ def _not_yet(seen: SeenMigration) -> str:
 
 def _counts_the_load_before(seen: SeenMigration, status: Status) -> str:
     """What is live must not be taken from counters in which own load is, too: the steps', or of the last run."""
-    if seen.load.of_steps is not None:
-        return "the load of the steps is removed first"
     of_steps = seen.owner.status.get("load") or {}
+    if seen.load.of_steps is not None or of_steps.get("state") == RUNNING:  # stopped by the pass that promotes
+        return "the load of the steps is removed first"
     ends = [status.get("endedAt"), of_steps.get("at") if of_steps.get("state") == STOPPED else None]
-    if not isinstance(seen.latest, Evidence) or all(seen.latest.start > parse_timestamp(end) for end in ends if end):
+    # A count begins with the last scrape before its span, in which the load's last seconds may be.
+    settled = timedelta(seconds=SETTLE_SCRAPES * seen.scrape_seconds)
+    if not isinstance(seen.latest, Evidence):
+        return ""
+    if all(seen.latest.start > parse_timestamp(end) + settled for end in ends if end):
         return ""
     return "waits for counters without the load of before"
 

@@ -42,12 +42,13 @@ class Day:
     why: str = ""
     peaks: tuple[int, ...] = ()  # the route's busiest hours: their beginnings, minutes since midnight, UTC
     peaks_key: str = ""  # what they are of; empty when an earlier release read them
+    peaks_unread: str = ""  # what the metric source said when it was asked for them and did not answer
 
     def to_status(self) -> dict[str, Any]:
         """As status keeps it."""
         targets = {name: baseline.to_dict() for name, baseline in self.baselines.items()}
         content = {"key": self.key, "targets": targets, "why": self.why, "peaks": list(self.peaks)}
-        content["peaksKey"] = self.peaks_key
+        content |= {"peaksKey": self.peaks_key, **({"peaksUnread": self.peaks_unread} if self.peaks_unread else {})}
         return {
             "at": timestamp(self.at),
             "hours": self.hours,
@@ -72,9 +73,8 @@ class Day:
     @property
     def why_no_peak(self) -> str:
         """Why the busiest hour is not known."""
-        return (
-            self.why or "an hour of the day was counted on no day; a longer spec.decision.baseline.window may hold it"
-        )
+        uncounted = "an hour of the day was counted on no day; a longer spec.decision.baseline.window may hold it"
+        return self.why or (f"{_UNREAD}: {self.peaks_unread}" if self.peaks_unread else uncounted)
 
     @classmethod
     def parse(cls, status: Mapping[str, Any] | None, key: str) -> Day | None:
@@ -86,7 +86,8 @@ class Day:
                 return None
             baselines = {name: Baseline.from_dict(one) for name, one in content["targets"].items()}
             return cls(parse_stored(kept["at"]), key, int(kept["hours"]), baselines, str(content["why"]),
-                       _peaks(content), str(content.get("peaksKey", "")))  # fmt: skip
+                       _peaks(content), str(content.get("peaksKey", "")),
+                       str(content.get("peaksUnread", "")))  # fmt: skip
         except UNREADABLE_JSON:
             return None
 
@@ -148,6 +149,13 @@ def make_day(at: datetime, key: str, spec: MigrationSpec, counted: Sequence[Coun
     return Day(at, key, len(known), found)
 
 
+def was_alone(history: Sequence[Mapping[str, Any]], spec: MigrationSpec, now: datetime) -> bool:
+    """Whether no canary of this migration had weight within the window that ends now; `history` as status has it."""
+    begin = now - timedelta(seconds=duration_seconds(spec.decision.baseline.window))
+    has_none = not history or history[-1]["to"] == 0
+    return has_none and all(parse_stored(one["at"]) <= begin for one in history if one["from"] or one["to"])
+
+
 def unread_day(at: datetime, key: str, reason: str) -> Day:
     """That the metric source did not answer, which is said, and asked again later: hours are large answers."""
     return Day(at, key, why=f"{_UNREAD}: {reason}")
@@ -161,7 +169,7 @@ def is_due(day: Day | None, spec: MigrationSpec, now: datetime) -> bool:
         return False
     if day is None:
         return True
-    if day.is_unread:
+    if day.is_unread or (day.peaks_unread and any_wants_peak(spec)):
         return now - day.at >= ASK_AGAIN_SOON
     lacking = (bool(day.why) and policy == "Require") or (not day.peaks and any_wants_peak(spec))
     return lacking and now - day.at >= ASK_AGAIN

@@ -20,7 +20,7 @@ from changeover.core.capacity import PLAIN, PROJECTED, CapacityDesign, CPUShare
 from changeover.core.conditions import UNREADABLE_JSON, parse_stored
 from changeover.core.daily_peak import Coverage
 from changeover.core.design import Baseline
-from changeover.core.guards import Guard, fold_guards
+from changeover.core.guards import Guard, fold_guards, is_new
 from changeover.core.measured_share import disagreement
 from changeover.core.observed import Counts, Evidence
 from changeover.core.projection import LoadShare
@@ -203,9 +203,8 @@ def counted_as(spec: MigrationSpec) -> dict[str, str]:
     """By objective, which requests count against it."""
     return {
         o.name: f"slower than {duration_seconds(o.latency.max):g} s" if o.latency is not None else "errors"
-        for o in spec.objectives
-        if limit_of(o) is not None
-    }
+        for o in spec.objectives if limit_of(o) is not None
+    }  # fmt: skip
 
 
 def _of_this_spec(evidence: StepEvidence, spec: MigrationSpec) -> StepEvidence:
@@ -219,7 +218,8 @@ def _of_this_spec(evidence: StepEvidence, spec: MigrationSpec) -> StepEvidence:
         evidence = replace(evidence, states={}, cpu={}, load=LoadShare.start(), off=0, guards={}, covered=Coverage())
     before = evidence.counted or counted
     states = {name: state for name, state in evidence.states.items() if before.get(name) == counted.get(name)}
-    covered = evidence.covered if counted.items() <= before.items() else Coverage()
+    asks_more = evidence.block > 0 and is_new(spec, {*evidence.cpu, *evidence.counted}, evidence.guards)
+    covered = Coverage() if asks_more or not counted.items() <= before.items() else evidence.covered
     return replace(evidence, states=states, covered=covered, counted=counted, block=block)
 
 

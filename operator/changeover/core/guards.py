@@ -5,7 +5,7 @@ Its value is that at the end of each block, and at each look. What has no value 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -80,6 +80,13 @@ def fold_guards(guards: Mapping[str, Guard], spec: MigrationSpec, block: Evidenc
             continue
         after[objective.name] = before.add(reading, bound)
     return after
+
+
+def is_new(spec: MigrationSpec, counted: Collection[str], guards: Mapping[str, Guard]) -> bool:
+    """Whether an objective is there, or a query's words or bound, of which no block was counted yet."""
+    asked = {name: guard.asked for name, guard in guards.items()}
+    is_another = any(asked.get(one.name) not in ("", _asked(one)) for one, _, _ in guarded(spec))
+    return is_another or any(one.query is None and one.name not in counted for one in spec.objectives)
 
 
 def _asked(objective: Objective) -> str:

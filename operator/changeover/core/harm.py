@@ -54,8 +54,7 @@ def roll_back(seen: SeenMigration, mark: Mark, reason: Reason, why: str, weighin
     weight = min(part(seen, mark, reason), shown)
     how = f"rolled back to 0 from {mark.weight} %"
     if weight:
-        ready = seen.known_stable.ready if seen.known_stable is not None else 0
-        how = f"rolled back from {mark.weight} % in parts, since {pods_of(ready, mark)}"
+        how = f"rolled back from {mark.weight} % in parts, since {pods_of(seen, mark)}"
     message = f"{why}; {how}"
     down = replace(
         mark, phase=Phase.ROLLING_BACK, weight=weight, since=seen.now, generation=seen.owner.generation, arms=seen.arms,

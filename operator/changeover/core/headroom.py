@@ -13,7 +13,7 @@ from changeover.api.reasons import Reason
 from changeover.api.v1alpha1.base import duration_seconds
 from changeover.core.mark import Mark
 from changeover.core.migration_state import SeenMigration
-from changeover.core.observed import Evidence, Unreadable, Workload
+from changeover.core.observed import Evidence, Unreadable
 from changeover.core.weighing import hard_trip
 
 # Of what each of its pods carried. Autoscalers aim at 50 to 80 % of what a pod can do, and start pods only when they
@@ -37,11 +37,15 @@ def part(seen: SeenMigration, mark: Mark, reason: str) -> int:
     """The canary's weight (percent) when as much goes back to stable as may at this moment; `mark.stable_pods` for all.
 
     0 where there is nothing to wait for: the canary does not answer, nothing is known of stable's pods, or the spec
-    wants all at once.
+    wants all at once. Where they cannot be read now, as much goes back as pods of any number may carry more.
     """
     stable, canary = seen.known_stable, seen.canary
-    answers = isinstance(canary, Workload) and canary.ready > 0 and reason not in AT_ONCE
-    if seen.spec.rollback.ramp == "Jump" or not answers or stable is None or not mark.stable_pods:
+    answers = isinstance(canary, Unreadable) or (canary is not None and canary.ready > 0)
+    if seen.spec.rollback.ramp == "Jump" or not answers or reason in AT_ONCE or not mark.stable_pods:
+        return 0
+    if isinstance(seen.stable, Unreadable):
+        return max(0, 100 - math.floor(HEADROOM * (100 - mark.weight)))
+    if stable is None:
         return 0
     if stable.ready == 0:
         return mark.weight
@@ -49,9 +53,16 @@ def part(seen: SeenMigration, mark: Mark, reason: str) -> int:
     return min(mark.weight, max(0, 100 - can_carry))
 
 
-def _is_unread(seen: SeenMigration) -> bool:
-    """Whether the pods of stable or of the canary could not be read."""
-    return isinstance(seen.stable, Unreadable) or isinstance(seen.canary, Unreadable)
+def _unknown(seen: SeenMigration) -> str:
+    """Why the pods of stable or of the canary are not known in this pass; empty when they are.
+
+    The spec may have been edited meanwhile: what it names is another stable then than the one that takes the traffic.
+    """
+    unread = next((one for one in (seen.stable, seen.canary) if isinstance(one, Unreadable)), None)
+    if unread is not None:
+        return unread.reason
+    why = seen.unserved.reason if isinstance(seen.unserved, Unreadable) else seen.unserved
+    return why if seen.known_stable is None else ""
 
 
 def next_part(seen: SeenMigration, mark: Mark) -> Mark:
@@ -62,7 +73,7 @@ def next_part(seen: SeenMigration, mark: Mark) -> Mark:
     tripped = hard_trip(seen.spec, seen.latest) if isinstance(seen.latest, Evidence) else None
     reason = tripped.reason if tripped is not None else mark.reason
     # One read that fails says nothing of their pods: all at once might fall on the few that were seen a moment ago.
-    waits = _is_unread(seen) and reason not in AT_ONCE and seen.spec.rollback.ramp != "Jump"
+    waits = bool(_unknown(seen)) and reason not in AT_ONCE and seen.spec.rollback.ramp != "Jump"
     weight = mark.weight if waits else part(seen, mark, reason)
     if overdue and weight and not nobody:
         weight = 0
@@ -74,15 +85,17 @@ def next_part(seen: SeenMigration, mark: Mark) -> Mark:
 
 def waiting_for(seen: SeenMigration, mark: Mark) -> str:
     """What a rollback in parts waits for, and the mend."""
-    unread = next((one for one in (seen.stable, seen.canary) if isinstance(one, Unreadable)), None)
-    if unread is not None:
-        return f"{mark.weight} % still on the canary, since its pods or stable's could not be read: {unread.reason}"
-    has = seen.known_stable.ready if seen.known_stable is not None else 0
+    unknown = _unknown(seen)
+    if unknown:
+        return f"{mark.weight} % still on the canary, since its pods or stable's are not known: {unknown}"
     # An edited spec starts over when it is back, on the canary that was just taken off; suspended it does not.
     mend = "scale stable up, or set spec.rollback.ramp to Jump and spec.suspend to true in one edit"
-    return f"{mark.weight} % still on the canary, since {pods_of(has, mark)}; {mend}"
+    return f"{mark.weight} % still on the canary, since {pods_of(seen, mark)}; {mend}"
 
 
-def pods_of(ready: int, mark: Mark) -> str:
+def pods_of(seen: SeenMigration, mark: Mark) -> str:
     """Stable's pods against those that all traffic needs, in words."""
+    if isinstance(seen.stable, Unreadable):
+        return f"stable's pods are not known: {seen.stable.reason}"
+    ready = seen.known_stable.ready if seen.known_stable is not None else 0
     return f"stable has {ready} ready pods where {mark.stable_pods} carry all traffic"

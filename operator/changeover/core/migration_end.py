@@ -110,14 +110,18 @@ def _lost(seen: SeenMigration, route: Route | None) -> str:
 
 
 def _to_nobody(seen: SeenMigration, route: Route | None, final: Mark) -> str:
-    """Why somebody's weights are left: who would get the traffic has no ready pod, for which it may have been moved."""
-    if route is None:
-        return ""
+    """Why somebody's weights are left: who would get the traffic has no ready pod, for which it may have been moved.
+
+    Or it is not known whether one has.
+    """
+    if route is None or route.canary_percent == final.weight:
+        return ""  # nobody gets more by it: only the mark is lacking
     is_more = final.weight > (route.canary_percent or 0)
     arm, name = (seen.canary, "the canary") if is_more else (seen.stable, "stable")
-    if isinstance(arm, Unreadable) or (arm is not None and arm.ready > 0):
-        return ""
-    return f"somebody changed the route, and {final.weight} % is not put back while {name} has no ready pod"
+    left = f"somebody changed the route, and {final.weight} % is not put back while {name}"
+    if isinstance(arm, Unreadable):  # once put back it is as it should be, and nobody would look again
+        return f"{left}'s pods are not known: {arm.reason}"
+    return "" if arm is not None and arm.ready > 0 else f"{left} has no ready pod"
 
 
 def rewrite(route: Route | None, mark: Mark) -> tuple[SetSplit, ...]:

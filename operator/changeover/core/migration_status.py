@@ -118,7 +118,7 @@ def _fields(seen: SeenMigration, step: Step) -> dict[str, Any]:
         fields["baseline"] = seen.day.to_status()
     if step.weighing is not None:
         fields["objectives"] = _objective_views(step.weighing, before.get("objectives", []))
-    elif "objectives" in before:
+    elif "objectives" in before and (mark is None or mark.phase is not Phase.PREPARING):
         fields["objectives"] = before["objectives"]
     if mark is not None:
         fields |= {

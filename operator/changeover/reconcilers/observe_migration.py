@@ -21,6 +21,7 @@ from changeover.core.day import (
     make_day,
     peaks_key_of,
     unread_day,
+    was_alone,
 )
 from changeover.core.evidence import SETTLE_SCRAPES, StepEvidence, is_projected
 from changeover.core.gates import answered
@@ -89,17 +90,20 @@ async def _day(
     """Stable over a day and the busiest hours, as status has them, or read anew where that is due."""
     key, status = key_of(arms, reader.spec), owner.status.get("baseline")
     known = Day.parse(status, key)
-    ended = (owner.status.get("outcome") or {}).get("generation") == owner.generation
+    outcome = owner.status.get("outcome") or {}
+    ended = outcome.get("result") == "Promoted" or outcome.get("generation") == owner.generation
     if not isinstance(route, Route) or ended or not is_due(known, reader.spec, now):
         return known
     # A baseline that is there is not read again for the sake of the hours: stable may have no traffic by now.
-    alone = not owner.status.get("history")  # no canary of this migration ever had weight
+    alone = was_alone(owner.status.get("history") or [], reader.spec, now)
     day = await reader.day(key, now, alone) if known is None or known.why else replace(known, at=now)
     if not any_wants_peak(reader.spec):
         return day
     peaks_key = peaks_key_of(arms, reader.spec)
     peaks = kept_peaks(status, peaks_key) or await reader.busiest(now)
-    return day if peaks is None else replace(day, peaks=peaks, peaks_key=peaks_key)
+    if isinstance(peaks, Unreadable):
+        return replace(day, peaks_unread=peaks.reason[:512])
+    return replace(day, peaks=peaks, peaks_key=peaks_key, peaks_unread="")
 
 
 async def observe_leaving(owner: Owner, spec: MigrationSpec, found: Found, deps: Dependencies) -> SeenMigration:
@@ -245,14 +249,14 @@ class EvidenceReader:
             return unread_day(now, key, counted.reason)
         return make_day(now, key, self.spec, counted, alone)
 
-    async def busiest(self, now: datetime) -> tuple[int, ...] | None:
-        """The route's busiest hours, whichever arm answered; None when the source does not. Costs as much again.
+    async def busiest(self, now: datetime) -> tuple[int, ...] | Unreadable:
+        """The route's busiest hours, whichever arm answered. Costs as much again.
 
         An edited bound changes neither who asked when, nor which buckets that takes.
         """
         route = replace(self._queries()[1], bounds={}, together=True)
         counted = await self._hours(route, now, hours_of(self.spec) - HOURS_A_DAY)
-        return None if isinstance(counted, Unreadable) else busiest(now, counted)
+        return counted if isinstance(counted, Unreadable) else busiest(now, counted)
 
     async def _hours(self, query: CountQuery, now: datetime, may_miss: float) -> list[Counts | None] | Unreadable:
         """The window's hours, oldest first, until more are missing than may be: nobody waits for the rest."""

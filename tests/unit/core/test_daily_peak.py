@@ -199,6 +199,36 @@ def test_the_hour_is_to_be_seen_by_what_is_asked_for_now(edit: dict[str, Any]) -
     assert [lacking(one.covered, peaks) for one in (same, without)] == ["", ""]
 
 
+CPU = {"name": "cpu", "type": "CPU", "cpu": {"maxPercent": 40}}
+QUERY = {"name": "queue", "type": "Query", "query": {"promQL": "queue", "max": "200"}}
+SHORTER = {**QUERY, "query": {"promQL": "queue", "max": "100"}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "now"),
+    [
+        ([FAST], [FAST, CPU]),
+        ([FAST], [FAST, QUERY]),
+        ([FAST, QUERY], [FAST, SHORTER]),
+        ([CPU], [CPU, FAST]),
+        ([CPU, QUERY], [CPU, QUERY, FAST]),
+    ],
+    ids=["CPU", "a query", "another bound of a query", "latency beside CPU", "latency beside a query"],
+)
+def test_of_an_objective_more_nothing_of_the_hour_was_seen(asked: list[Any], now: list[Any]) -> None:
+    peaks = a_day().peaks
+    of, read = Split(10, 1.0, 2, peaks=peaks), tuple(replace(one, readings={"queue": 1.0}) for one in blocks(3))
+    start = StepEvidence.start(mark().since, SCRAPE)
+    evidence = replace(
+        fold(start, migration_spec(**SPEC, objectives=asked), read, of), covered=enough(peaks, 3600).covered
+    )
+    kept_on = fold(evidence, migration_spec(**SPEC, objectives=asked), (), of)
+    after = fold(evidence, migration_spec(**SPEC, objectives=now), (), of)
+    assert (lacking(kept_on.covered, peaks), bool(lacking(after.covered, peaks))) == ("", True)
+    earlier = fold(replace(evidence, counted={}, block=0.0), migration_spec(**SPEC, objectives=asked), (), of)
+    assert lacking(earlier.covered, peaks) == "", "an upgrade takes nothing away"
+
+
 UNKNOWN: list[tuple[str, Day | None, str]] = [
     ("not read", None, "stable's day was not read yet"),
     (

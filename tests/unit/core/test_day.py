@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from changeover.api.reasons import Reason
-from changeover.core.day import ASK_AGAIN, Day, is_due, key_of, make_day
+from changeover.core.conditions import timestamp
+from changeover.core.day import ASK_AGAIN, Day, is_due, key_of, make_day, was_alone
 from changeover.core.design import Baseline
 from changeover.core.migration import decide
 from changeover.core.observed import Counts
@@ -53,6 +55,27 @@ def test_hours_in_which_nobody_asks_are_hours_of_the_day() -> None:
 
 def test_where_the_canary_may_have_had_the_requests_an_hour_without_any_is_none() -> None:
     assert day([*[IDLE] * 5, *HOURS[5:]], alone=False).hours == 0
+
+
+def change(hours_ago: float, from_: int, to: int) -> dict[str, Any]:
+    return {"at": timestamp(NOW - timedelta(hours=hours_ago)), "from": from_, "to": to, "reason": "R", "message": "m"}
+
+
+@pytest.mark.parametrize(
+    ("history", "alone"),
+    [
+        ([], True),
+        ([change(30, 0, 10), change(25, 10, 0)], True),
+        ([change(30, 0, 10), change(23, 10, 0)], False),
+        ([change(30, 0, 10)], False),
+        ([change(30, 0, 10), change(25, 10, 0), change(1, 0, 0)], True),  # aborted before it had weight again
+    ],
+)
+def test_stable_was_alone_when_no_canary_had_weight_within_the_window(history: list[Any], alone: bool) -> None:
+    """A day after a rollback a bound is edited: with policy Require a shop that is closed at night waited for ever."""
+    assert was_alone(history, migration_spec(), NOW) is alone
+    week = {"decision": {"baseline": {"window": "168h"}}}
+    assert was_alone(history, migration_spec(**week), NOW) is (not history)
 
 
 def test_a_day_in_which_hardly_anybody_asked_says_nothing() -> None:

@@ -31,8 +31,10 @@ def test_no_traffic_is_given_back_to_who_has_no_ready_pod(
     left = decide(seen(**{**base, arm: dead}))
     assert (left.reason, left.actions) == (Reason[{"Promoted": "PROMOTED", "RolledBack": "ROLLED_BACK"}[result]], ())
     assert "has no ready pod" in left.message and left.recheck_after == 30.0
-    for alive in (workload(1), Unreadable("GET: 503")):
-        assert written(decide(seen(**{**base, arm: alive}))) == of.weight
+    assert written(decide(seen(**{**base, arm: workload(1)}))) == of.weight
+    unread = decide(seen(**{**base, arm: Unreadable("GET: 503")}))
+    assert (unread.reason, unread.actions) == (left.reason, ()), "one read that fails says nothing of its pods"
+    assert "GET: 503" in unread.message and unread.recheck_after == 30.0
     other = {"canary": "stable", "stable": "canary"}[arm]
     assert written(decide(seen(**{**base, other: dead}))) == of.weight
 
@@ -40,3 +42,10 @@ def test_no_traffic_is_given_back_to_who_has_no_ready_pod(
 def test_a_route_that_was_deleted_is_made_again_all_the_same() -> None:
     step = decide(seen(owner=owner(status=ended("RolledBack")), route=None, stable=workload(0)))
     assert written(step) == 0
+
+
+def test_a_mark_that_was_taken_off_comes_back_though_stable_was_scaled_away() -> None:
+    """After a promotion stable's last pods go; then a tool applies the route without our annotation."""
+    base: dict[str, Any] = {"owner": owner(status=ended("Promoted")), "stable": workload(0, 0)}
+    step = decide(seen(**base, route=route(FULL, mark="")))
+    assert (written(step), step.message) == (100, "m"), "no weight is changed by it"

@@ -211,6 +211,39 @@ def test_pods_that_cannot_be_read_under_way_are_not_taken_for_none_to_wait_for(u
     assert [written(so(late)), written(so(rolling(70), latest=fails)), written(so(rolling(70), spec=jump))] == [0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("weight", "to"),
+    # 1.5 times what stable carries now: a third of the traffic goes back at once, whoever its pods are.
+    [(10, 0), (33, 0), (50, 25), (90, 85), (100, 100)],
+)
+def test_pods_of_stable_that_cannot_be_read_when_a_rollback_begins_are_not_taken_for_all(weight: int, to: int) -> None:
+    its_mark, late = mark(weight, stable_pods=CARRIED), latest(SLOW, counts(100))
+
+    def so(spec: dict[str, Any] | None = None, **more: Any) -> Step:
+        return decide(seen(spec, **{"route": route(its_mark), "stable": UNREAD, "latest": late, **more}))
+
+    step = so()
+    assert (step.reason, written(step)) == (Reason.ROLLING_BACK, to)
+    assert step.mark is not None and ("stable's pods are not known: GET: 503" in step.message) is (to > 0)
+    assert step.mark.began == (NOW if to else None), "up to spec.rollback.timeout"
+    wrong = latest(counts(1000, errors=900), counts(100))
+    at_once = (so(latest=wrong), so({"rollback": {"ramp": "Jump"}}), so(route=route(mark(weight))))
+    assert [written(one) for one in at_once] == [0, 0, 0]
+
+
+def test_a_canary_whose_pods_cannot_be_read_answers_if_it_is_late() -> None:
+    assert written(decide(on_all(2, canary=UNREAD))) == 70
+
+
+@pytest.mark.parametrize("named", [stable(0), None], ids=["no pod of it is ready", "it is not there"])
+def test_an_edit_under_way_that_names_no_stable_yet_says_nothing_of_the_pods_that_carry_the_traffic(named: Any) -> None:
+    edited: dict[str, Any] = {"stable": named, "unserved": "spec.stable: next has no ready pod, so the route is left"}
+    step = decide(seen(route=route(rolling(70)), **edited))
+    assert (written(step), step.reason) == (None, Reason.STABLE_TOO_SMALL)
+    assert "spec.stable: next has no ready pod" in step.message and "0 ready" not in step.message
+    assert written(decide(seen(route=route(rolling(70, of=601)), **edited))) == 0
+
+
 def test_past_its_time_all_goes_back_but_never_to_nobody() -> None:
     late = rolling(70, of=601)
     assert written(decide(seen(route=route(late), stable=stable(2)))) == 0

@@ -209,3 +209,12 @@ def test_what_an_earlier_attempt_missed_is_not_said_of_the_next() -> None:
     )
     judged = summarise(begun, decide(begun), None)[2][ConditionType.OBJECTIVES_MET]
     assert (judged.status, judged.reason) == (None, Reason.PENDING)
+
+
+def test_nor_are_its_figures_those_of_the_next() -> None:
+    """`kubectl get` and the gauge told the p99 that the canary of before had, as of the one that is not asked yet."""
+    rolled_back = seen(owner=owner(status={"objectives": [{"name": "latency", "verdict": "Failing", "canary": "71"}]}))
+    over = replace(rolled_back, route=route(mark(0, 0, Phase.PREPARING, attempt=2)), evidence=None, blocks=())
+    assert "objectives" not in status_of(replace(over, latest=NoData("no series")))
+    ended_ = replace(rolled_back, route=route(mark(0, phase=Phase.ROLLING_BACK)))
+    assert status_of(ended_)["objectives"][0]["canary"] == "71"
