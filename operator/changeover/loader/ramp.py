@@ -81,19 +81,31 @@ def is_bounded(steps: Sequence[Step]) -> bool:
 
 def judge(plan: Plan, rate: float, report: Mapping[str, Any]) -> Step:
     """The verdict on one step from its report (version 1, open loop)."""
-    problems = [*_rate_problems(rate, report), *_error_problems(plan, report), *_latency_problems(plan, report)]
-    own = [*_own_problems(plan, report), *(_throttling(report) if problems else [])]
+    problems = _problems(plan, rate, report)
+    own = [*_own_problems(plan, rate, report), *(_throttling(report) if problems else [])]
     # A generator at its end is late with its own requests, so whatever else broke may be its doing.
     return Step(rate, (*own, *problems), blames_generator=bool(own))
 
 
-def _own_problems(plan: Plan, report: Mapping[str, Any]) -> list[str]:
+def _problems(plan: Plan, rate: float, report: Mapping[str, Any]) -> list[str]:
+    return [*_rate_problems(rate, report), *_error_problems(plan, report), *_latency_problems(plan, report)]
+
+
+def _own_problems(plan: Plan, rate: float, report: Mapping[str, Any]) -> list[str]:
     """The generator's own limits that the step came to."""
     cores, without = report["generatorCPU"]["cores"], lacked(report)
     problems = [f"the generator used {cores:.2f} of its core"] if cores > GENERATOR_CORES else []
-    if without > plan.max_error_share * (without + report["requests"]):
+    is_much = without > plan.max_error_share * (without + report["requests"])
+    if is_much or (without and _problems(plan, rate, report) and not _problems(plan, rate, _answered(report, without))):
         problems.append(f"the generator lacked ports or files for {without} requests")
     return problems
+
+
+def _answered(report: Mapping[str, Any], without: int) -> dict[str, Any]:
+    """As if what the generator lacked ports or files for had been sent, and answered as expected."""
+    errors = {**report["errors"], "lacked": -without}
+    counts = {name: report[name] + without for name in ("requests", "succeeded")}
+    return {**report, **counts, "errors": errors}
 
 
 def _throttling(report: Mapping[str, Any]) -> list[str]:
