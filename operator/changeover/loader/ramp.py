@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from changeover.loader.report import is_known, lacked, lost
+from changeover.loader.report import is_known, lacked, lost, with_all
 
 ACHIEVED_SHARE = 0.95
 """Of the offered rate; below it the step measured another rate than its own."""
@@ -96,16 +96,9 @@ def _own_problems(plan: Plan, rate: float, report: Mapping[str, Any]) -> list[st
     cores, without = report["generatorCPU"]["cores"], lacked(report)
     problems = [f"the generator used {cores:.2f} of its core"] if cores > GENERATOR_CORES else []
     is_much = without > plan.max_error_share * (without + report["requests"])
-    if is_much or (without and _problems(plan, rate, report) and not _problems(plan, rate, _answered(report, without))):
+    if is_much or (without and _problems(plan, rate, report) and not _problems(plan, rate, with_all(report))):
         problems.append(f"the generator lacked ports or files for {without} requests")
     return problems
-
-
-def _answered(report: Mapping[str, Any], without: int) -> dict[str, Any]:
-    """As if what the generator lacked ports or files for had been sent, and answered as expected."""
-    errors = {**report["errors"], "lacked": -without}
-    counts = {name: report[name] + without for name in ("requests", "succeeded")}
-    return {**report, **counts, "errors": errors}
 
 
 def _throttling(report: Mapping[str, Any]) -> list[str]:
