@@ -42,6 +42,7 @@ BY_EVIDENCE: Mapping[str, Verdict] = {
 COLUMNS = ("", "weight", "from", "decided", "evidence says", "requests", "why")
 LAST_SCRAPES = 6  # before a rollback, among which a single one may have been beyond doubt
 EDITED = "; by the spec as it is now: it was changed since this ended, so nothing is held against what was decided"
+MEANWHILE = "; by the spec as it is now: it was changed meanwhile, so nothing is held against what was decided"
 PARTS = 5  # of the second in which a weight was set, that are tried
 
 
@@ -185,11 +186,29 @@ async def replay_all(kubectl: Kubectl, body: Body, series: Series, now: datetime
         own = Questions(series.source, questions(spec, target, pod_names(canary), canary.name))
         reader = EvidenceReader(seen, target, Measured(series.source, series.scrape_seconds, own), canary)
         asked = Asked(seen, reader, timedelta(seconds=series.scrape_seconds), _split(owner, spec, canary))
-        one = await replay(asked, period)
+        one = await _replay_with_edit(asked, period, edit)
         edited = ended_by_another or (edit is not None and period.end <= edit)
         why = one.why + left_out + (EDITED if edited else "")
-        found.append(replace(one, why=why, by_another_spec=edited))
+        found.append(replace(one, why=why, by_another_spec=edited or one.by_another_spec))
     return found
+
+
+async def _replay_with_edit(asked: Asked, period: Period, edit: datetime | None) -> Replayed:
+    """The rule over a period in which the spec may have been edited.
+
+    What the edit is about begins anew with it, and the rest goes on; nobody knows any more what it was. So what follows
+    from the whole or from the edit on is confirmed, and nothing else is held against what was decided.
+    """
+    whole = await replay(asked, period)
+    if edit is None or not period.begin < edit < period.end or whole.agrees is not False:
+        return whole
+    length = timedelta(seconds=duration_seconds(asked.spec.decision.block))
+    before = (edit - asked.scrape - period.begin) // length  # blocks of before it, of which the last may be read after
+    for blocks in {max(0, before), max(0, before - 1)}:
+        later = await replay(asked, replace(period, begin=period.begin + blocks * length))
+        if later.agrees:
+            return replace(later, period=period)
+    return replace(whole, why=whole.why + MEANWHILE, by_another_spec=True)
 
 
 def _edited_since(body: Body) -> bool:

@@ -13,7 +13,7 @@ from changeover.core.conformance import failed_checks
 from changeover.core.knee import knee_reasons
 from changeover.core.observed import LoadFailed, LoadReport, NoData, Pod, Unreadable, Usage, Workload
 from changeover.core.schedule import CROSS_CHECK, Run
-from changeover.loader.report import FRACTIONS, is_known, lacked, lost
+from changeover.loader.report import FRACTIONS, is_known, is_tail_lacked, lacked, lost
 
 # Every run audits itself: beyond one of these it is void, or its figures are not what they are called.
 GENERATOR_SHARE = 0.70  # cores of the generator's one core, beyond which it may be what is slow
@@ -296,5 +296,5 @@ def _generator(report: Mapping[str, Any]) -> Iterator[str]:
     periods = (report.get("generatorThrottling") or {}).get("periods") or 0
     if periods > 0:
         yield f"LoadGeneratorSaturated: it was throttled in {periods} periods; give the load pod no CPU limit"
-    if (without := lacked(report)) > ERROR_SHARE * (without + report["succeeded"]):
+    if (without := lacked(report)) > ERROR_SHARE * (without + report["succeeded"]) or is_tail_lacked(report):
         yield f"LoadGeneratorSaturated: it lacked ports or files for {without} requests; raise load.instances"

@@ -90,7 +90,11 @@ def knee_reasons(report: Mapping[str, Any]) -> Iterator[str]:
     if not steps:
         return
     if report["knee"] is None:
-        yield f"NoKnee: the first step, {steps[0]['rate']:g}/s, did not hold: {steps[0]['why']}"
+        first = f"{steps[0]['rate']:g}/s"
+        if report["kneeBounded"]:
+            yield f"NoKnee: the first step, {first}, did not hold: {steps[0]['why']}"
+        else:
+            yield f"LoadGeneratorSaturated: at the first step, {first}: {steps[0]['why']}"
     elif not report["kneeBounded"]:
         above = (s for s in steps if _is_beyond(s, report["knee"]))
         broke = min(above, key=lambda s: float(s["rate"]), default=None)

@@ -17,6 +17,7 @@ from changeover.core.audit import RunRecord
 from changeover.core.conformance import RAW, shown_checks
 from changeover.core.figures import contenders, number, race, races, unit_of, value_of
 from changeover.core.first_runs import image_of
+from changeover.loader.report import lacked
 
 MIN_VALID_ROUNDS = 3  # an interval needs three
 TOO_FEW_ROUNDS = "TooFewRounds"  # why a result is invalid of which no run is void
@@ -106,7 +107,8 @@ def _held_against_objectives(spec: BenchmarkSpec, own: Sequence[RunRecord]) -> d
 
 
 def _errors(own: Sequence[RunRecord]) -> int:
-    return sum(sum(r["report"]["errors"].values()) for r in own if r["report"])
+    """The candidate's own: of requests for which the generator had no port or file it knows nothing."""
+    return sum(sum(r["report"]["errors"].values()) - lacked(r["report"]) for r in own if r["report"])
 
 
 def _notes(own: Sequence[RunRecord]) -> list[str]:

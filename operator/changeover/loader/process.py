@@ -44,14 +44,16 @@ class Finished:
 def allow_files(connections: int) -> None:
     """As many open files as so many connections need, for what is started from now on.
 
+    Twice as many where that is allowed: without keep-alive oha opens the next while the last is being closed.
     GeneratorFailed when they are not allowed: a generator would go on with fewer connections, which then count as lost.
     """
-    needed = connections + FILES_BESIDE
+    needed, wanted = connections + FILES_BESIDE, 2 * connections + FILES_BESIDE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < needed:
         raise GeneratorFailed(f"{hard} files may be open, {connections} connections need {needed}")
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def version_output(command: Sequence[str]) -> str:

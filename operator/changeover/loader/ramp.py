@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from changeover.loader.report import is_known, lacked, lost
+from changeover.loader.report import is_known, lacked, lost, with_all
 
 ACHIEVED_SHARE = 0.95
 """Of the offered rate; below it the step measured another rate than its own."""
@@ -81,17 +81,22 @@ def is_bounded(steps: Sequence[Step]) -> bool:
 
 def judge(plan: Plan, rate: float, report: Mapping[str, Any]) -> Step:
     """The verdict on one step from its report (version 1, open loop)."""
-    problems = [*_rate_problems(rate, report), *_error_problems(plan, report), *_latency_problems(plan, report)]
-    own = [*_own_problems(plan, report), *(_throttling(report) if problems else [])]
+    problems = _problems(plan, rate, report)
+    own = [*_own_problems(plan, rate, report), *(_throttling(report) if problems else [])]
     # A generator at its end is late with its own requests, so whatever else broke may be its doing.
     return Step(rate, (*own, *problems), blames_generator=bool(own))
 
 
-def _own_problems(plan: Plan, report: Mapping[str, Any]) -> list[str]:
+def _problems(plan: Plan, rate: float, report: Mapping[str, Any]) -> list[str]:
+    return [*_rate_problems(rate, report), *_error_problems(plan, report), *_latency_problems(plan, report)]
+
+
+def _own_problems(plan: Plan, rate: float, report: Mapping[str, Any]) -> list[str]:
     """The generator's own limits that the step came to."""
     cores, without = report["generatorCPU"]["cores"], lacked(report)
     problems = [f"the generator used {cores:.2f} of its core"] if cores > GENERATOR_CORES else []
-    if without > plan.max_error_share * (without + report["requests"]):
+    is_much = without > plan.max_error_share * (without + report["requests"])
+    if is_much or (without and _problems(plan, rate, report) and not _problems(plan, rate, with_all(report))):
         problems.append(f"the generator lacked ports or files for {without} requests")
     return problems
 

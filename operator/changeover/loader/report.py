@@ -177,6 +177,13 @@ def lacked(report: Mapping[str, Any]) -> int:
     return sum(count for message, count in messages.items() if LACKED.search(message))
 
 
+def with_all(report: Mapping[str, Any]) -> dict[str, Any]:
+    """As if what the generator lacked ports or files for had been sent, and answered as expected."""
+    without = lacked(report)
+    counts = {name: report[name] + without for name in ("requests", "succeeded")}
+    return {**report, **counts, "errors": {**report["errors"], "lacked": -without}}
+
+
 def is_known(report: Mapping[str, Any], percentile: str) -> bool:
     """Whether a percentile of a report's latency is, nearly, one of all requests.
 
@@ -186,6 +193,12 @@ def is_known(report: Mapping[str, Any], percentile: str) -> bool:
     without = lost(report)
     beyond: float = (1 - FRACTIONS[percentile]) * (without + report["requests"])
     return without <= max(FEW, beyond / 2)
+
+
+def is_tail_lacked(report: Mapping[str, Any]) -> bool:
+    """Whether a run at a constant rate, which is about latency, has no p99 for want of ports or files alone."""
+    is_asked = report["mode"] == "open" and lacked(report) > 0
+    return is_asked and not is_known(report, "p99") and is_known(with_all(report), "p99")
 
 
 def as_json(measurement: Measurement, surroundings: Surroundings, context: dict[str, Any]) -> dict[str, Any]:

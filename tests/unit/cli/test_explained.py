@@ -334,6 +334,18 @@ def test_a_service_that_selects_other_pods_than_its_deployments(
     assert said in text and ("select" in text) == bool(said)
 
 
+@pytest.mark.parametrize(
+    "beside", [{"type": "CPU", "cpu": {"maxPercent": 40}}, {"type": "Latency", "latency": {"max": "1s"}}]
+)
+def test_of_a_query_nobody_knows_what_it_judges(beside: dict[str, Any]) -> None:
+    """It may well be about errors; that only CPU were judged is not so."""
+    query = {"name": "failed", "type": "Query", "query": {"promQL": "sum(failed)", "max": "0"}}
+    given = a_migration(objectives=[query, {"name": "other", **beside}])
+    done = command("lint", "-f", "-", stdin=yaml.safe_dump(given))
+    assert done.exit_code == 0 and "only CPU" not in done.output
+    assert "errors are not judged, unless by the query failed" in " ".join(done.output.split())
+
+
 def test_what_lint_doubts_preflight_says_too(play: Any) -> None:
     """Who asks only one of the two is told all the same."""
     well(play, objectives=[{"name": "p99", "type": "Latency", "latency": {"max": "50ms"}}])

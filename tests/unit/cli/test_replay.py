@@ -181,6 +181,42 @@ def test_what_was_decided_before_an_edit_under_way_is_not_judged_by_what_came_of
     assert "it was changed since this ended" in first.why and "changed" not in last.why
 
 
+class Improved:
+    """Metrics of a canary that makes no errors from some instant on."""
+
+    def __init__(self, metrics: FakeMetrics, at: datetime, before: Behaviour) -> None:
+        self._metrics, self._at, self._before = metrics, at, before
+        self.usage, self.peak, self.value = metrics.usage, metrics.peak, metrics.value
+
+    async def counts(self, query: CountQuery, start: datetime, end: datetime) -> Counts | NoData:
+        """As the canary was then."""
+        self._metrics.behaviours["new"] = self._before if start < self._at else Behaviour()
+        return await self._metrics.counts(query, start, end)
+
+
+def test_what_was_decided_after_an_edit_is_not_judged_by_what_came_before_it(play: Play) -> None:
+    """Most edits come while a step stands; of an objective that is new nothing before it is evidence."""
+    steps = [{"weightPercent": weight, "minDuration": "10m", "maxDuration": "2h"} for weight in (10, 100)]
+    latency = {"name": "latency", "type": "Latency", "latency": {"max": "100ms"}}
+    world, before = a_world(steps=steps, objectives=[latency]), Behaviour(error_share=0.02)
+    world.metrics.behaviours["new"] = before
+    while world.weight_of("shop", "new") != 10:
+        go_on(world, 1)
+    go_on(world, 6)
+    mended, world.metrics.behaviours["new"] = world.clock.now(), Behaviour()
+    go_on(world, 6)
+    errors = {"name": "errors", "type": "Errors", "errors": {"maxPercent": "0.1"}}
+    written = [{"fieldsV1": {"f:spec": {}}, "time": world.clock.now().isoformat()}]
+    world.cluster.patch(MIGRATION, {"spec": {"objectives": [latency, errors]}, "metadata": {"managedFields": written}})
+    go_on(world, 90)
+    play(world)
+    body = world.cluster.peek(MIGRATION)
+    assert body is not None and body["status"]["outcome"]["result"] == "Promoted"
+    series = Series(Improved(world.metrics, mended, before), SCRAPE_SECONDS, lambda query, at: PODS)
+    first, last = asyncio.run(replay_all(Kubectl(NAMESPACE), body, series, world.clock.now()))
+    assert (first.agrees, last.agrees) == (True, True), (first, last)
+
+
 def test_what_a_person_decided_is_not_held_against_the_evidence(play: Play) -> None:
     world = a_world()
     go_on(world, 8)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from changeover.core.audit import Fixed, is_own_fault, make_record, void_reasons
+from changeover.core.audit import Fixed, is_own_fault, make_record, report_reasons, void_reasons
 from changeover.core.observed import LoadFailed, LoadReport, NoData, Unreadable, Usage
 from changeover.core.schedule import Run
 from changeover.testing.builders import a_report
@@ -181,3 +181,15 @@ def test_unknown_is_kept_as_null_never_as_zero() -> None:
     assert (record["node"], record["imageID"]) == ("", "")
     known = make_record(Run(1, "fast", "keep-alive"), LoadReport(a_report()), USAGE, workload(pods=(pod(),)))
     assert (known["cpuCores"], known["node"]) == (USAGE.cpu_cores, "node-1")
+
+
+@pytest.mark.parametrize(("mode", "without", "reasons"), [("open", 80, 1), ("open", 40, 0), ("closed", 80, 0)])
+def test_a_tail_that_is_not_known_for_want_of_ports_is_the_generators_doing(
+    mode: str, without: int, reasons: int
+) -> None:
+    """At a constant rate it is what is measured: the candidate missed its latency, and could not win, unmeasured."""
+    lacked = {"Cannot assign requested address (os error 99)": without}
+    errors = {**NONE, "connect": without}
+    report = a_report(1_000, mode=mode, requests=10_000, succeeded=10_000, errors=errors, errorMessages=lacked)
+    found = report_reasons(report)
+    assert [text.split(":")[0] for text in found] == ["LoadGeneratorSaturated"] * reasons

@@ -95,6 +95,16 @@ def test_a_generator_at_its_end_is_not_the_candidates_knee() -> None:
     assert reason.startswith("LoadGeneratorSaturated: above the last good rate, 400/s: the generator used 0.90")
 
 
+def test_a_first_step_that_the_generator_broke_is_not_the_candidates_lack_of_a_knee() -> None:
+    """A ramp's own share of errors may be less than the 1 % from which any run lacks ports."""
+    why = "the generator lacked ports or files for 5 requests; 0.50% of the requests failed"
+    lacked = {"Cannot assign requested address (os error 99)": 5}
+    errors = {"connect": 5, "read": 0, "write": 0, "timeout": 0, "status": 0}
+    first = a_step(100, why, requests=995, succeeded=995, errors=errors, errorMessages=lacked)
+    (reason,) = report_reasons(at_knee(a_ramp(first, is_bounded=False), USAGES[:1], None).report)
+    assert reason == f"LoadGeneratorSaturated: at the first step, 100/s: {why}"
+
+
 def test_a_curve_has_the_median_of_the_runs_at_each_rate() -> None:
     runs = [at_knee(a_ramp(*STEPS), USAGES, limit).report["curve"] for limit in (None, 0.25)]
     runs.append([{**point, "p99": None, "cpuCores": 10 * point["cpuCores"]} for point in runs[0]])

@@ -275,3 +275,20 @@ def test_a_ramp_shows_the_rates_that_were_tried() -> None:
         {"requestsPerSecond": "750", "runs": 3, "held": 0, "p99": "", "cpuCores": ""},
     ]
     assert "curve" not in make_results(benchmark_spec(), records({"fast": 490.0}))[0]
+
+
+def test_ports_that_the_generator_lacked_are_no_errors_of_the_candidate() -> None:
+    """Without keep-alive the fast ones use them up: in a run that is void for it, or in one that is fair."""
+    spec = benchmark_spec(objectives={"maxErrorPercent": "0.1"})
+    found = records({"fast": 2000.0, "lame": 1000.0}, rounds=4)
+    lacked = {"Cannot assign requested address (os error 99)": 9_000}
+    errors = {"connect": 9_001, "read": 0, "write": 0, "timeout": 0, "status": 0}
+    content = a_report(2000.0, errors=errors, errorMessages=lacked)
+    run = Run(1, "fast", "keep-alive")
+    found[run.id] = make_record(run, LoadReport(content), USAGE, HERE)
+    [void] = found[run.id]["void"]
+    assert void.startswith("LoadGeneratorSaturated: it lacked ports or files for 9000 requests")
+    first = make_ranking(spec, found)[0]
+    assert (first["candidate"], first["meetsObjectives"]) == ("fast", True), first
+    [shown] = [result for result in make_results(spec, found) if result["candidate"] == "fast"]
+    assert shown["errors"] == 1

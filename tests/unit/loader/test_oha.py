@@ -240,3 +240,19 @@ def test_a_long_path_has_its_room_in_the_pod() -> None:
     )
     assert load_job.scratch_bytes(spec, spec.scenarios[0]) > 3_000_000 * 1_370
     assert load_job.memory_bytes(spec, spec.scenarios[0]) > 3_000_000 * (1_370 + 350)
+
+
+@pytest.mark.parametrize(
+    "request_", [{"method": "HEAD"}, {"expectStatus": 304}, {"expectStatus": 404}, {}], ids=lambda one: str(one)
+)
+def test_what_auto_drives_with_oha_has_room_for_its_samples(request_: dict[str, object]) -> None:
+    """Closed with keepAlive is wrk's, which keeps none, but for answers that it cannot count."""
+    closed = {"name": "full", "type": "Closed", "closed": {"connections": 64}}
+    spec = benchmark_spec(
+        scenarios=[closed], schedule={"measure": "60s"}, request=request_, ranking={"scenario": "full"}
+    )
+    arguments = load_job.request_arguments(spec.request, "http://shop")
+    is_oha = parse_settings([*arguments, "--connections=64", "--measure=60"]).generator == "oha"
+    samples = 3_000_000 if is_oha else 0
+    assert load_job.scratch_bytes(spec, spec.scenarios[0]) == load_job.LEAST_SCRATCH + samples * 100
+    assert load_job.memory_bytes(spec, spec.scenarios[0]) >= samples * 350

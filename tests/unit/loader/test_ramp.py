@@ -133,3 +133,26 @@ def test_a_step_in_the_report_has_its_own_window_and_verdict() -> None:
     assert (found["rate"], found["achieved"], found["held"], found["why"]) == (100, 90.0, False, "a; b")
     assert (found["windowStart"], found["windowEnd"], found["unsent"]) == (1.0, 11.0, 0)
     assert ramp.as_json(Step(100, ()), report_of())["why"] is None
+
+
+@pytest.mark.parametrize(
+    ("plan", "without", "why"),
+    [
+        (PLAN, 8, "8 requests were not sent or not answered, so p99 is not known"),  # under the errors that are allowed
+        ({"max_error_share": 0.1, "max_latency": None}, 60, "achieved 94.0% of the offered rate"),
+    ],
+)
+def test_a_step_that_would_have_held_with_ports_says_nothing_of_the_target(plan: Any, without: int, why: str) -> None:
+    """Fewer of them than the objective allows of errors break a step all the same."""
+    chosen = plan if isinstance(plan, Plan) else Plan(**{**vars(PLAN), **plan})
+    came, lacked = 1_000 - without, {"Cannot assign requested address (os error 99)": without}
+    errors = {"connect": without, "status": 0}
+    broke = report_of(requests=came, succeeded=came, errors=errors, errorMessages=lacked)
+    step = ramp.judge(chosen, 100, broke)
+    assert (step.problems, step.blames_generator) == (
+        (f"the generator lacked ports or files for {without} requests", why),
+        True,
+    )
+    slow = {"latency": {"p50": 0.001, "p90": 0.005, "p99": 0.2, "p999": 0.5}}
+    few = report_of(errors={"connect": 3, "status": 0}, errorMessages={**lacked, next(iter(lacked)): 3}, **slow)
+    assert not ramp.judge(PLAN, 100, few).blames_generator  # it is slow by itself

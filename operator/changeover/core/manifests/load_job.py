@@ -141,7 +141,13 @@ def _fastest(spec: BenchmarkSpec, load: ClosedLoad | OpenLoad | RampLoad) -> flo
         return min(load.top_rate, OHA_PER_SECOND)
     if not load.keep_alive:
         return OHA_NEW_SOCKETS_PER_SECOND
-    return OHA_PER_SECOND if spec.load.driver == "Oha" else 0
+    return OHA_PER_SECOND if _is_for_oha(spec) else 0
+
+
+def _is_for_oha(spec: BenchmarkSpec) -> bool:
+    """Whether a closed loop that keeps its connections is driven by oha; the loader's own rule (Settings.generator)."""
+    is_wrks = spec.request.expect_status < 400 and spec.request.is_answered_with_a_body
+    return spec.load.driver == "Oha" or (spec.load.driver == "Auto" and not is_wrks)
 
 
 def loader_arguments(spec: BenchmarkSpec, scenario: Scenario, target: LoadTarget) -> list[str]:
