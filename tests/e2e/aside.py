@@ -169,7 +169,7 @@ def rolled_out(shop: Kube, _: Path) -> str:
 
 def judged(kube: Kube, name: str) -> int:
     """Requests of the canary that were judged in this step."""
-    return max((one["requests"] for one in acts.status_of(kube, "cmig", name).get("objectives", [])), default=0)
+    return max((one.get("requests", 0) for one in acts.status_of(kube, "cmig", name).get("objectives", [])), default=0)
 
 
 def said_of(kube: Kube, name: str) -> str:
