@@ -136,7 +136,7 @@ def test_a_broken_decision_is_found_with_the_way_to_it(
 
 @pytest.mark.trust
 def test_what_the_search_writes_is_what_live_courses_are_held_against() -> None:
-    """A new way to write a weight is looked at, and kept: ``python -m tests.trust.search --edges --states 800000``."""
+    """A new way to write a weight is looked at, and kept: ``python -m tests.trust.search --edges --states 1150000``."""
     written = Search(TOLD_LIVE).run(states=ENOUGH // 2).edges
     assert len(written) > 20 and written <= known()
     climbing = Search(TOLD_LIVE, climbs_again).run(states=ENOUGH // 2).edges - known()
