@@ -87,7 +87,8 @@ def waiting_for(seen: SeenMigration, mark: Mark) -> str:
     """What a rollback in parts waits for, and the mend."""
     unknown = _unknown(seen)
     if unknown:
-        return f"{mark.weight} % still on the canary, since its pods or stable's are not known: {unknown}"
+        until = "it goes on when they are, and all at once after spec.rollback.timeout"
+        return f"{mark.weight} % still on the canary, since its pods or stable's are not known: {unknown}; {until}"
     # An edited spec starts over when it is back, on the canary that was just taken off; suspended it does not.
     mend = "scale stable up, or set spec.rollback.ramp to Jump and spec.suspend to true in one edit"
     return f"{mark.weight} % still on the canary, since {pods_of(seen, mark)}; {mend}"

@@ -50,7 +50,8 @@ def allow_files(connections: int) -> None:
     needed, wanted = connections + FILES_BESIDE, 2 * connections + FILES_BESIDE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < needed:
-        raise GeneratorFailed(f"{hard} files may be open, {connections} connections need {needed}")
+        mend = "lower the connections, raise load.instances, or let the load pod's runtime allow more"
+        raise GeneratorFailed(f"{hard} files may be open, {connections} connections need {needed}; {mend}")
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
